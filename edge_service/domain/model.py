@@ -1,0 +1,421 @@
+"""The words of the trade as types: what is seen, what people wish, what is decided.
+
+Sign of every power and energy flow: positive consumes (charging, import, house load), negative supplies
+(discharging, export). Watts are whole numbers. Every time is aware and in UTC. ``None`` means "not known".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+
+def frozen_map[K, V](items: Mapping[K, V] | None = None) -> Mapping[K, V]:
+    """Return a read-only copy, so that a frozen dataclass stays frozen all the way down."""
+    return MappingProxyType(dict(items or {}))
+
+
+# ---------------------------------------------------------------------------------------------------- facts of power
+
+
+class Grid(StrEnum):
+    """What the utility's supply is doing, as far as the evidence tells."""
+
+    ON = "on"
+    SUSPECT = "suspect"
+    OUTAGE = "outage"
+    RESTORING = "restoring"
+    GENERATOR = "generator"
+    UNKNOWN = "unknown"
+
+
+class Supply(StrEnum):
+    """What feeds the house."""
+
+    GRID = "grid"
+    TRANSFER = "transfer"
+    ISLAND = "island"
+    VENDOR_BACKUP = "vendor_backup"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+class Position(StrEnum):
+    """Where a source of grid evidence sits: only the grid side sees the grid while the switch is open."""
+
+    GRID_SIDE = "grid_side"
+    PROTECTED_SIDE = "protected_side"
+
+
+@dataclass(frozen=True, slots=True)
+class GridEvidence:
+    """One source's word on whether the grid is there. ``present`` None: the source cannot tell now."""
+
+    source: str
+    at: datetime
+    present: bool | None
+    position: Position
+    detail: str = ""
+
+
+# ---------------------------------------------------------------------------------------------------- devices
+
+
+class ChargerState(StrEnum):
+    """A charger's state in one vocabulary for all models."""
+
+    OFFLINE = "offline"
+    BOOTING = "booting"
+    UNAVAILABLE = "unavailable"
+    DISCONNECTED = "disconnected"
+    PREPARING = "preparing"
+    IDLE = "idle"
+    WAITING = "waiting"
+    BLOCKED = "blocked"
+    CHARGING = "charging"
+    DISCHARGING = "discharging"
+    FINISHED = "finished"
+    FAULT = "fault"
+
+
+class Authority(StrEnum):
+    """Who commands the charger."""
+
+    OURS = "ours"
+    APP = "app"
+    LOCAL = "local"
+    OCPP = "ocpp"
+    UNKNOWN = "unknown"
+
+
+class Control(StrEnum):
+    """What kind of order a charger takes."""
+
+    SIGNED = "signed"
+    STEPS = "steps"
+    TWO_LIMITS = "two_limits"
+    GENERATION_CAP = "generation_cap"
+    NONE = "none"
+
+
+class Lease(StrEnum):
+    """How an order dies when nobody renews it."""
+
+    TIMER = "timer"
+    TRAFFIC = "traffic"
+    NONE = "none"
+
+
+class Backup(StrEnum):
+    """Whether a charger can carry a house."""
+
+    NONE = "none"
+    CAN_FORM = "can_form"
+    VENDOR = "vendor"
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a charger can do, as probed. Ratings in watts, both positive numbers."""
+
+    control: Control
+    charge_rating_w: int
+    discharge_rating_w: int
+    min_charge_w: int = 0
+    min_discharge_w: int = 0
+    step_w: int = 1
+    never_zero: bool = False
+    zero_ends_session_after_s: float | None = None
+    settle_s: float = 5.0
+    guard_s: float = 0.0
+    lease: Lease = Lease.NONE
+    backup: Backup = Backup.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerReading:
+    """One consistent read of a charger.
+
+    ``charge_max_w`` and ``discharge_max_w`` are what charger and vehicle allow now, both positive numbers.
+    ``setpoint_w`` is the setpoint read back, None while the charger follows none. ``grid_present`` is the charger's own
+    view of its AC side; it cannot see the grid while the island switch is open. ``forming``: it makes the island.
+    ``lease_remaining_s``: seconds until the device drops our order by itself.
+    """
+
+    at: datetime
+    state: ChargerState
+    authority: Authority = Authority.UNKNOWN
+    plugged: bool | None = None
+    power_w: int | None = None
+    soc_pct: float | None = None
+    capacity_wh: int | None = None
+    charge_max_w: int | None = None
+    discharge_max_w: int | None = None
+    setpoint_w: int | None = None
+    lease_remaining_s: int | None = None
+    grid_present: bool | None = None
+    forming: bool | None = None
+    service_permitted: bool | None = None
+    voltage_v: float | None = None
+    frequency_hz: float | None = None
+    energy_charged_wh: int | None = None
+    energy_discharged_wh: int | None = None
+    heartbeat: int | None = None
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReading:
+    """One read of the meter at the point of connection. ``power_w`` positive: import."""
+
+    at: datetime
+    power_w: int | None = None
+    voltage_v: float | None = None
+    frequency_hz: float | None = None
+    energy_imported_wh: int | None = None
+    energy_exported_wh: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchReading:
+    """The island switch: what it was told and what its contacts prove. Both proofs False: it moves or is stuck."""
+
+    at: datetime
+    commanded_open: bool | None
+    open_proven: bool | None
+    closed_proven: bool | None
+
+
+# ---------------------------------------------------------------------------------------------------- orders
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """Follow this power. Positive charges."""
+
+    w: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Stay within these, both positive numbers."""
+
+    charge_max_w: int
+    discharge_max_w: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Zero power, session kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """No energy flow, session allowed to sleep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Cease operation of the charger; a dead output. Needs a start before the next order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Withdraw our order: the charger goes by its own default."""
+
+
+type Order = Power | Limits | Hold | Pause | Stop | Release
+
+
+class SwitchOrder(StrEnum):
+    """What the island switch is told."""
+
+    OPEN = "open"
+    CLOSE = "close"
+
+
+# ---------------------------------------------------------------------------------------------------- programs, events
+
+
+class SlotKind(StrEnum):
+    """What an event asks for during a slot."""
+
+    POWER = "power"
+    NO_CHARGE = "no_charge"
+    COVER_HOUSE = "cover_house"
+    MAX_DISCHARGE = "max_discharge"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A stretch of an event, half open [start, end). ``power_w`` (positive consumes) counts for POWER only."""
+
+    start: datetime
+    end: datetime
+    kind: SlotKind = SlotKind.POWER
+    power_w: int = 0
+
+
+class Scope(StrEnum):
+    """Where a program measures: at the chargers, or net at the point of connection."""
+
+    CHARGER = "charger"
+    SITE = "site"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A utility's offer. ``pay_usd_per_kw`` per season and average kW; ``season_events`` expected, for the estimate."""
+
+    id: str
+    name: str
+    kind: str
+    scope: Scope = Scope.CHARGER
+    pay_usd_per_kw: float | None = None
+    season_events: int = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One call of a program, resolved to absolute times; slots are ordered and do not overlap."""
+
+    uid: str
+    program_id: str
+    name: str
+    announced_at: datetime
+    slots: tuple[Slot, ...]
+    priority: int | None = None
+    cancelled: bool = False
+
+    @property
+    def start(self) -> datetime:
+        return self.slots[0].start
+
+    @property
+    def end(self) -> datetime:
+        return self.slots[-1].end
+
+
+# ---------------------------------------------------------------------------------------------------- facts of the site
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchFacts:
+    """The island switch of a site. Without a hardware synchronism check a return is an open transition."""
+
+    synchronism_check: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerFacts:
+    """One charger of the site; ``capability`` None until the first good probe."""
+
+    id: str
+    name: str
+    capability: Capability | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFacts:
+    """Facts of the installation, from ``site.yaml`` and the probes. Durations in seconds, powers in positive watts.
+
+    ``outage_after_s``: how long the first sign must last to be an outage (IEEE 1547-2018 asks for 2 s to cease).
+    ``enter_service_s``: continuous good grid before return (IEEE 1547-2018 default 300 s).
+    ``export_max_w`` 0: export is not permitted.
+    """
+
+    name: str
+    chargers: Mapping[str, ChargerFacts]
+    import_max_w: int
+    export_max_w: int = 0
+    has_meter: bool = False
+    meter_position: Position = Position.GRID_SIDE
+    switch: SwitchFacts | None = None
+    programs: Mapping[str, Program] = field(default_factory=frozen_map)
+    nominal_voltage_v: float = 240.0
+    outage_after_s: float = 2.0
+    enter_service_s: float = 300.0
+    announce_return_s: float = 60.0
+    stale_after_s: float = 5.0
+
+
+# ---------------------------------------------------------------------------------------------------- wishes of people
+
+
+class Mode(StrEnum):
+    """The resident's standing choice."""
+
+    AUTOMATIC = "automatic"
+    HOLD_FOR_BACKUP = "hold_for_backup"
+    PAUSED = "paused"
+    READ_ONLY = "read_only"
+
+
+class ManualKind(StrEnum):
+    """What a manual order asks for."""
+
+    CHARGE = "charge"
+    DISCHARGE = "discharge"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class ManualOrder:
+    """A person's order for one charger. It always ends. ``power_w`` a positive number, None: as much as allowed."""
+
+    kind: ManualKind
+    placed_at: datetime
+    until: datetime
+    power_w: int | None = None
+
+
+class AtEnd(StrEnum):
+    """What happens in an island at the driver's reserve."""
+
+    STOP = "stop"
+    LEND = "lend"
+
+
+# Enough for a US commute and back (about 40 miles of a 60 kWh vehicle): a start, until the resident says otherwise.
+DEFAULT_DRIVERS_RESERVE_PCT = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything people have decided; kept by the edge, changed by commands only. Percent of the vehicle's battery."""
+
+    mode: Mode = Mode.AUTOMATIC
+    drivers_reserve_pct: Mapping[str, float] = field(default_factory=frozen_map)
+    backup_reserve_pct: float = 30.0
+    at_end: AtEnd = AtEnd.STOP
+    stopped: bool = False
+    manual: Mapping[str, ManualOrder] = field(default_factory=frozen_map)
+    opted_out: frozenset[str] = frozenset()
+    not_participating: frozenset[str] = frozenset()
+    event_floor_pct: Mapping[str, float] = field(default_factory=frozen_map)
+    return_not_before: datetime | None = None
+    end_backup: bool = False
+
+    def drivers_reserve(self, charger: str) -> float:
+        """Percent kept to drive away with."""
+        return self.drivers_reserve_pct.get(charger, DEFAULT_DRIVERS_RESERVE_PCT)
+
+    def event_floor(self, program: str) -> float:
+        """Percent below which an event of this program does not discharge; the reserves apply besides."""
+        return self.event_floor_pct.get(program, 0.0)
+
+
+# ---------------------------------------------------------------------------------------------------- the process image
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything known at one moment. A charger, meter or switch that never answered is None."""
+
+    now: datetime
+    chargers: Mapping[str, ChargerReading | None]
+    meter: MeterReading | None = None
+    switch: SwitchReading | None = None
+    evidence: tuple[GridEvidence, ...] = ()
+    events: tuple[Event, ...] = ()

@@ -1,0 +1,244 @@
+"""What the core asks of the outside world: devices, programs, clock, journal. And the errors they may raise."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from edge_service.domain.model import (
+    Capability,
+    ChargerReading,
+    Event,
+    MeterReading,
+    Order,
+    Settings,
+    SwitchOrder,
+    SwitchReading,
+)
+
+
+class DeviceError(Exception):
+    """A device did not do what was asked: what was tried, on what, and what to do next."""
+
+
+class DeviceUnreachableError(DeviceError):
+    """No connection, or no answer in time."""
+
+
+class DeviceRefusedError(DeviceError):
+    """The device answered and said no. ``reason`` is one of our codes, such as ``service_not_permitted``."""
+
+    def __init__(self, message: str, reason: str = "refused") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ProtocolViolationError(DeviceError):
+    """The device's reply breaks the protocol or contradicts itself; the reply is discarded."""
+
+
+class ProgramError(Exception):
+    """A utility's program server could not be asked, or refused us."""
+
+
+class ProgramCredentialsError(ProgramError):
+    """The program server refuses our credentials; a person must renew them."""
+
+
+class ConfigError(Exception):
+    """A configuration is wrong; the message names every mistake at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceIdentity:
+    """Who a device says it is, and what the probe found out in plain sentences (``findings``)."""
+
+    manufacturer: str
+    model: str
+    serial: str
+    version: str = ""
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FastReading:
+    """The few values of a fast-safe register block: the first place where a grid loss shows.
+
+    ``grid_present`` is the charger's own view, None where it cannot tell.
+    """
+
+    at: datetime
+    grid_present: bool | None
+    forming: bool | None
+
+
+class Charger(Protocol):
+    """One charger. All methods raise ``DeviceError``; none retries."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def has_fast_lane(self) -> bool:
+        """Whether the model declares a register block that may be read every 100 ms."""
+        ...
+
+    async def probe(self) -> tuple[DeviceIdentity, Capability]:
+        """Read identity and capability. Writes nothing."""
+        ...
+
+    async def read(self, now: datetime) -> ChargerReading: ...
+
+    async def read_fast(self, now: datetime) -> FastReading: ...
+
+    async def order(self, order: Order, now: datetime) -> None:
+        """Make ``order`` so, prove it by reading back, and renew its lease.
+
+        Called once per completed cycle with the order that stands; writes only what is needed. Cheap when nothing
+        is due. Raises ``DeviceRefusedError`` when the device forbids it or the read-back differs.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Meter(Protocol):
+    """The meter at the point of connection."""
+
+    async def probe(self) -> DeviceIdentity: ...
+
+    async def read(self, now: datetime) -> MeterReading: ...
+
+    async def close(self) -> None: ...
+
+
+class IslandSwitch(Protocol):
+    """The switch between the street and the house."""
+
+    async def probe(self) -> DeviceIdentity: ...
+
+    async def read(self, now: datetime) -> SwitchReading: ...
+
+    async def move(self, order: SwitchOrder) -> None:
+        """Command the switch and read the command back. The contacts prove the movement later, in ``read``."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramNews:
+    """What one good contact with a program server brought.
+
+    ``events`` holds every event of the program that is neither over nor gone. An event missing from it was confirmed
+    as gone, so the core may cancel it. ``problems`` names objects that were skipped, one sentence each.
+    """
+
+    at: datetime
+    events: tuple[Event, ...]
+    problems: tuple[str, ...] = ()
+    clock_skew_s: float | None = None
+
+
+class ProgramSource(Protocol):
+    """One utility program, polled. Raises ``ProgramError``."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def poll_s(self) -> float: ...
+
+    async def poll(self, now: datetime) -> ProgramNews: ...
+
+    async def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Time, as the core is given it."""
+
+    def now(self) -> datetime:
+        """Wall clock, aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happened once, numbered by the journal. ``subject`` is ``site``, a charger or a program id."""
+
+    kind: str
+    subject: str
+    at: datetime
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedHappening:
+    """A happening with its number, which rises by one and never repeats over the life of the installation."""
+
+    number: int
+    happening: Happening
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A standing message to people. ``key`` names its subject: a new one with the same key replaces the former.
+
+    ``level``: ``critical`` (wake a person, only if a person can act), ``warning`` or ``info``.
+    """
+
+    key: str
+    level: str
+    raised_at: datetime
+    data: Mapping[str, Any]
+    number: int = 0
+    delivered_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    cleared_at: datetime | None = None
+
+
+class Journal(Protocol):
+    """What must outlive the process. Every ``await`` returns only when the words are on disk (``journal.db``)."""
+
+    async def load_settings(self) -> Settings: ...
+
+    async def save_settings(self, settings: Settings, command: str, args: Mapping[str, Any], at: datetime) -> None: ...
+
+    async def load_events(self) -> Sequence[Event]:
+        """The events known and not over at the last stop, as accepted."""
+        ...
+
+    async def save_events(self, events: Sequence[Event]) -> None: ...
+
+    async def append_happenings(self, happenings: Sequence[Happening]) -> Sequence[NumberedHappening]: ...
+
+    async def happenings_since(self, number: int, limit: int = 500) -> Sequence[NumberedHappening]: ...
+
+    async def raise_notice(self, notice: Notice) -> Notice:
+        """Store a notice, replacing a standing one of the same key; returns it with its number."""
+        ...
+
+    async def clear_notice(self, key: str, at: datetime) -> Notice | None: ...
+
+    async def mark_notice(self, number: int, *, delivered_at: datetime | None = None,
+                          acknowledged_at: datetime | None = None) -> None: ...
+
+    async def standing_notices(self) -> Sequence[Notice]:
+        """Notices neither cleared nor acknowledged, oldest first."""
+        ...
+
+    async def recall(self, command_id: str) -> Mapping[str, Any] | None:
+        """The answer once given to this command id, or None: commands are idempotent."""
+        ...
+
+    async def remember(self, command_id: str, answer: Mapping[str, Any], at: datetime) -> None: ...
+
+    async def load_document(self, name: str) -> Mapping[str, Any] | None:
+        """A small named document, such as ``memory``, ``installation`` or ``tokens``."""
+        ...
+
+    async def save_document(self, name: str, document: Mapping[str, Any]) -> None: ...

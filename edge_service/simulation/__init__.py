@@ -1,0 +1,1 @@
+"""A simulated site and utility: real protocols on loopback, driven by physical models."""
