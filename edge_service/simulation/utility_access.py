@@ -31,15 +31,15 @@ class Client:
         return "read_all" in self.scopes
 
 
-class Denied(Exception):
-    """``status`` 401 without a token, 403 with one that is wrong, old or too weak: as the recorded VTN, not the standard."""
+class DeniedError(Exception):
+    """``status``: 401 without a token; 403, as the recorded VTN, with one that is wrong, old or too weak."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
         self.status = status
 
 
-class GrantRefused(Exception):
+class GrantError(Exception):
     """The token endpoint says no; ``error`` is the word of RFC 6749, section 5.2."""
 
     def __init__(self, status: int, error: str, description: str) -> None:
@@ -61,27 +61,27 @@ class Access:
         self._key = secrets.token_bytes(32)
 
     def grant(self, form: Mapping[str, str], authorization: str | None) -> dict[str, object]:
-        """The token response. Credentials come in the form or by HTTP Basic. Raises GrantRefused."""
+        """The token response. Credentials come in the form or by HTTP Basic. Raises GrantError."""
         if form.get("grant_type") != "client_credentials":
-            raise GrantRefused(400, "unsupported_grant_type", "Only client_credentials grant type is supported")
+            raise GrantError(400, "unsupported_grant_type", "Only client_credentials grant type is supported")
         client_id, secret = _basic(authorization) or (form.get("client_id", ""), form.get("client_secret", ""))
         client = self._clients.get(client_id)
         if client is None or not hmac.compare_digest(client.secret.encode(), secret.encode()):
-            raise GrantRefused(401, "invalid_client", "Invalid client_id or client_secret")
+            raise GrantError(401, "invalid_client", "Invalid client_id or client_secret")
         lifetime_s = int(TOKEN_LIFETIME.total_seconds())
         return {"access_token": self._sign(client), "token_type": "Bearer", "expires_in": lifetime_s}
 
     def client(self, authorization: str | None) -> Client:
-        """The client behind an Authorization header. Raises Denied."""
+        """The client behind an Authorization header. Raises DeniedError."""
         kind, _, token = (authorization or "").partition(" ")
         if kind.lower() != "bearer" or not token:
-            raise Denied(401, "Authorization via Bearer token in Authorization header required")
+            raise DeniedError(401, "Authorization via Bearer token in Authorization header required")
         body, _, signature = token.strip().rpartition(".")
         if not hmac.compare_digest(self._signature(body).encode(), signature.encode()):
-            raise Denied(403, "Invalid authentication token provided")
+            raise DeniedError(403, "Invalid authentication token provided")
         claims = json.loads(_unbase64(body.partition(".")[2]))
         if claims["exp"] <= self._now().timestamp():
-            raise Denied(403, "Invalid authentication token provided")
+            raise DeniedError(403, "Invalid authentication token provided")
         return self._clients[claims["sub"]]
 
     def _sign(self, client: Client) -> str:
@@ -96,9 +96,9 @@ class Access:
 
 
 def require(client: Client, *scopes: str) -> None:
-    """Raises Denied unless the client has one of the scopes; the first is the one that is named."""
+    """Raises DeniedError unless the client has one of the scopes; the first is the one that is named."""
     if client.scopes.isdisjoint(scopes):
-        raise Denied(403, f"Missing '{scopes[0]}' scope")
+        raise DeniedError(403, f"Missing '{scopes[0]}' scope")
 
 
 def _base64(data: str | bytes) -> str:
@@ -116,6 +116,6 @@ def _basic(authorization: str | None) -> tuple[str, str] | None:
         return None
     try:
         client_id, _, secret = base64.b64decode(encoded).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except binascii.Error, UnicodeDecodeError:
         return None
     return client_id, secret

@@ -1,6 +1,6 @@
 """Ways in which the simulated utility misbehaves on request, all of them seen or to be expected in the field."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 from edge_service.simulation.utility_objects import JsonObject
 
@@ -31,7 +31,7 @@ class Faults:
             if name not in known:
                 raise ValueError(f"unknown fault {name!r}; known: {', '.join(sorted(known))}, expire_tokens")
             _check(name, value)
-        plain = {field.name: field.default for field in fields(self)}
+        plain = asdict(Faults())
         return replace(self, **{name: plain[name] if value is None else value for name, value in wish.items()})
 
 
@@ -69,7 +69,7 @@ def _bad_programs(now: str) -> list[object]:
         {"id": 17, **stamps, "programName": ["Peak"]},
         {"id": "odd-program-1", **stamps, "objectType": "PROGRAM", "programName": None},
         {"id": "odd-program-2", "objectType": "TARIFF", "programName": "Odd", "attributes": {"LOCAL": 1}},
-        {"id": "odd-program-3", **stamps, "programName": "<b>Odd</b>", "payloadDescriptors": "KW", "future": {"a": [1]}},
+        {"id": "odd-program-3", **stamps, "programName": "<b>Odd</b>", "payloadDescriptors": "KW", "new": {}},
     ]
 
 

@@ -1,8 +1,8 @@
 """What the simulated utility takes for a valid OpenADR 3.1 object, and the form in which it gives it back.
 
-Modelled on exchanges recorded with a real VTN, LF Energy openleadr-rs 0.2.4, not on the letter of the standard: it rewrites
-durations and times, fills defaults of report descriptors, drops ``objectType`` of an event's payload descriptors, leaves out
-what was not given, and refuses some forms that the user guide shows.
+Modelled on exchanges recorded with a real VTN, LF Energy openleadr-rs 0.2.4, not on the letter of the standard: it
+rewrites durations and times, fills defaults of report descriptors, drops ``objectType`` of an event's payload
+descriptors, leaves out what was not given, and refuses some forms that the user guide shows.
 """
 
 import math
@@ -26,12 +26,12 @@ _DURATION = re.compile(
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """A request body that the VTN answers with 400; the text names the place in the body."""
 
 
-def _wrong(value: object, path: str, wanted: str) -> Malformed:
-    return Malformed(f"{path}: invalid value: {value!r}, expected {wanted}")
+def _wrong(value: object, path: str, wanted: str) -> MalformedError:
+    return MalformedError(f"{path}: invalid value: {value!r}, expected {wanted}")
 
 
 def _under(path: str, name: str) -> str:
@@ -46,7 +46,7 @@ def _want[T](body: JsonObject, name: str, read: Read[T], path: str = "") -> T | 
 def _need[T](body: JsonObject, name: str, read: Read[T], path: str = "") -> T:
     value = body.get(name, _MISSING)
     if value is _MISSING:
-        raise Malformed(f"{path}: missing field `{name}`" if path else f"missing field `{name}`")
+        raise MalformedError(f"{path}: missing field `{name}`" if path else f"missing field `{name}`")
     return read(value, _under(path, name))
 
 
@@ -221,7 +221,7 @@ def _report_intervals(value: object, path: str) -> str:
 
 def _report_descriptor(value: object, path: str) -> JsonObject:
     body = _map(value, path)
-    defaults = {"aggregate": False, "startInterval": -1, "numIntervals": -1, "historical": True}
+    defaults: JsonObject = {"aggregate": False, "startInterval": -1, "numIntervals": -1, "historical": True}
     defaults |= {"frequency": -1, "repeat": 1, "reportIntervals": "INTERVALS"}
     return defaults | _present(
         payloadType=_need(body, "payloadType", name, path),

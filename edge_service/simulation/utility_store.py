@@ -1,4 +1,4 @@
-"""The objects of the simulated utility: names kept unique, references kept whole, and a file that outlives the process."""
+"""The objects of the simulated utility: names unique, references whole, and a file that outlives the process."""
 
 import json
 import os
@@ -21,7 +21,7 @@ REFERENCES = {
 }
 
 
-class Conflict(Exception):
+class ConflictError(Exception):
     """The store refuses: a name is taken or a reference would dangle (409)."""
 
 
@@ -45,7 +45,7 @@ class Store:
         return sorted(newest, key=_rank) if kind == "events" else newest
 
     def add(self, kind: str, fields: JsonObject) -> JsonObject:
-        """Raises Conflict when the name is taken or what it refers to does not exist."""
+        """Raises ConflictError when the name is taken or what it refers to does not exist."""
         self._check(kind, fields, None)
         at = self._stamp()
         row = {"id": str(uuid4()), "createdDateTime": at, "modificationDateTime": at}
@@ -56,7 +56,7 @@ class Store:
         return self._objects[kind][row["id"]]
 
     def replace(self, kind: str, object_id: str, fields: JsonObject) -> JsonObject:
-        """All fields anew, as PUT does; id and creation stay. Raises Conflict as ``add``."""
+        """All fields anew, as PUT does; id and creation stay. Raises ConflictError as ``add``."""
         self._check(kind, fields, object_id)
         before = self._objects[kind][object_id]
         kept = {name: before[name] for name in ("id", "createdDateTime", "objectType") if name in before}
@@ -65,10 +65,10 @@ class Store:
         return self._objects[kind][object_id]
 
     def remove(self, kind: str, object_id: str) -> JsonObject:
-        """Raises Conflict while another object refers to it: an event with a report cannot be deleted."""
+        """Raises ConflictError while another object refers to it: an event with a report cannot be deleted."""
         for other, (field, referred) in REFERENCES.items():
             if referred == kind and any(row[field] == object_id for row in self._objects[other].values()):
-                raise Conflict("A foreign key constraint is violated")
+                raise ConflictError("A foreign key constraint is violated")
         row = self._objects[kind].pop(object_id)
         self._save()
         return row
@@ -77,11 +77,11 @@ class Store:
         names = UNIQUE.get(kind, ())
         for row in self._objects[kind].values():
             if names and row["id"] != own_id and all(row[name] == fields[name] for name in names):
-                raise Conflict("Conflict")
+                raise ConflictError("Conflict")
         if kind in REFERENCES:
             field, referred = REFERENCES[kind]
             if fields[field] not in self._objects[referred]:
-                raise Conflict("A foreign key constraint is violated")
+                raise ConflictError("A foreign key constraint is violated")
 
     def _stamp(self) -> str:
         # Two changes never share an instant, so that "newest first" is one order.
