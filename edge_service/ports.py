@@ -15,6 +15,8 @@ from edge_service.domain.model import (
     SwitchOrder,
     SwitchReading,
 )
+from edge_service.domain.model import Happening as Happening
+from edge_service.domain.model import Notice as Notice
 
 
 class DeviceError(Exception):
@@ -167,38 +169,11 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """Something that happened once, numbered by the journal. ``subject`` is ``site``, a charger or a program id."""
-
-    kind: str
-    subject: str
-    at: datetime
-    data: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class NumberedHappening:
     """A happening with its number, which rises by one and never repeats over the life of the installation."""
 
     number: int
     happening: Happening
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A standing message to people. ``key`` names its subject: a new one with the same key replaces the former.
-
-    ``level``: ``critical`` (wake a person, only if a person can act), ``warning`` or ``info``.
-    """
-
-    key: str
-    level: str
-    raised_at: datetime
-    data: Mapping[str, Any]
-    number: int = 0
-    delivered_at: datetime | None = None
-    acknowledged_at: datetime | None = None
-    cleared_at: datetime | None = None
 
 
 class Journal(Protocol):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 
 def frozen_map[K, V](items: Mapping[K, V] | None = None) -> Mapping[K, V]:
@@ -140,7 +141,8 @@ class ChargerReading:
     ``charge_max_w`` and ``discharge_max_w`` are what charger and vehicle allow now, both positive numbers.
     ``setpoint_w`` is the setpoint read back, None while the charger follows none. ``grid_present`` is the charger's own
     view of its AC side; it cannot see the grid while the island switch is open. ``forming``: it makes the island.
-    ``lease_remaining_s``: seconds until the device drops our order by itself.
+    ``lease_remaining_s``: seconds until the device drops our order by itself. ``voltage_v`` compares with the site's
+    nominal voltage: between the legs of a split-phase service.
     """
 
     at: datetime
@@ -167,7 +169,10 @@ class ChargerReading:
 
 @dataclass(frozen=True, slots=True)
 class MeterReading:
-    """One read of the meter at the point of connection. ``power_w`` positive: import."""
+    """One read of the meter at the point of connection. ``power_w`` positive: import.
+
+    ``voltage_v`` compares with the site's nominal voltage: between the legs of a split-phase service.
+    """
 
     at: datetime
     power_w: int | None = None
@@ -419,3 +424,34 @@ class Observation:
     switch: SwitchReading | None = None
     evidence: tuple[GridEvidence, ...] = ()
     events: tuple[Event, ...] = ()
+
+
+# ---------------------------------------------------------------------------------------------------- what people are told
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happened once, numbered by the journal. ``subject`` is ``site``, a charger or a program id."""
+
+    kind: str
+    subject: str
+    at: datetime
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A standing message to people. ``key`` names its subject: a new one with the same key replaces the former.
+
+    ``kind`` names its text. ``level``: ``critical`` (wake a person, only if a person can act), ``warning`` or ``info``.
+    """
+
+    key: str
+    kind: str
+    level: str
+    raised_at: datetime
+    data: Mapping[str, Any]
+    number: int = 0
+    delivered_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    cleared_at: datetime | None = None

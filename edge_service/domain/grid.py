@@ -1,0 +1,175 @@
+"""Is the grid there? Evidence with source, time and place becomes one debounced state.
+
+Silence is never an outage: a source that says nothing says nothing. While the island switch is open only sources on
+the grid side see the grid.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from edge_service.domain.memory import GridMemory
+from edge_service.domain.model import (
+    Grid,
+    GridEvidence,
+    MeterReading,
+    Observation,
+    Position,
+    SiteFacts,
+    SwitchReading,
+)
+
+# Below half of nominal no appliance runs and no inverter rides through: IEEE 1547-2018 asks to cease within 0.16 s.
+LOST_BELOW_PU = 0.5
+# IEEE 1547-2018 enter-service voltage range.
+GOOD_FROM_PU = 0.917
+GOOD_TO_PU = 1.05
+# A charger needs a moment after the switch has closed before its own view is of the grid again.
+SWITCH_SETTLE = timedelta(seconds=3)
+# A suspicion that no source can confirm or clear any more ends here as "unknown".
+SUSPECT_EXPIRES = timedelta(seconds=30)
+
+
+class Verdict(StrEnum):
+    """What all fresh evidence together says."""
+
+    LOST = "lost"
+    DISPUTED = "disputed"
+    GOOD = "good"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The verdict, the pieces that made it and the words for the journal."""
+
+    verdict: Verdict
+    pieces: tuple[GridEvidence, ...]
+    words: str
+
+
+def collect(observation: Observation, facts: SiteFacts) -> tuple[GridEvidence, ...]:
+    """Every source's word, fresh or not, whether or not it can see the grid now."""
+    pieces = list(observation.evidence)
+    if observation.meter is not None:
+        pieces.append(_of_meter(observation.meter, facts))
+    for name, reading in observation.chargers.items():
+        if reading is not None:
+            detail = ", ".join(reading.alarms)
+            pieces.append(GridEvidence(name, reading.at, reading.grid_present, Position.PROTECTED_SIDE, detail))
+    return tuple(pieces)
+
+
+def _of_meter(meter: MeterReading, facts: SiteFacts) -> GridEvidence:
+    present = None
+    detail = ""
+    if meter.voltage_v is not None:
+        per_unit = meter.voltage_v / facts.nominal_voltage_v
+        detail = f"{meter.voltage_v:.0f} V"
+        if per_unit < LOST_BELOW_PU:
+            present = False
+        elif GOOD_FROM_PU <= per_unit <= GOOD_TO_PU:
+            present = True
+    return GridEvidence("meter", meter.at, present, facts.meter_position, detail)
+
+
+def assess(observation: Observation, memory: GridMemory, facts: SiteFacts) -> Assessment:
+    """Weigh the fresh pieces that can see the grid. One source against another makes a dispute, not an outage."""
+    sees_house = _sees_grid_through_switch(observation, memory, facts)
+    pieces = tuple(
+        piece
+        for piece in collect(observation, facts)
+        if (observation.now - piece.at).total_seconds() <= facts.stale_after_s
+        and (piece.position is Position.GRID_SIDE or sees_house)
+        and piece.present is not None
+    )
+    return Assessment(_verdict(pieces), pieces, _words(pieces))
+
+
+def _sees_grid_through_switch(observation: Observation, memory: GridMemory, facts: SiteFacts) -> bool:
+    if facts.switch is None:
+        return True
+    settled = memory.closed_since is not None and observation.now - memory.closed_since >= SWITCH_SETTLE
+    return settled and not _is_moving(observation.switch)
+
+
+def _is_moving(switch: SwitchReading | None) -> bool:
+    return switch is not None and switch.closed_proven is False
+
+
+def _verdict(pieces: Sequence[GridEvidence]) -> Verdict:
+    lost = any(piece.present is False for piece in pieces)
+    there = any(piece.present for piece in pieces)
+    if lost and there:
+        return Verdict.DISPUTED
+    if lost:
+        return Verdict.LOST
+    return Verdict.GOOD if there else Verdict.SILENT
+
+
+def _words(pieces: Sequence[GridEvidence]) -> str:
+    return "; ".join(
+        f"{piece.source}: {'grid there' if piece.present else 'grid lost'}{f' ({piece.detail})' if piece.detail else ''}"
+        for piece in pieces
+    )
+
+
+def follow(observation: Observation, memory: GridMemory, facts: SiteFacts) -> tuple[GridMemory, Assessment]:
+    """The next grid memory. See the state diagram in ``docs/architecture.md``."""
+    now = observation.now
+    memory = replace(memory, closed_since=_closed_since(observation, memory))
+    assessment = assess(observation, memory, facts)
+    verdict = assessment.verdict
+    memory = replace(
+        memory,
+        lost_since=_since(verdict is Verdict.LOST, memory.lost_since, now),
+        good_since=_since(verdict is Verdict.GOOD, memory.good_since, now),
+        silent_since=_since(verdict is Verdict.SILENT, memory.silent_since, now),
+    )
+    state = _next_state(memory, verdict, facts, now)
+    if state is memory.state:
+        return memory, assessment
+    return replace(memory, state=state, since=now, evidence=assessment.words), assessment
+
+
+def _since(holds: bool, before: datetime | None, now: datetime) -> datetime | None:
+    return (before or now) if holds else None
+
+
+def _closed_since(observation: Observation, memory: GridMemory) -> datetime | None:
+    if observation.switch is None:
+        return memory.closed_since
+    if not observation.switch.closed_proven:
+        return None
+    # At the first sight of a closed switch after a start there is nothing to settle.
+    first_sight = observation.now - SWITCH_SETTLE if memory.state is Grid.UNKNOWN and memory.since is None else None
+    return memory.closed_since or first_sight or observation.now
+
+
+def _next_state(memory: GridMemory, verdict: Verdict, facts: SiteFacts, now: datetime) -> Grid:  # noqa: PLR0911
+    """One transition at most. Lost evidence acts at once; good evidence has to last."""
+
+    def lasted(since: datetime | None, seconds: float) -> bool:
+        return since is not None and (now - since).total_seconds() >= seconds
+
+    match memory.state:
+        case Grid.OUTAGE:
+            return Grid.RESTORING if verdict is Verdict.GOOD else Grid.OUTAGE
+        case Grid.RESTORING:
+            if verdict in (Verdict.LOST, Verdict.DISPUTED) or lasted(memory.silent_since, facts.stale_after_s):
+                return Grid.OUTAGE
+            return Grid.ON if lasted(memory.good_since, facts.enter_service_s) else Grid.RESTORING
+        case Grid.SUSPECT:
+            if lasted(memory.lost_since, facts.outage_after_s):
+                return Grid.OUTAGE
+            if lasted(memory.good_since, facts.outage_after_s):
+                return Grid.ON
+            return Grid.UNKNOWN if lasted(memory.silent_since, SUSPECT_EXPIRES.total_seconds()) else Grid.SUSPECT
+        case _:
+            if verdict in (Verdict.LOST, Verdict.DISPUTED):
+                return Grid.SUSPECT
+            if verdict is Verdict.SILENT:
+                return Grid.UNKNOWN
+            ripe = memory.state is Grid.ON or lasted(memory.good_since, facts.outage_after_s)
+            return Grid.ON if ripe else Grid.UNKNOWN

@@ -1,0 +1,135 @@
+"""What one decision leaves for the next. Dwell times and debounces are timestamps, never timers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from edge_service.domain.model import Grid, frozen_map
+
+
+class IslandStep(StrEnum):
+    """Where the site stands between grid and island; the table is in ``islanding.py``."""
+
+    UNKNOWN = "unknown"
+    TIED = "tied"
+    OPENING = "opening"
+    FORMING = "forming"
+    DARK = "dark"
+    ISLAND = "island"
+    ANNOUNCED = "announced"
+    STOPPING = "stopping"
+    CLOSING = "closing"
+    ENDED = "ended"
+    STUCK = "stuck"
+
+
+class EventStage(StrEnum):
+    """The life of an event."""
+
+    ANNOUNCED = "announced"
+    PREPARING = "preparing"
+    PREPARED = "prepared"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    OPTED_OUT = "opted_out"
+    FINISHED = "finished"
+    MISSED = "missed"
+    CANCELLED = "cancelled"
+
+
+OVER = frozenset({EventStage.FINISHED, EventStage.MISSED, EventStage.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class GridMemory:
+    """The grid's state and the evidence that made it. ``closed_since``: the switch is proven closed since then."""
+
+    state: Grid = Grid.UNKNOWN
+    since: datetime | None = None
+    lost_since: datetime | None = None
+    good_since: datetime | None = None
+    silent_since: datetime | None = None
+    closed_since: datetime | None = None
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IslandMemory:
+    """The step of the islanding sequence, the charger that forms, and failed attempts in this outage."""
+
+    step: IslandStep = IslandStep.UNKNOWN
+    since: datetime | None = None
+    former: str | None = None
+    attempts: int = 0
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventMemory:
+    """What was delivered in an event. Energies positive when the chargers (or the site) supplied."""
+
+    stage: EventStage
+    since: datetime
+    name: str
+    program_id: str
+    start: datetime
+    end: datetime
+    target_w: int | None = None
+    feasible_w: int | None = None
+    run_s: float = 0.0
+    charger_wh: float = 0.0
+    site_wh: float | None = 0.0
+
+    @property
+    def average_w(self) -> float:
+        """Delivered power averaged over the whole event; time not served counts as nothing delivered."""
+        hours = (self.end - self.start).total_seconds() / 3600
+        return self.charger_wh / hours if hours > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutageMemory:
+    """The outage that runs, or the last one once ``ended_at`` is set."""
+
+    started_at: datetime
+    ended_at: datetime | None = None
+    backup_started_at: datetime | None = None
+    energy_wh: float = 0.0
+    lowest_soc_pct: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerMemory:
+    """What was last wanted of a charger and since when; ``low``: the floors it is below, with hysteresis."""
+
+    order_w: int | None = None
+    order_since: datetime | None = None
+    low: frozenset[str] = frozenset()
+    plugged: bool | None = None
+    discharging: bool | None = None
+    faulty: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Everything that one decision hands to the next."""
+
+    at: datetime | None = None
+    grid: GridMemory = GridMemory()
+    island: IslandMemory = IslandMemory()
+    chargers: Mapping[str, ChargerMemory] = field(default_factory=frozen_map)
+    events: Mapping[str, EventMemory] = field(default_factory=frozen_map)
+    outage: OutageMemory | None = None
+    notices: Mapping[str, str] = field(default_factory=frozen_map)
+    rotation: int = 0
+
+    def charger(self, name: str) -> ChargerMemory:
+        """What is remembered of a charger."""
+        return self.chargers.get(name) or ChargerMemory()
+
+    def after_restart(self) -> "Memory":
+        """What may be believed after a restart: accounts and notices. Grid and switch are read anew first."""
+        chargers = {name: replace(charger, order_w=None, order_since=None) for name, charger in self.chargers.items()}
+        return replace(self, at=None, grid=GridMemory(), island=IslandMemory(former=self.island.former),
+                       chargers=frozen_map(chargers))
