@@ -1,0 +1,71 @@
+"""The switch between the point of connection and the home bus."""
+
+from dataclasses import dataclass, field
+from math import inf
+
+from edge_service.simulation.history import History
+
+
+@dataclass(slots=True)
+class IslandSwitch:
+    """A motor-driven contact, fed from its own small battery, so that it moves in an outage too.
+
+    While opening the main contact conducts until the movement ends; while closing it conducts only then.
+    """
+
+    moves_s: float
+    history: History
+    closed: bool = True
+    commanded_open: bool = False
+    left_s: float = field(default=inf)
+    stuck: bool = False
+    feedback_broken: bool = False
+    false_open_contact: bool = False
+
+    @property
+    def moving(self) -> bool:
+        return self.left_s != inf
+
+    @property
+    def open_proven(self) -> bool:
+        return not self.closed and not self.moving and not self.feedback_broken
+
+    @property
+    def closed_proven(self) -> bool:
+        return self.closed and not self.moving and not self.feedback_broken
+
+    @property
+    def wire_shows_open(self) -> bool:
+        """The auxiliary contact that is wired to the charger; apart from the feedback that Modbus reads."""
+        return self.false_open_contact or (not self.closed and not self.moving)
+
+    def command(self, *, open_: bool) -> None:
+        if open_ == self.commanded_open:
+            return
+        self.commanded_open = open_
+        self.history.note("switch_commanded", to=_word(open_))
+        self.wake()
+
+    def wake(self) -> None:
+        """Start, turn round or give up a movement, as the standing command and the fault now say."""
+        if self.stuck or self.closed != self.commanded_open:
+            self.left_s = inf
+        elif not self.moving:
+            self.left_s = self.moves_s
+            self.history.note("switch_moving", to=_word(self.commanded_open))
+
+    def elapse(self, dt_s: float) -> None:
+        self.left_s = max(0.0, self.left_s - dt_s)
+
+    def settle(self) -> bool:
+        """End a movement whose time is over; True if the main contact changed."""
+        if self.left_s > 1e-9:
+            return False
+        self.left_s = inf
+        self.closed = not self.commanded_open
+        self.history.note("switch_moved", to=_word(self.commanded_open))
+        return True
+
+
+def _word(open_: bool) -> str:
+    return "open" if open_ else "closed"

@@ -1,0 +1,79 @@
+"""The grid meter at the point of connection, on the street's side of the island switch: SunSpec 1 and 201, 202 or 203.
+
+Power: + import, - export.
+"""
+
+from collections.abc import Mapping
+
+from edge_service.simulation.house import NOMINAL_HZ, House
+from edge_service.simulation.modbus_server import Faceless
+from edge_service.simulation.options import SiteOptions
+from edge_service.simulation.sunspec_layout import Facts, Image, facts
+
+_POWER_FAILURE = 1 << 2
+
+
+class MeterRegisters(Faceless):
+    """Register face of the meter in ``House``; read only."""
+
+    def __init__(self, house: House, options: SiteOptions) -> None:
+        source = facts("sunspec_meter_20x")
+        self._house = house
+        self._model = options.meter_model
+        models = {1: source["models"][1], self._model: _renamed(source["models"]["meter"], self._model)}
+        self.image = Image(options.meter_base, models, source["not_implemented"])
+        for number, seeds in ((1, source["simulator"]["seed_raw"]["1"]), (self._model, _meter_seeds(source))):
+            for name, raw in seeds.items():
+                self.image.put(f"{number}.{name}", raw)
+        self.image.put("1.DA", options.meter_unit)
+
+    def read_registers(self, address: int, count: int) -> list[int]:
+        self._refresh()
+        return self.image.read(address, count)
+
+    def _refresh(self) -> None:
+        for name, value in self._values().items():
+            self.image.put_scaled(f"{self._model}.{name}", value)
+        self.image.put(f"{self._model}.Evt", 0 if self._house.grid_present else _POWER_FAILURE)
+
+    def _values(self) -> dict[str, float]:
+        house = self._house
+        power_w, volts = house.site_power_w, house.street_v
+        amps = abs(power_w) / volts if volts else 0.0
+        values = {
+            "W": power_w,
+            "VA": abs(power_w),
+            "A": 2 * amps,
+            "AphA": amps,
+            "AphB": amps,
+            "PhV": volts / 2,
+            "PhVphA": volts / 2,
+            "PhVphB": volts / 2,
+            "PPV": volts,
+            _line_to_line(self._model): volts,
+            "Hz": NOMINAL_HZ if house.grid_present else 0.0,
+            "WphA": power_w / 2,
+            "WphB": power_w / 2,
+            "TotWhImp": house.import_wh,
+            "TotWhExp": house.export_wh,
+        }
+        return values | (_NO_THIRD_LEG if self._model == 203 else {})
+
+
+# Mandatory in a three-phase meter; in a split-phase house its third input is not wired.
+_NO_THIRD_LEG = {"AphC": 0.0, "PhVphC": 0.0, "PhVphBC": 0.0, "PhVphCA": 0.0, "WphC": 0.0}
+
+
+def _line_to_line(model: int) -> str:
+    return "PPVphAB" if model == 201 else "PhVphAB"
+
+
+def _meter_seeds(source: Facts) -> Mapping[str, int]:
+    seeds: Mapping[str, int] = source["simulator"]["seed_raw"]["meter"]
+    return seeds
+
+
+def _renamed(layout: Facts, model: int) -> Facts:
+    names = layout["renamed"].get(model, {})
+    points = [point | {"name": names.get(point["name"], point["name"])} for point in layout["points"]]
+    return {**layout, "points": points}

@@ -1,0 +1,105 @@
+"""What a simulated site is made of: ports, delays, ratings, first values."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+# The inverter must see a stable grid this long before it may reconnect: the IEEE 1547-2018 default.
+ENTER_SERVICE_S = 300.0
+
+METER_MODELS = (201, 202, 203)
+SUNSPEC_BASES = (0, 40000, 50000)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteOptions:
+    """One simulated site. A port of 0 lets the system choose; see ``SimulatedSite`` for the chosen ones.
+
+    Raises ValueError, naming the field, on a value out of bounds.
+    """
+
+    host: str = "127.0.0.1"
+    charger_port: int = 0
+    meter_port: int = 0
+    switch_port: int = 0
+    control_port: int = 0
+    charger_unit: int = 1
+    meter_unit: int = 1
+    switch_unit: int = 1
+    charger_base: int = 40000
+    meter_base: int = 40000
+    meter_model: int = 203
+    tick_s: float = 0.02
+    announce_file: Path | None = None
+
+    grid_present: bool = True
+    house_load_w: float = 1200.0
+
+    plugged: bool = True
+    soc_pct: float = 70.0
+    battery_wh: float = 60_000.0
+    battery_efficiency: float = 0.95
+    battery_floor_pct: float = 5.0
+    battery_taper_pct: float = 95.0
+
+    rating_w: float = 9600.0
+    ramp_w_per_s: float = 4800.0
+    enter_service_s: float = ENTER_SERVICE_S
+    detection_s: float = 0.16
+    form_s: float = 1.5
+    stop_s: float = 0.1
+    overload_s: float = 1.0
+    retry_s: float = 5.0
+    started: bool = True
+    permit_service: bool = True
+
+    switch_moves_s: float = 0.15
+
+    island_capable: bool = True
+    setpoint_obeyed_in_island: bool = False
+    no_wset: bool = False
+    no_713: bool = False
+    no_715: bool = False
+    # Exponent of W_SF and WSet_SF; 0 and 1 are common on devices of this size.
+    power_scale: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low, high in _BOUNDS:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} is {value}; allowed is {low} to {high}")
+        _require_one_of("meter_model", self.meter_model, METER_MODELS)
+        _require_one_of("charger_base", self.charger_base, SUNSPEC_BASES)
+        _require_one_of("meter_base", self.meter_base, SUNSPEC_BASES)
+
+
+def _require_one_of(name: str, value: int, allowed: tuple[int, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} is {value}; allowed is one of {', '.join(map(str, allowed))}")
+
+
+_BOUNDS: tuple[tuple[str, float, float], ...] = (
+    ("charger_port", 0, 65535),
+    ("meter_port", 0, 65535),
+    ("switch_port", 0, 65535),
+    ("control_port", 0, 65535),
+    ("charger_unit", 0, 255),
+    ("meter_unit", 0, 255),
+    ("switch_unit", 0, 255),
+    ("tick_s", 0.001, 10),
+    ("house_load_w", 0, 30_000),
+    ("soc_pct", 0, 100),
+    ("battery_wh", 1_000, 600_000),
+    ("battery_efficiency", 0.5, 1),
+    ("battery_floor_pct", 0, 50),
+    ("battery_taper_pct", 50, 99.9),
+    ("rating_w", 500, 30_000),
+    ("ramp_w_per_s", 1, 1_000_000),
+    ("enter_service_s", 0, 3600),
+    ("detection_s", 0.001, 10),
+    ("form_s", 0, 600),
+    ("stop_s", 0, 10),
+    ("overload_s", 0.001, 60),
+    ("retry_s", 0.001, 3600),
+    ("switch_moves_s", 0, 60),
+    ("power_scale", 0, 2),
+)
