@@ -9,14 +9,14 @@ from edge_service.domain.model import (
     Capability,
     ChargerReading,
     Event,
+    Happening as Happening,
     MeterReading,
+    Notice as Notice,
     Order,
     Settings,
     SwitchOrder,
     SwitchReading,
 )
-from edge_service.domain.model import Happening as Happening
-from edge_service.domain.model import Notice as Notice
 
 
 class DeviceError(Exception):
@@ -199,8 +199,9 @@ class Journal(Protocol):
 
     async def clear_notice(self, key: str, at: datetime) -> Notice | None: ...
 
-    async def mark_notice(self, number: int, *, delivered_at: datetime | None = None,
-                          acknowledged_at: datetime | None = None) -> None: ...
+    async def mark_notice(
+        self, number: int, *, delivered_at: datetime | None = None, acknowledged_at: datetime | None = None
+    ) -> None: ...
 
     async def standing_notices(self) -> Sequence[Notice]:
         """Notices neither cleared nor acknowledged, oldest first."""

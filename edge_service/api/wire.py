@@ -314,8 +314,13 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[tuple[
     return put, gone
 
 
-def _compare(old: Mapping[str, Any], new: Mapping[str, Any], path: list[str],
-             put: list[tuple[list[str], Any]], gone: list[list[str]]) -> None:
+def _compare(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    path: list[str],
+    put: list[tuple[list[str], Any]],
+    gone: list[list[str]],
+) -> None:
     gone.extend([*path, key] for key in old if key not in new)
     for key, value in new.items():
         before = old.get(key)

@@ -26,7 +26,7 @@ class Band:
         """The allowed power closest to ``power_w``."""
         return max(self.lo, min(self.hi, power_w))
 
-    def squeeze(self, wish: "Band") -> "Band":
+    def squeeze(self, wish: Band) -> Band:
         """The part of ``wish`` inside this band; where there is none, the one allowed power closest to it."""
         return Band(self.nearest(wish.lo), self.nearest(wish.hi))
 

@@ -109,10 +109,12 @@ def _verdict(pieces: Sequence[GridEvidence]) -> Verdict:
 
 
 def _words(pieces: Sequence[GridEvidence]) -> str:
-    return "; ".join(
-        f"{piece.source}: {'grid there' if piece.present else 'grid lost'}{f' ({piece.detail})' if piece.detail else ''}"
-        for piece in pieces
-    )
+    return "; ".join(_word(piece) for piece in pieces)
+
+
+def _word(piece: GridEvidence) -> str:
+    says = "grid there" if piece.present else "grid lost"
+    return f"{piece.source}: {says} ({piece.detail})" if piece.detail else f"{piece.source}: {says}"
 
 
 def follow(observation: Observation, memory: GridMemory, facts: SiteFacts) -> tuple[GridMemory, Assessment]:

@@ -87,6 +87,14 @@ class Situation:
         return soc <= self.settings.drivers_reserve(self.memory.former)
 
     @property
+    def may_lend(self) -> bool:
+        """There is charge that the resident gives: by lending, or by a reserve set clearly below the charge."""
+        soc = self.former.soc_pct if self.former else None
+        if self.settings.at_end is AtEnd.LEND:
+            return True
+        return soc is not None and soc > self.settings.drivers_reserve(self.memory.former or "") + 1.0
+
+    @property
     def may_return(self) -> bool:
         """The grid is back for good and the announcement has had its time."""
         waited = self.memory.since is not None and self.observation.now - self.memory.since >= timedelta(
@@ -169,6 +177,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
         Transition(S.CLOSING, lambda at: at.dead and at.grid is Grid.ON, "dead_proven"),
         Transition(S.FORMING, lambda at: at.grid in (Grid.OUTAGE, Grid.RESTORING), "grid_gone_again"),
         Transition(S.ISLAND, lambda at: _late(STOP_DEADLINE)(at) and at.formed, "would_not_stop", failure=True),
+        Transition(S.FORMING, _late(STOP_DEADLINE), "dead_not_proven", failure=True),
     ),
     S.CLOSING: (
         Transition(S.TIED, lambda at: at.closed, "closed_proven"),
@@ -180,7 +189,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
         Transition(S.STOPPING, lambda at: at.grid is Grid.ON and not at.settings.stopped, "grid_back"),
         Transition(
             S.FORMING,
-            lambda at: not at.settings.stopped and not at.settings.end_backup and not at.at_reserve and at.opened,
+            lambda at: not at.settings.stopped and not at.settings.end_backup and at.may_lend and at.opened,
             "lent",
         ),
     ),

@@ -81,6 +81,10 @@ class EventMemory:
     charger_wh: float = 0.0
     site_wh: float | None = 0.0
 
+    def is_over(self, now: datetime) -> bool:
+        """Nothing more will happen in this event."""
+        return self.stage in OVER or (self.stage is EventStage.OPTED_OUT and now >= self.end)
+
     @property
     def average_w(self) -> float:
         """Delivered power averaged over the whole event; time not served counts as nothing delivered."""
@@ -128,8 +132,13 @@ class Memory:
         """What is remembered of a charger."""
         return self.chargers.get(name) or ChargerMemory()
 
-    def after_restart(self) -> "Memory":
+    def after_restart(self) -> Memory:
         """What may be believed after a restart: accounts and notices. Grid and switch are read anew first."""
         chargers = {name: replace(charger, order_w=None, order_since=None) for name, charger in self.chargers.items()}
-        return replace(self, at=None, grid=GridMemory(), island=IslandMemory(former=self.island.former),
-                       chargers=frozen_map(chargers))
+        return replace(
+            self,
+            at=None,
+            grid=GridMemory(),
+            island=IslandMemory(former=self.island.former),
+            chargers=frozen_map(chargers),
+        )

@@ -1,0 +1,250 @@
+"""One pure function decides: the same observation, memory, settings and facts always give the same decision."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from edge_service.domain import grid as grid_rules, islanding, performance
+from edge_service.domain.band import Band
+from edge_service.domain.grid import Assessment
+from edge_service.domain.memory import ChargerMemory, EventMemory, Memory, OutageMemory
+from edge_service.domain.model import (
+    Event,
+    Grid,
+    GridEvidence,
+    Happening,
+    Notice,
+    Observation,
+    Order,
+    Settings,
+    SiteFacts,
+    Supply,
+    SwitchOrder,
+    frozen_map,
+)
+from edge_service.domain.news import tell
+from edge_service.domain.policies import LADDER
+from edge_service.domain.policy import Rung
+from edge_service.domain.realise import order_power_w, realise
+from edge_service.domain.timeline import Timeline
+from edge_service.domain.view import Settled, Step, View
+
+# A floor that was touched is left again only this far above it: the charge reading moves by itself.
+FLOOR_HYSTERESIS_PCT = 1.0
+# A reserve is refilled once the charge is this far below it: standby loss alone starts no charging.
+FILL_BELOW_PCT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done, why, what people are told, and what the next decision has to know.
+
+    ``orders`` holds no entry for a charger that is let alone: nothing is written to it and its lease is not renewed.
+    ``reasons`` names per charger the rung that settled it; ``reason`` the one that people are shown for the site.
+    """
+
+    at: datetime
+    grid: Grid
+    supply: Supply
+    orders: Mapping[str, Order]
+    switch: SwitchOrder | None
+    reasons: Mapping[str, str]
+    reason: str
+    steps: Mapping[str, tuple[Step, ...]]
+    evidence: tuple[GridEvidence, ...]
+    house_w: int | None
+    memory: Memory
+    happenings: tuple[Happening, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    cleared: tuple[str, ...] = ()
+    verdict: str = ""
+    adjusted: Mapping[str, str] = field(default_factory=frozen_map)
+
+
+def decide(
+    observation: Observation, memory: Memory, settings: Settings, facts: SiteFacts, ladder: Iterable[Rung] = LADDER
+) -> Decision:
+    """Know the grid, follow the island's table, ask each rung in turn, and turn what is left into orders."""
+    view, assessment = _look(observation, memory, settings, facts)
+    for rung in ladder:
+        for statement in rung.policy(view):
+            view = view.hears(rung.name, statement)
+    orders, adjusted = _orders(view)
+    after = _remember(view, memory, orders)
+    told = tell(view, memory, after)
+    return Decision(
+        at=observation.now,
+        grid=view.grid,
+        supply=view.supply,
+        orders=frozen_map(orders),
+        switch=islanding.SWITCH_ORDERS.get(after.island.step),
+        reasons=frozen_map({name: settled.rung for name, settled in view.settled.items()}),
+        reason=_site_reason(view),
+        steps=view.steps,
+        evidence=grid_rules.collect(observation, facts),
+        house_w=view.house_w,
+        memory=replace(after, notices=told.standing),
+        happenings=told.happenings,
+        notices=told.notices,
+        cleared=told.cleared,
+        verdict=assessment.verdict,
+        adjusted=frozen_map(adjusted),
+    )
+
+
+def _look(observation: Observation, memory: Memory, settings: Settings, facts: SiteFacts) -> tuple[View, Assessment]:
+    grid, assessment = grid_rules.follow(observation, memory.grid, facts)
+    island = islanding.follow(observation, memory.island, grid.state, settings, facts)
+    view = View(
+        observation=observation,
+        memory=replace(memory, grid=grid, island=island),
+        settings=settings,
+        facts=facts,
+        grid=grid.state,
+        supply=islanding.supply(island, grid.state, facts),
+        house_w=None,
+        bands=frozen_map({name: _rated(facts, name) for name in facts.chargers}),
+    )
+    chargers = {name: _seen(view, name) for name in facts.chargers}
+    view = replace(view, memory=replace(view.memory, chargers=frozen_map(chargers)))
+    return replace(view, house_w=_house_w(view)), assessment
+
+
+def _rated(facts: SiteFacts, charger: str) -> Band:
+    capability = facts.chargers[charger].capability
+    if capability is None:
+        return Band(0, 0)
+    return Band(-capability.discharge_rating_w, capability.charge_rating_w)
+
+
+def _house_w(view: View) -> int | None:
+    """The house's own use: the meter less the chargers while tied, the forming charger's output in an island."""
+    powers = [reading.power_w if (reading := view.reading(name)) else None for name in view.facts.chargers]
+    known = [power for power in powers if power is not None]
+    if view.supply is Supply.ISLAND:
+        return -sum(known) if known else None
+    meter = view.observation.meter
+    fresh = meter is not None and (view.observation.now - meter.at).total_seconds() <= view.facts.stale_after_s
+    if meter is None or not fresh or meter.power_w is None or len(known) < len(powers):
+        return None
+    return meter.power_w - sum(known)
+
+
+def _seen(view: View, charger: str) -> ChargerMemory:
+    """What the next decision must know of the charger: the floors it is below."""
+    before = view.memory.charger(charger)
+    soc = view.soc_pct(charger)
+    if soc is None:
+        return before
+    settings = view.settings
+    driver, backup = settings.drivers_reserve(charger), settings.backup_reserve_pct
+    call = Timeline(e for e in view.observation.events if performance.takes_part(settings, e)).at(view.observation.now)
+    floors = {"driver": driver, "backup": backup}
+    if call is not None:
+        floors["event"] = settings.event_floor(call.event.program_id)
+    low = {name for name, floor in floors.items() if soc <= floor + (FLOOR_HYSTERESIS_PCT if name in before.low else 0)}
+    highest = max(driver, backup)
+    if soc < (highest if "fill" in before.low else highest - FILL_BELOW_PCT):
+        low.add("fill")
+    return replace(before, low=frozenset(low))
+
+
+def _orders(view: View) -> tuple[dict[str, Order], dict[str, str]]:
+    orders: dict[str, Order] = {}
+    adjusted: dict[str, str] = {}
+    for charger, settled in view.settled.items():
+        order, changed_by = _order(view, charger, settled)
+        if order is not None:
+            orders[charger] = order
+        if changed_by is not None:
+            adjusted[charger] = changed_by
+    return orders, adjusted
+
+
+def _order(view: View, charger: str, settled: Settled) -> tuple[Order | None, str | None]:
+    if settled.instead is not None:
+        return settled.instead, None
+    capability = view.capability(charger)
+    if settled.allowed is None or settled.want_w is None or capability is None:
+        return None, None
+    memory = view.memory.charger(charger)
+    realised = realise(settled.allowed, settled.want_w, capability, memory, view.observation.now)
+    return realised.order, realised.changed_by
+
+
+def _remember(view: View, before: Memory, orders: Mapping[str, Order]) -> Memory:
+    now = view.observation.now
+    chargers = {name: _remember_charger(view, name, orders.get(name)) for name in view.facts.chargers}
+    return replace(
+        view.memory,
+        at=now,
+        chargers=frozen_map(chargers),
+        events=performance.follow(view, before.events, before.at),
+        outage=_outage(view, before),
+        rotation=_rotation(view, before),
+    )
+
+
+def _remember_charger(view: View, charger: str, order: Order | None) -> ChargerMemory:
+    memory, reading = view.memory.charger(charger), view.reading(charger)
+    power_w = order_power_w(order)
+    if power_w != memory.order_w:
+        memory = replace(memory, order_w=power_w, order_since=view.observation.now)
+    if reading is None:
+        return memory
+    return replace(
+        memory,
+        plugged=memory.plugged if reading.plugged is None else reading.plugged,
+        discharging=memory.discharging if reading.power_w is None else reading.state == "discharging",
+        faulty=reading.state == "fault",
+    )
+
+
+def _rotation(view: View, before: Memory) -> int:
+    """The odd watts change hands once a minute."""
+    return before.rotation if before.at and before.at.minute == view.observation.now.minute else before.rotation + 1
+
+
+def _outage(view: View, before: Memory) -> OutageMemory | None:
+    outage, now = before.outage, view.observation.now
+    running = outage is not None and outage.ended_at is None
+    if view.grid is Grid.OUTAGE and not running:
+        return OutageMemory(started_at=view.memory.grid.lost_since or now)
+    if outage is None or not running:
+        return outage
+    if view.tied:
+        return replace(outage, ended_at=now)
+    if view.supply is not Supply.ISLAND:
+        return outage
+    return _in_island(view, outage, before.at)
+
+
+def _in_island(view: View, outage: OutageMemory, last: datetime | None) -> OutageMemory:
+    now = view.observation.now
+    step = min(now - last, performance.LONGEST_STEP) if last is not None and now > last else None
+    hours = step.total_seconds() / 3600 if step else 0.0
+    soc = view.soc_pct(view.memory.island.former or "") if view.memory.island.former else None
+    lows = [value for value in (outage.lowest_soc_pct, soc) if value is not None]
+    return replace(
+        outage,
+        backup_started_at=outage.backup_started_at or now,
+        energy_wh=outage.energy_wh + (view.house_w or 0) * hours,
+        lowest_soc_pct=min(lows, default=None),
+    )
+
+
+def _site_reason(view: View) -> str:
+    """The highest rung that settled a charger: what people read as "why"."""
+    rungs = [rung.name for rung in LADDER]
+    settled = sorted((s.rung for s in view.settled.values()), key=rungs.index)
+    return settled[0] if settled else "idle"
+
+
+def next_change(events: Iterable[Event], now: datetime) -> datetime | None:
+    """When the events will ask for something else, so that a cycle can be there in time."""
+    return Timeline(events).next_change(now)
+
+
+def account_of(memory: Memory, uid: str) -> EventMemory | None:
+    """What is known of an event's delivery."""
+    return memory.events.get(uid)

@@ -1,0 +1,195 @@
+"""An event's life and account: what it needs, what can be promised, what was delivered, what it earns."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from edge_service.domain.memory import OVER, EventMemory, EventStage
+from edge_service.domain.model import Event, Program, Settings, SlotKind, frozen_map
+from edge_service.domain.view import View
+
+# AC energy out of the vehicle per energy stored, and stored per AC energy in: measured 0.89-0.95 on shipping chargers.
+EFFICIENCY = 0.93
+# Charging for an event starts this much earlier than the arithmetic asks.
+HEAD_START = timedelta(minutes=30)
+TIME_FACTOR = 1.5
+# Below this share of the energy asked for an event counts as missed.
+MISSED_SHARE = 0.01
+# A longer gap between two decisions (a restart, a stall) is not filled with invented energy.
+LONGEST_STEP = timedelta(seconds=10)
+KEPT_OVER = 20
+
+
+def takes_part(settings: Settings, event: Event) -> bool:
+    """The event stands, and neither it nor its program was opted out of."""
+    return not (event.cancelled or event.uid in settings.opted_out or event.program_id in settings.not_participating)
+
+
+def target_w(event: Event) -> int | None:
+    """The strongest power asked, negative when supplying; None where the event names no power."""
+    powers = [slot.power_w for slot in event.slots if slot.kind is SlotKind.POWER]
+    return min(powers) if powers else None
+
+
+def needed_wh(event: Event) -> float:
+    """AC energy the chargers give if the whole event is served; 0 where the event names no power."""
+    return sum(
+        max(0, -slot.power_w) * (slot.end - slot.start).total_seconds() / 3600
+        for slot in event.slots
+        if slot.kind is SlotKind.POWER
+    )
+
+
+def floor_pct(view: View, program_id: str, charger: str) -> float:
+    """Percent below which an event does not discharge this charger's vehicle."""
+    settings = view.settings
+    return max(settings.drivers_reserve(charger), settings.backup_reserve_pct, settings.event_floor(program_id))
+
+
+def spare_wh(view: View, program_id: str, charger: str) -> float:
+    """AC energy above the floor; 0 while the charge is not known."""
+    reading = view.reading(charger)
+    if reading is None or reading.soc_pct is None or reading.capacity_wh is None:
+        return 0.0
+    above_pct = max(0.0, reading.soc_pct - floor_pct(view, program_id, charger))
+    return above_pct / 100 * reading.capacity_wh * EFFICIENCY
+
+
+def missing_wh(view: View, event: Event, charger: str) -> float:
+    """AC energy this charger's vehicle has yet to take in before the event; the chargers share alike."""
+    share = needed_wh(event) / max(1, len(view.facts.chargers))
+    return max(0.0, share - spare_wh(view, event.program_id, charger)) / EFFICIENCY**2
+
+
+def must_charge_now(view: View, event: Event, charger: str) -> bool:
+    """Energy is missing, and the time left is what charging it takes, with a head start."""
+    missing = missing_wh(view, event, charger)
+    reading = view.reading(charger)
+    if missing <= 0 or reading is None or reading.soc_pct is None:
+        return False
+    charge_w = max(1, view.bands[charger].hi)
+    takes = timedelta(hours=missing / charge_w) * TIME_FACTOR + HEAD_START
+    return event.start - view.observation.now <= takes
+
+
+def feasible_w(view: View, event: Event) -> int | None:
+    """Power that can be held to the event's end as of now, negative; None where the event names no power."""
+    target, now = target_w(event), view.observation.now
+    hours = (event.end - max(now, event.start)).total_seconds() / 3600
+    if target is None or target >= 0 or hours <= 0:
+        return target
+    hours_before = max(0.0, (event.start - now).total_seconds() / 3600)
+    energy_wh, rating_w = 0.0, 0
+    for charger in view.facts.chargers:
+        capability, reading = view.capability(charger), view.reading(charger)
+        if capability is None or reading is None or reading.plugged is False:
+            continue
+        rating_w += capability.discharge_rating_w
+        energy_wh += (
+            spare_wh(view, event.program_id, charger) + capability.charge_rating_w * hours_before * EFFICIENCY**2
+        )
+    return -min(-target, rating_w, int(energy_wh / hours))
+
+
+def earnings_usd(event: EventMemory, program: Program | None) -> float | None:
+    """This event's part of the season's pay: pay per average kW, spread over the season's expected events."""
+    if program is None or program.pay_usd_per_kw is None:
+        return None
+    return event.average_w / 1000 * program.pay_usd_per_kw / program.season_events
+
+
+def follow(view: View, before: Mapping[str, EventMemory], last: datetime | None) -> Mapping[str, EventMemory]:
+    """The accounts of all events after this moment. An event that is gone from the observation was cancelled."""
+    now = view.observation.now
+    present = {event.uid: event for event in view.observation.events}
+    accounts: dict[str, EventMemory] = {}
+    for uid, event in present.items():
+        if event.slots and (uid in before or event.end > now):
+            accounts[uid] = _account(view, event, before.get(uid), last)
+    for uid, account in before.items():
+        if uid not in accounts:
+            accounts[uid] = _without_event(account, now)
+    return frozen_map(_keep_recent(accounts, now))
+
+
+def _account(view: View, event: Event, before: EventMemory | None, last: datetime | None) -> EventMemory:
+    now = view.observation.now
+    if before is None:
+        return EventMemory(
+            EventStage.ANNOUNCED,
+            now,
+            event.name,
+            event.program_id,
+            event.start,
+            event.end,
+            target_w(event),
+            feasible_w(view, event),
+        )
+    if before.is_over(now):
+        return before
+    account = _add_energy(view, before, last) if before.stage is EventStage.RUNNING else before
+    stage = _stage(view, event, account)
+    return replace(
+        account,
+        stage=stage,
+        since=before.since if stage is before.stage else now,
+        name=event.name,
+        start=event.start,
+        end=event.end,
+        target_w=target_w(event),
+        feasible_w=feasible_w(view, event) if stage not in OVER else account.feasible_w,
+    )
+
+
+def _stage(view: View, event: Event, account: EventMemory) -> EventStage:
+    now = view.observation.now
+    if event.cancelled:
+        return EventStage.CANCELLED
+    if not takes_part(view.settings, event):
+        return EventStage.OPTED_OUT
+    if now >= event.end:
+        return _result(account)
+    if now >= event.start:
+        return EventStage.RUNNING if view.tied else EventStage.INTERRUPTED
+    short = any(missing_wh(view, event, charger) > 0 for charger in view.facts.chargers)
+    return EventStage.PREPARING if short else EventStage.PREPARED
+
+
+def _without_event(account: EventMemory, now: datetime) -> EventMemory:
+    if account.is_over(now):
+        return account
+    if now >= account.end:
+        return replace(account, stage=_result(account), since=now)
+    return replace(account, stage=EventStage.CANCELLED, since=now)
+
+
+def _result(account: EventMemory) -> EventStage:
+    """Missed when next to nothing of what was asked was delivered."""
+    hours = (account.end - account.start).total_seconds() / 3600
+    asked_wh = -(account.target_w or 0) * hours
+    served = account.charger_wh > asked_wh * MISSED_SHARE if asked_wh > 0 else account.run_s > 0
+    return EventStage.FINISHED if served else EventStage.MISSED
+
+
+def _add_energy(view: View, account: EventMemory, last: datetime | None) -> EventMemory:
+    now = min(view.observation.now, account.end)
+    step = min(now - last, LONGEST_STEP) if last is not None and now > last else timedelta(0)
+    hours = step.total_seconds() / 3600
+    readings = [view.reading(charger) for charger in view.facts.chargers]
+    supplied_w = -sum(reading.power_w or 0 for reading in readings if reading is not None)
+    meter = view.observation.meter
+    site_wh = account.site_wh
+    if site_wh is not None and view.facts.has_meter:
+        site_wh = None if meter is None or meter.power_w is None else site_wh - meter.power_w * hours
+    return replace(
+        account,
+        run_s=account.run_s + step.total_seconds(),
+        charger_wh=account.charger_wh + supplied_w * hours,
+        site_wh=site_wh if view.facts.has_meter else None,
+    )
+
+
+def _keep_recent(accounts: dict[str, EventMemory], now: datetime) -> dict[str, EventMemory]:
+    over = sorted((uid for uid in accounts if accounts[uid].is_over(now)), key=lambda uid: accounts[uid].end)
+    dropped = set(over[:-KEPT_OVER])
+    return {uid: account for uid, account in accounts.items() if uid not in dropped}

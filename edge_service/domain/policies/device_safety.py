@@ -1,0 +1,63 @@
+"""Device safety: what charger and vehicle can take now. A charger that we cannot see or may not command is let go."""
+
+from collections.abc import Iterator
+
+from edge_service.domain.band import ZERO, Band
+from edge_service.domain.model import Authority, Capability, ChargerReading, ChargerState, Control, frozen_map
+from edge_service.domain.view import HandsOff, Narrowing, Statement, View
+
+# Below this a vehicle's own battery management may open its contactors and end the session.
+EMPTY_SOC_PCT = 5.0
+FULL_SOC_PCT = 100.0
+
+NOT_READY = frozenset(
+    {ChargerState.OFFLINE, ChargerState.BOOTING, ChargerState.UNAVAILABLE, ChargerState.FAULT, ChargerState.BLOCKED}
+)
+
+
+def device_safety(view: View) -> tuple[Statement, ...]:
+    """One statement per charger: hands off with the reason, or the band that device and vehicle allow."""
+    return tuple(_statements(view))
+
+
+def _statements(view: View) -> Iterator[Statement]:
+    for charger in view.open_chargers:
+        reading, capability = view.reading(charger), view.capability(charger)
+        why = _why_not_ours(reading, capability)
+        if why or reading is None or capability is None:
+            yield HandsOff(charger, why or "no_contact")
+        else:
+            yield Narrowing("device", bands=frozen_map({charger: _allowed(reading, capability)}))
+
+
+def _why_not_ours(reading: ChargerReading | None, capability: Capability | None) -> str | None:
+    if reading is None:
+        return "no_contact"
+    if capability is None:
+        return "not_probed"
+    if capability.control in (Control.NONE, Control.GENERATION_CAP):
+        return "takes_no_setpoint"
+    if reading.authority in (Authority.LOCAL, Authority.APP, Authority.OCPP):
+        return "commanded_by_other"
+    if reading.service_permitted is False:
+        return "service_not_permitted"
+    # A charger that we stopped says "unavailable"; it may be started again, so it is ours.
+    if reading.state in NOT_READY - {ChargerState.UNAVAILABLE}:
+        return f"charger_{reading.state}"
+    return None
+
+
+def _allowed(reading: ChargerReading, capability: Capability) -> Band:
+    if reading.plugged is False:
+        return ZERO
+    charge_w = _least(capability.charge_rating_w, reading.charge_max_w)
+    discharge_w = _least(capability.discharge_rating_w, reading.discharge_max_w)
+    if reading.soc_pct is None or reading.soc_pct <= EMPTY_SOC_PCT:
+        discharge_w = 0
+    if reading.soc_pct is not None and reading.soc_pct >= FULL_SOC_PCT:
+        charge_w = 0
+    return Band(-discharge_w, charge_w)
+
+
+def _least(rating_w: int, now_w: int | None) -> int:
+    return max(0, rating_w if now_w is None else min(rating_w, now_w))

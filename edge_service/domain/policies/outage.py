@@ -1,0 +1,42 @@
+"""Outage: from the first sign of grid loss until the site is tied to a good grid again.
+
+The first sign withdraws our order at once, which lifts every discharge ban. One charger forms the island by its own
+act and is left alone; the others park.
+"""
+
+from collections.abc import Iterator
+
+from edge_service.domain.memory import IslandStep
+from edge_service.domain.model import Grid, Pause, Stop, frozen_map
+from edge_service.domain.view import HandsOff, Narrowing, Statement, View
+
+STOPPING = frozenset({IslandStep.STOPPING, IslandStep.CLOSING, IslandStep.ENDED})
+
+
+def outage(view: View) -> tuple[Statement, ...]:
+    """No statement while the site is tied; otherwise every charger is spoken for."""
+    return () if view.tied else tuple(_statements(view))
+
+
+def _statements(view: View) -> Iterator[Statement]:
+    island = view.memory.island
+    for charger in view.open_chargers:
+        if island.step is IslandStep.UNKNOWN or (view.grid is Grid.UNKNOWN and island.step is IslandStep.TIED):
+            # Blind: what stands runs out by its own lease, and nothing new is ordered.
+            yield HandsOff(charger, "grid_unknown")
+        elif charger == island.former and island.step in STOPPING:
+            yield Narrowing("returning", instead=frozen_map({charger: Stop()}))
+        elif charger == island.former or view.facts.switch is None:
+            yield _let_serve(view, charger)
+        elif island.step is IslandStep.TIED:
+            yield HandsOff(charger, "protective_act", withdraw=True)
+        else:
+            yield Narrowing("parked", instead=frozen_map({charger: Pause()}))
+
+
+def _let_serve(view: View, charger: str) -> HandsOff:
+    reading = view.reading(charger)
+    if reading is not None and reading.forming:
+        return HandsOff(charger, "forms_the_island")
+    reason = "protective_act" if view.grid is Grid.SUSPECT else "left_to_its_own_act"
+    return HandsOff(charger, reason, withdraw=True)
