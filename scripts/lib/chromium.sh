@@ -1,5 +1,5 @@
 # Debian's Chromium, for screenshots of the dashboard. Never a reason for setup to fail. Sourced.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 
 start_chromium() {
   chromium_pid=
@@ -21,7 +21,7 @@ await_chromium() {
   local start=$SECONDS
   if [ -n "${chromium_pid:-}" ]; then
     if wait "$chromium_pid"; then
-      printf '  %-46s %3d s more\n' "Chromium" $((SECONDS - start))
+      printf '  %-46s %4d s more\n' "Chromium" $((SECONDS - start))
     else
       say "  Chromium could not be installed (see $tools/chromium.log)"
     fi

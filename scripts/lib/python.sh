@@ -1,5 +1,5 @@
 # Finds or fetches a Python that Home Assistant accepts, touching nothing outside the project. Sourced after uv.sh.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 
 debian_python=$tools/python
 

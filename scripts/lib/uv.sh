@@ -50,7 +50,7 @@ fetch_bootstrap() {
     fetch_pip_wheel || return 1
     pip=(python3 "$(find "$tools/pip-wheel" -name 'pip-*.whl' | head -n 1)/pip")
   fi
-  "${pip[@]}" --disable-pip-version-check "${arguments[@]}"
+  PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 "${pip[@]}" --disable-pip-version-check "${arguments[@]}"
 }
 
 # Debian ships pip as a wheel that runs from its file; `apt-get download` needs no root.
