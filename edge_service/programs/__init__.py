@@ -1,0 +1,28 @@
+"""Utility programs by protocol: one file each, one line in PROGRAMS."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from edge_service.domain.model import Event, Program
+from edge_service.ports import ProgramSource
+from edge_service.programs.openadr3 import OpenAdr3Source
+
+
+class PolledProgram(ProgramSource, Protocol):
+    """A source that also says which program it is of."""
+
+    @property
+    def program(self) -> Program: ...
+
+
+class OpenProgram(Protocol):
+    """Makes a source from options as the journal keeps them. Raises ConfigError naming every mistake."""
+
+    def __call__(
+        self, values: Mapping[str, object], installation_id: str, known: Sequence[Event] = ()
+    ) -> PolledProgram: ...
+
+
+PROGRAMS: Mapping[str, OpenProgram] = {
+    "openadr3": OpenAdr3Source.open,
+}

@@ -1,0 +1,166 @@
+"""What a person tells us about an OpenADR 3 program."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from math import isfinite
+from typing import Any, Self
+
+from yarl import URL
+
+from edge_service.domain.model import Program, Scope
+from edge_service.ports import ConfigError
+from edge_service.programs.openadr3_client import LOOPBACK, Access
+
+KIND = "openadr3"
+FASTEST_POLL_S = 1.0
+SLOWEST_POLL_S = 3600.0
+_LONGEST_TEXT = 500
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not value.isprintable():
+        raise ValueError(f"is a line of text of at most {_LONGEST_TEXT} characters")
+    return value.strip()
+
+
+def _word(value: object) -> str:
+    text = _text(value)
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+def _own_id(value: object) -> str:
+    text = _word(value)
+    if ":" in text or text in ("site", "hand"):
+        raise ValueError('has no ":" in it and is not "site" or "hand"')
+    return text
+
+
+def _url(value: object) -> str:
+    try:
+        url = URL(_word(value))
+    except ValueError as error:
+        raise ValueError("is the address of the server, such as https://host/openadr3/3.1.0") from error
+    if url.scheme not in ("http", "https") or not url.host or url.user or url.query_string or url.fragment:
+        raise ValueError("is the address of the server, such as https://host/openadr3/3.1.0")
+    if url.scheme == "http" and url.host not in LOOPBACK:
+        raise ValueError("must be https (http only on this machine)")
+    return str(value).strip()
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("is true or false")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError("is a number")
+    return float(value)
+
+
+def _poll_s(value: object) -> float:
+    if not FASTEST_POLL_S <= _number(value) <= SLOWEST_POLL_S:
+        raise ValueError(f"is a number of seconds from {FASTEST_POLL_S:g} to {SLOWEST_POLL_S:g}")
+    return _number(value)
+
+
+def _pay(value: object) -> float | None:
+    if value is not None and _number(value) < 0:
+        raise ValueError("is no number from 0")
+    return None if value is None else _number(value)
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:
+        raise ValueError("is a whole number from 1 to 1000")
+    return value
+
+
+def _scope(value: object) -> Scope:
+    try:
+        return Scope(str(value))
+    except ValueError as error:
+        raise ValueError(f"is one of {', '.join(Scope)}") from error
+
+
+def _hosts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError("is a list of host names")
+    return tuple(_word(host) for host in value)
+
+
+def _about(check: Callable[[object], object], tells: str, *, secret: bool = False) -> dict[str, object]:
+    return {"check": check, "help": tells, "secret": secret}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAdr3Options:
+    """One program of one server. Each field's metadata holds ``help`` for people, ``check`` and ``secret``."""
+
+    id: str = field(metadata=_about(_own_id, "our own short id of this program; it stays"))
+    name: str = field(metadata=_about(_word, "what the resident calls the program"))
+    base_url: str = field(metadata=_about(_url, "address of the utility's server, with its path"))
+    client_id: str = field(
+        default="", metadata=_about(_text, "OAuth2 client id from the utility; empty for a public server")
+    )
+    client_secret: str = field(
+        default="", metadata=_about(_text, "OAuth2 client secret from the utility", secret=True), repr=False
+    )
+    program_name: str = field(
+        default="", metadata=_about(_text, "only the program of this name, as the utility spells it")
+    )
+    program_id: str = field(default="", metadata=_about(_text, "only the program with this id at the utility"))
+    ven_name: str = field(
+        default="", metadata=_about(_text, "name to register under; empty: made from the installation")
+    )
+    poll_s: float = field(default=60.0, metadata=_about(_poll_s, "seconds between two readings"))
+    scope: Scope = field(
+        default=Scope.CHARGER, metadata=_about(_scope, "where setpoints count: at the chargers or net at the meter")
+    )
+    consumption_positive: bool = field(
+        default=True, metadata=_about(_flag, "a positive setpoint consumes, as OpenADR has it")
+    )
+    pay_usd_per_kw: float | None = field(default=None, metadata=_about(_pay, "dollars per season and average kW"))
+    season_events: int = field(default=45, metadata=_about(_count, "events expected in a season"))
+    token_hosts: tuple[str, ...] = field(
+        default=(), metadata=_about(_hosts, "other hosts that may see the secret to give a token")
+    )
+    verify_tls: bool = field(default=True, metadata=_about(_flag, "check the server's certificate"))
+
+    @classmethod
+    def checked(cls, values: Mapping[str, object]) -> Self:
+        """Options from plain values. Raises ConfigError naming every mistake at once, and no secret."""
+        known = {one.name: one for one in fields(cls)}
+        mistakes = [f"{name} is no option; known are {', '.join(known)}" for name in values if name not in known]
+        found: dict[str, Any] = {}
+        for name, one in known.items():
+            _check(name, one, values, found, mistakes)
+        if mistakes:
+            raise ConfigError("; ".join(mistakes))
+        return cls(**found)
+
+    @property
+    def program(self) -> Program:
+        """The program as the domain knows it."""
+        return Program(self.id, self.name, KIND, self.scope, self.pay_usd_per_kw, self.season_events)
+
+    @property
+    def access(self) -> Access:
+        """What the conversation with the server needs."""
+        return Access(self.base_url, self.client_id, self.client_secret, self.token_hosts, self.verify_tls)
+
+
+def _check(
+    name: str, one: Field[Any], values: Mapping[str, object], found: dict[str, Any], mistakes: list[str]
+) -> None:
+    if name not in values:
+        if one.default is MISSING:
+            mistakes.append(f"{name} is missing: {one.metadata['help']}")
+        return
+    try:
+        found[name] = one.metadata["check"](values[name])
+    except ValueError as error:
+        mistakes.append(f"{name} {error}")
