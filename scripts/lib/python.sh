@@ -15,7 +15,8 @@ find_python() {
     "$UV_PYTHON_INSTALL_DIR"/cpython-3.14*/bin/python3.14 "$debian_python/usr/bin/python3.14"; do
     case $candidate in "$PWD"/.venv*) continue ;; esac
     if suits "$candidate"; then
-      python=$candidate
+      # Past a version manager's shim, another virtual environment or a link, to the program itself.
+      python=$("$candidate" -c 'import os, sys; print(os.path.realpath(sys.executable))')
       return
     fi
   done
