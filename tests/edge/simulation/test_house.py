@@ -264,6 +264,25 @@ def test_the_island_ends_at_the_battery_managements_floor() -> None:
     assert stage(house) is Stage.WAITING
 
 
+@pytest.mark.parametrize("spoil", ["close", "unplug", "stop"])
+def test_forming_is_given_up_when_its_ground_falls_away(spoil: str) -> None:
+    house = a_house(form_s=10)
+    house.set_grid(present=False)
+    house.command_switch(open_=True)
+    house.step(1)
+    assert stage(house) is Stage.FORMING
+    if spoil == "close":
+        house.command_switch(open_=False)
+    elif spoil == "unplug":
+        house.set_vehicle(plugged=False)
+    else:
+        operate(house, Operation.STOP)
+    house.step(20)
+    assert not lit(house)
+    assert codes(house) == []
+    assert [entry for entry in house.history.of("charger_stage") if entry.detail["entered"] == Stage.ISLAND] == []
+
+
 def test_pulling_the_plug_darkens_the_island() -> None:
     house = a_house()
     island(house)
