@@ -1,0 +1,277 @@
+"""From a decision to the state that clients are shown, in the shape of the newest schema."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from edge_service.api import wire
+from edge_service.domain.decide import Decision
+from edge_service.domain.memory import EventMemory, IslandStep
+from edge_service.domain.model import (
+    Backup,
+    ChargerReading,
+    ChargerState,
+    Hold,
+    Limits,
+    Observation,
+    Order,
+    Pause,
+    Power,
+    Program,
+    Release,
+    Settings,
+    SiteFacts,
+    Stop,
+)
+from edge_service.domain.performance import earnings_usd
+from edge_service.domain.realise import order_power_w
+from edge_service.domain.view import Step
+
+ORDER_KINDS: Mapping[type, str] = {
+    Power: "power",
+    Limits: "limits",
+    Hold: "hold",
+    Pause: "pause",
+    Stop: "stop",
+    Release: "release",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Nameplate:
+    """Who a device says it is."""
+
+    manufacturer: str = ""
+    model: str = ""
+    serial: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An order as it stands at a charger, how far it got and why not further."""
+
+    order: Order
+    stage: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How it stands with a program's server; ``connected`` None: it has none, or was not asked yet."""
+
+    connected: bool | None = None
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """All that a state is made of."""
+
+    observation: Observation
+    settings: Settings
+    facts: SiteFacts
+    decision: Decision
+    nameplates: Mapping[str, Nameplate]
+    standing: Mapping[str, Standing]
+    contacts: Mapping[str, Contact]
+    notices: list[wire.NoticeWire]
+    started_at: datetime
+    cycle_p99_ms: float | None = None
+
+
+def state(shown: Shown) -> wire.State:
+    """The whole state."""
+    return {
+        "site": _site(shown),
+        "chargers": {name: _charger(shown, name) for name in shown.facts.chargers},
+        "programs": {name: _program(shown, program) for name, program in shown.facts.programs.items()},
+        "notices": shown.notices,
+    }
+
+
+def time(moment: datetime | None) -> str | None:
+    """A moment as the contract writes it."""
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _site(shown: Shown) -> wire.SiteWire:
+    facts, settings, decision = shown.facts, shown.settings, shown.decision
+    meter, memory = shown.observation.meter, decision.memory
+    fresh_meter = meter if meter and _is_fresh(shown, meter.at) else None
+    return {
+        "name": facts.name,
+        "grid": decision.grid,
+        "grid_since": time(memory.grid.since),
+        "supply": decision.supply,
+        "islanding": memory.island.step,
+        "returning_at": time(_returning_at(shown)),
+        "evidence": [
+            {"source": piece.source, "present": piece.present, "detail": piece.detail, "at": _moment(piece.at)}
+            for piece in decision.evidence
+        ],
+        "has_meter": facts.has_meter,
+        "has_backup": _has_backup(facts),
+        "export_permitted": facts.export_max_w > 0,
+        "mode": settings.mode,
+        "stopped": settings.stopped,
+        "reason": decision.reason,
+        "backup_reserve_pct": settings.backup_reserve_pct,
+        "at_end": settings.at_end,
+        "grid_power_w": fresh_meter.power_w if fresh_meter else None,
+        "house_power_w": decision.house_w,
+        "energy_imported_wh": meter.energy_imported_wh if meter else None,
+        "energy_exported_wh": meter.energy_exported_wh if meter else None,
+        "switch": _switch(shown),
+        "outage": _outage(shown),
+        "started_at": _moment(shown.started_at),
+        "cycle_p99_ms": shown.cycle_p99_ms,
+    }
+
+
+def _is_fresh(shown: Shown, at: datetime) -> bool:
+    return (shown.observation.now - at).total_seconds() <= shown.facts.stale_after_s
+
+
+def _has_backup(facts: SiteFacts) -> bool:
+    backups = {charger.capability.backup for charger in facts.chargers.values() if charger.capability is not None}
+    return Backup.VENDOR in backups or (Backup.CAN_FORM in backups and facts.switch is not None)
+
+
+def _returning_at(shown: Shown) -> datetime | None:
+    island = shown.decision.memory.island
+    if island.step is not IslandStep.ANNOUNCED or island.since is None:
+        return None
+    announced = datetime.fromtimestamp(island.since.timestamp() + shown.facts.announce_return_s, tz=island.since.tzinfo)
+    not_before = shown.settings.return_not_before
+    return max(announced, not_before) if not_before else announced
+
+
+def _switch(shown: Shown) -> wire.SwitchWire | None:
+    if shown.facts.switch is None:
+        return None
+    switch = shown.observation.switch
+    return {
+        "commanded_open": switch.commanded_open if switch else None,
+        "open_proven": switch.open_proven if switch else None,
+        "closed_proven": switch.closed_proven if switch else None,
+    }
+
+
+def _outage(shown: Shown) -> wire.OutageWire | None:
+    outage = shown.decision.memory.outage
+    if outage is None:
+        return None
+    return {
+        "started_at": _moment(outage.started_at),
+        "ended_at": time(outage.ended_at),
+        "backup_started_at": time(outage.backup_started_at),
+        "energy_wh": round(outage.energy_wh),
+        "lowest_soc_pct": outage.lowest_soc_pct,
+    }
+
+
+def _charger(shown: Shown, name: str) -> wire.ChargerWire:
+    """A charger that does not answer keeps its last counters; what moves is not known."""
+    last = shown.observation.chargers.get(name)
+    reading = last if last is not None and _is_fresh(shown, last.at) else None
+    seen = reading or ChargerReading(shown.observation.now, ChargerState.OFFLINE)
+    plate = shown.nameplates.get(name, Nameplate())
+    facts = shown.facts.chargers[name]
+    return {
+        "name": facts.name,
+        "manufacturer": plate.manufacturer,
+        "model": plate.model,
+        "serial": plate.serial,
+        "version": plate.version,
+        "connected": reading is not None,
+        "state": seen.state,
+        "authority": seen.authority,
+        "plugged": seen.plugged,
+        "soc_pct": seen.soc_pct,
+        "capacity_wh": seen.capacity_wh,
+        "power_w": seen.power_w,
+        "charge_max_w": seen.charge_max_w,
+        "discharge_max_w": seen.discharge_max_w,
+        "forming": seen.forming,
+        "lease_remaining_s": seen.lease_remaining_s,
+        "energy_charged_wh": last.energy_charged_wh if last else None,
+        "energy_discharged_wh": last.energy_discharged_wh if last else None,
+        "can_back_up": facts.capability is not None and facts.capability.backup is not Backup.NONE,
+        "drivers_reserve_pct": shown.settings.drivers_reserve(name),
+        "order": _order(shown.standing.get(name)),
+        "manual": _manual(shown, name),
+        "reason": shown.decision.reasons.get(name, "idle"),
+        "why": [_step(step) for step in shown.decision.steps.get(name, ())],
+    }
+
+
+def _order(standing: Standing | None) -> wire.OrderState | None:
+    if standing is None:
+        return None
+    return {
+        "kind": ORDER_KINDS[type(standing.order)],
+        "power_w": order_power_w(standing.order),
+        "stage": standing.stage,
+        "reason": standing.reason,
+    }
+
+
+def _manual(shown: Shown, name: str) -> wire.ManualState | None:
+    order = shown.settings.manual.get(name)
+    if order is None or shown.observation.now >= order.until:
+        return None
+    return {"kind": order.kind, "power_w": order.power_w, "until": _moment(order.until)}
+
+
+def _step(step: Step) -> wire.StepState:
+    return {
+        "rung": step.rung,
+        "reason": step.reason,
+        "low_w": step.low_w,
+        "high_w": step.high_w,
+        "data": dict(step.data),
+    }
+
+
+def _program(shown: Shown, program: Program) -> wire.ProgramWire:
+    contact = shown.contacts.get(program.id, Contact())
+    accounts = [(uid, a) for uid, a in shown.decision.memory.events.items() if a.program_id == program.id]
+    accounts.sort(key=lambda pair: (pair[1].start, pair[0]))
+    finished = [account for _, account in accounts if account.stage in ("finished", "missed")]
+    earned = [earnings_usd(account, program) for account in finished]
+    known = [dollars for dollars in earned if dollars is not None]
+    return {
+        "name": program.name,
+        "kind": program.kind,
+        "connected": contact.connected,
+        "last_contact": time(contact.last_at),
+        "participating": program.id not in shown.settings.not_participating,
+        "event_floor_pct": shown.settings.event_floor(program.id),
+        "events": [_event(uid, account, program) for uid, account in accounts],
+        "season_average_w": round(sum(a.average_w for a in finished) / len(finished)) if finished else None,
+        "season_earnings_usd": round(sum(known), 2) if known else None,
+        "season_events": len(finished),
+    }
+
+
+def _event(uid: str, account: EventMemory, program: Program) -> wire.EventWire:
+    earned = earnings_usd(account, program)
+    begun = account.run_s > 0
+    return {
+        "uid": uid,
+        "name": account.name,
+        "status": account.stage,
+        "start": _moment(account.start),
+        "end": _moment(account.end),
+        "power_w": account.target_w,
+        "feasible_w": account.feasible_w,
+        "energy_wh": round(account.charger_wh),
+        "average_w": round(account.average_w) if begun else None,
+        "site_energy_wh": None if account.site_wh is None else round(account.site_wh),
+        "earnings_usd": round(earned, 2) if begun and earned is not None else None,
+    }

@@ -1,0 +1,89 @@
+"""What people and utilities want: settings and events, changed by command, on disk before they count."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from edge_service.domain.commands import Asked, CommandRefusedError, carry_out
+from edge_service.domain.memory import Memory
+from edge_service.domain.model import Event, Settings, SiteFacts
+from edge_service.intake import Intake
+from edge_service.ports import Clock, Journal
+from edge_service.programs.manual import ManualEventError, by_hand, enter_event
+
+LOG = logging.getLogger(__name__)
+
+
+class Household:
+    """``runner.People``, and the one place where commands are carried out, one at a time."""
+
+    def __init__(self, settings: Settings, intake: Intake, journal: Journal, clock: Clock) -> None:
+        self._settings = settings
+        self._intake, self._journal, self._clock = intake, journal, clock
+        self._one_at_a_time = asyncio.Lock()
+        self._saving: set[asyncio.Task[None]] = set()
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    def events(self) -> Sequence[Event]:
+        return self._intake.events()
+
+    def replace_expired(self, settings: Settings) -> None:
+        """Take over settings from which only time has taken something away; written behind the cycle's back."""
+        self._settings = settings
+        save = self._journal.save_settings(settings, "expire", {}, self._clock.now())
+        task = asyncio.create_task(self._saved(save), name="save settings")
+        self._saving.add(task)
+        task.add_done_callback(self._saving.discard)
+
+    async def _saved(self, save: Any) -> None:
+        try:
+            await save
+        except OSError as error:
+            LOG.warning("settings not saved, they expire again after a restart: %s", error)
+
+    async def carry_out(
+        self, name: str, args: Mapping[str, Any], facts: SiteFacts, memory: Memory, *, local: bool
+    ) -> Mapping[str, Any]:
+        """Change settings or events; returns once that is on disk. Raises ``CommandRefusedError``."""
+        async with self._one_at_a_time:
+            asked = Asked(args, self._settings, facts, memory, self._clock.now(), local)
+            special = self._special.get(name)
+            if special is not None:
+                return await special(self, asked)
+            settings = carry_out(name, asked)
+            await self._journal.save_settings(settings, name, args, asked.now)
+            self._settings = settings
+            return {}
+
+    async def _enter_event(self, asked: Asked) -> Mapping[str, Any]:
+        program = asked.program()
+        power_w = int(asked.number("power_w", 1, 1_000_000))
+        try:
+            event = enter_event(program, asked.text("name"), asked.time("start"), asked.time("end"), power_w, asked.now)
+        except ManualEventError as error:
+            raise CommandRefusedError(error.code, error.message, **_plain(error.data)) from error
+        await self._intake.enter(event)
+        return {"event": event.uid}
+
+    async def _cancel_event(self, asked: Asked) -> Mapping[str, Any]:
+        uid = asked.text("event")
+        event = next((event for event in self._intake.events() if event.uid == uid), None)
+        if event is None:
+            raise CommandRefusedError("unknown_event", f"no event {uid}", found=uid)
+        if not by_hand(event):
+            raise CommandRefusedError("not_by_hand", "the utility called this event; opt out of it instead")
+        await self._intake.withdraw(uid)
+        return {}
+
+    _special: Mapping[str, Callable[[Household, Asked], Awaitable[Mapping[str, Any]]]] = {
+        "enter_event": _enter_event,
+        "cancel_event": _cancel_event,
+    }
+
+
+def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value if isinstance(value, int | float | str) else str(value) for key, value in data.items()}

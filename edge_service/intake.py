@@ -1,0 +1,107 @@
+"""The events the site knows: polled from program servers, entered by hand, kept over a restart."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from edge_service.domain.model import Event
+from edge_service.ports import Clock, ProgramCredentialsError, ProgramError, ProgramSource
+
+LOG = logging.getLogger(__name__)
+
+# After an event's end it stays in the process image this long, so that its account closes in a cycle, not in a race.
+KEPT_AFTER_END = timedelta(seconds=30)
+LONGEST_WAIT_S = 900.0
+
+
+class EventStore(Protocol):
+    """Where known events are kept."""
+
+    async def save_events(self, events: Sequence[Event]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How it stands with a program's server. ``connected`` None: never asked yet."""
+
+    connected: bool | None = None
+    last_at: datetime | None = None
+    problem: str | None = None
+    credentials_refused: bool = False
+
+
+class Intake:
+    """Holds the known events of all programs. ``changed`` is called when they or a contact changed."""
+
+    def __init__(self, clock: Clock, store: EventStore, known: Sequence[Event], changed: Callable[[], None]) -> None:
+        self._clock, self._store, self._changed = clock, store, changed
+        self._events: dict[str, Event] = {event.uid: event for event in known}
+        self.contacts: dict[str, Contact] = {}
+
+    def events(self) -> Sequence[Event]:
+        """Events that run or come, and those just over."""
+        now = self._clock.now()
+        return [event for event in self._events.values() if now < event.end + KEPT_AFTER_END]
+
+    def known_of(self, program: str) -> list[Event]:
+        """The events of one program."""
+        return [event for event in self._events.values() if event.program_id == program]
+
+    async def enter(self, event: Event) -> None:
+        """Take an event entered by hand; returns when it is on disk."""
+        await self._put(event.program_id, [*self.known_of(event.program_id), event])
+
+    async def withdraw(self, uid: str) -> None:
+        """Drop an event entered by hand; returns when that is on disk."""
+        event = self._events[uid]
+        await self._put(event.program_id, [known for known in self.known_of(event.program_id) if known.uid != uid])
+
+    async def poll(self, source: ProgramSource) -> None:
+        """Ask the source for ever. Its trouble changes no event: what was accepted runs to its end."""
+        failures = 0
+        while True:
+            try:
+                news = await source.poll(self._clock.now())
+            except ProgramError as error:
+                failures += 1
+                self._lost(source.id, error)
+                await asyncio.sleep(self._backoff_s(source, error, failures))
+            else:
+                failures = 0
+                self.contacts[source.id] = Contact(True, news.at, "; ".join(news.problems[:3]) or None)
+                await self._put(source.id, list(news.events))
+                await asyncio.sleep(source.poll_s)
+
+    def _lost(self, program: str, error: ProgramError) -> None:
+        before = self.contacts.get(program, Contact())
+        if before.connected is not False:
+            LOG.warning("program %s: %s", program, error)
+        refused = isinstance(error, ProgramCredentialsError)
+        self.contacts[program] = replace(before, connected=False, problem=str(error), credentials_refused=refused)
+        self._changed()
+
+    @staticmethod
+    def _backoff_s(source: ProgramSource, error: ProgramError, failures: int) -> float:
+        """The server's own wish, else the poll period doubled up to five minutes."""
+        asked_s = getattr(error, "retry_after_s", None)
+        if asked_s is not None:
+            return min(float(asked_s), LONGEST_WAIT_S)
+        return min(source.poll_s * 2.0 ** min(failures - 1, 6), 300.0)
+
+    async def _put(self, program: str, events: list[Event]) -> None:
+        """Replace a program's events: on disk first, so that an event that runs was kept before it ran."""
+        now = self._clock.now()
+        kept = {event.uid: event for event in self._events.values() if event.program_id != program}
+        merged = kept | {event.uid: event for event in events if event.slots}
+        over = {
+            e.uid: e for e in self.known_of(program) if e.uid not in merged and e.end <= now < e.end + KEPT_AFTER_END
+        }
+        merged |= over
+        if merged == self._events:
+            return
+        await self._store.save_events(list(merged.values()))
+        self._events = merged
+        self._changed()

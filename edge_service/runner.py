@@ -1,0 +1,327 @@
+"""One control cycle (observe, decide, act, publish) and its pacing. What is known is frozen before it is judged.
+
+Reading and acting run per device, each with one thing under way, so that a device that does not answer holds up
+neither the others nor a protective act. An order is renewed only by a completed cycle.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Protocol
+
+from edge_service.charger_desk import ChargerDesk, OrderProgress, Stage
+from edge_service.domain.commands import expire
+from edge_service.domain.decide import Decision, decide, next_change
+from edge_service.domain.memory import Memory
+from edge_service.domain.model import (
+    Event,
+    Happening,
+    MeterReading,
+    Mode,
+    Observation,
+    Settings,
+    SiteFacts,
+    SwitchOrder,
+    SwitchReading,
+    frozen_map,
+)
+from edge_service.ports import (
+    Charger,
+    Clock,
+    DeviceError,
+    DeviceIdentity,
+    IslandSwitch,
+    Meter,
+)
+
+LOG = logging.getLogger(__name__)
+
+# Share of the cycle in which devices may answer; then the decision is made with what is there.
+READ_SHARE = 0.8
+# Periods are kept to this many for the 99th percentile: ten minutes at one a second.
+KEPT_PERIODS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Everything that one cycle knew and decided, for those who show and record it."""
+
+    observation: Observation
+    memory_before: Memory
+    settings: Settings
+    facts: SiteFacts
+    decision: Decision
+    identities: Mapping[str, DeviceIdentity]
+    progress: Mapping[str, OrderProgress]
+    happenings: tuple[Happening, ...]
+    cycle_p99_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """Periods in seconds. ``fast_s`` is for devices that declare a fast-safe register block."""
+
+    cycle_s: float = 1.0
+    fast_s: float = 0.1
+
+
+class Witness(Protocol):
+    """Gets each image, after the orders were given. Must not block."""
+
+    def witness(self, image: Image) -> None: ...
+
+
+class People(Protocol):
+    """What people and utilities want: settings, and the known events."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def replace_expired(self, settings: Settings) -> None:
+        """Take over settings from which only time has taken something away."""
+        ...
+
+    def events(self) -> Sequence[Event]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """The devices of a site, connected or not."""
+
+    chargers: Sequence[Charger]
+    meter: Meter | None = None
+    switch: IslandSwitch | None = None
+
+
+class Runner:
+    """Runs the cycle until cancelled."""
+
+    def __init__(
+        self,
+        facts: SiteFacts,
+        devices: Devices,
+        people: People,
+        witness: Witness,
+        clock: Clock,
+        *,
+        memory: Memory | None = None,
+        pacing: Pacing | None = None,
+    ) -> None:
+        self._facts, self._clock, self._people, self._witness = facts, clock, people, witness
+        self._pacing = pacing or Pacing()
+        self._memory = memory or Memory()
+        self._urgent = asyncio.Event()
+        self._desks = {charger.id: ChargerDesk(charger, self._urgent.set) for charger in devices.chargers}
+        self._meter, self._switch = devices.meter, devices.switch
+        self._meter_reading: MeterReading | None = None
+        self._switch_reading: SwitchReading | None = None
+        self._moving: asyncio.Task[None] | None = None
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._periods_s: deque[float] = deque(maxlen=KEPT_PERIODS)
+        self._refusals: dict[str, str | None] = {}
+        self._cycle_at: float | None = None
+        self.image: Image | None = None
+
+    @property
+    def facts(self) -> SiteFacts:
+        """The site's facts with what the probes found."""
+        chargers = {
+            name: replace(facts, capability=self._desks[name].capability or facts.capability)
+            for name, facts in self._facts.chargers.items()
+        }
+        return replace(self._facts, chargers=frozen_map(chargers))
+
+    @property
+    def memory(self) -> Memory:
+        return self._memory
+
+    def wake(self) -> None:
+        """Decide now: a person or a utility has said something."""
+        self._urgent.set()
+
+    def set_programs(self, facts: SiteFacts) -> None:
+        """Take over changed programs."""
+        self._facts = replace(self._facts, programs=facts.programs)
+
+    def age_s(self) -> float | None:
+        """Seconds since the last completed cycle; None before the first."""
+        return None if self._cycle_at is None else self._clock.monotonic() - self._cycle_at
+
+    async def run(self) -> None:
+        """Cycle and fast lanes, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, desk in self._desks.items():
+                    if desk.charger.has_fast_lane:
+                        group.create_task(desk.watch(self._clock, self._pacing.fast_s), name=f"fast lane {name}")
+                group.create_task(self._cycles(), name="control cycle")
+        finally:
+            for task in self._under_way.values():
+                task.cancel()
+            await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    async def _cycles(self) -> None:
+        due = self._clock.monotonic()
+        while True:
+            started = self._clock.monotonic()
+            if started >= due:
+                self._periods_s.append(started - due)
+                due = max(due + self._pacing.cycle_s, started)
+                await self._observe()
+            self._urgent.clear()
+            self._decide_and_act()
+            await self._wait_until(due)
+
+    async def _wait_until(self, due: float) -> None:
+        """Sleep to the next cycle, to the next change of an event, or until something urgent."""
+        wait_s = due - self._clock.monotonic()
+        now = self._clock.now()
+        change = next_change(self._people.events(), now)
+        if change is not None:
+            wait_s = min(wait_s, (change - now).total_seconds())
+        try:
+            async with asyncio.timeout(max(0.0, wait_s)):
+                await self._urgent.wait()
+        except TimeoutError:
+            pass
+
+    async def _observe(self) -> None:
+        """Read every device at once; a device still busy with its last read is not asked again."""
+        for name, desk in self._desks.items():
+            self._ask(name, partial(desk.read, self._clock))
+        if self._meter is not None:
+            self._ask("meter", self._read_meter)
+        if self._switch is not None:
+            self._ask("switch", self._read_switch)
+        await self._finished_or_urgent()
+
+    def _ask(self, name: str, read: Callable[[], Awaitable[None]]) -> None:
+        async def ask() -> None:
+            await read()
+
+        task = self._under_way.get(name)
+        if task is None or task.done():
+            if task is not None:
+                task.result()  # a defect in a driver ends the process; it must not be lost in a task
+            self._under_way[name] = asyncio.create_task(ask(), name=f"read {name}")
+
+    async def _finished_or_urgent(self) -> None:
+        urgent = asyncio.create_task(self._urgent.wait(), name="urgent")
+        pending: set[asyncio.Task[Any]] = {task for task in self._under_way.values() if not task.done()}
+        deadline = self._clock.monotonic() + self._pacing.cycle_s * READ_SHARE
+        while pending and not urgent.done() and (left_s := deadline - self._clock.monotonic()) > 0:
+            done, _ = await asyncio.wait({urgent, *pending}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            pending -= done
+        urgent.cancel()
+
+    async def _read_meter(self) -> None:
+        if self._meter is None:
+            return
+        try:
+            self._meter_reading = await self._meter.read(self._clock.now())
+        except DeviceError as error:
+            LOG.info("meter: %s", error)
+
+    async def _read_switch(self) -> None:
+        if self._switch is None:
+            return
+        try:
+            self._switch_reading = await self._switch.read(self._clock.now())
+        except DeviceError as error:
+            LOG.info("island switch: %s", error)
+
+    def _decide_and_act(self) -> None:
+        settings = expire(self._people.settings, self._memory, self._clock.now())
+        if settings is not self._people.settings:
+            self._people.replace_expired(settings)
+        facts, before = self.facts, self._memory
+        observation = self._freeze()
+        decision = decide(observation, before, settings, facts)
+        self._memory = decision.memory
+        if settings.mode is not Mode.READ_ONLY:
+            self._act(decision)
+        self._publish(observation, before, settings, facts, decision)
+        self._cycle_at = self._clock.monotonic()
+
+    def _freeze(self) -> Observation:
+        now = self._clock.now()
+        return Observation(
+            now=now,
+            chargers=frozen_map({name: desk.reading for name, desk in self._desks.items()}),
+            meter=self._meter_reading,
+            switch=self._fresh_switch(now),
+            events=tuple(self._people.events()),
+        )
+
+    def _fresh_switch(self, now: datetime) -> SwitchReading | None:
+        """A switch that stopped answering is where nobody knows."""
+        reading = self._switch_reading
+        if reading is None or now - reading.at > timedelta(seconds=self._facts.stale_after_s):
+            return None
+        return reading
+
+    def _act(self, decision: Decision) -> None:
+        for name, desk in self._desks.items():
+            desk.give(decision.orders.get(name), decision.at)
+        if decision.switch is not None and self._switch is not None and (self._moving is None or self._moving.done()):
+            self._moving = asyncio.create_task(self._move(self._switch, decision.switch), name="island switch")
+
+    async def _move(self, switch: IslandSwitch, order: SwitchOrder) -> None:
+        reading = self._switch_reading
+        if reading is not None and reading.commanded_open is (order is SwitchOrder.OPEN):
+            return
+        try:
+            await switch.move(order)
+            await self._read_switch()
+        except DeviceError as error:
+            LOG.warning("island switch: %s", error)
+        self._urgent.set()
+
+    def _publish(
+        self, observation: Observation, before: Memory, settings: Settings, facts: SiteFacts, decision: Decision
+    ) -> None:
+        refusals = tuple(self._new_refusals(decision.at))
+        self.image = Image(
+            observation=observation,
+            memory_before=before,
+            settings=settings,
+            facts=facts,
+            decision=decision,
+            identities={name: desk.identity for name, desk in self._desks.items() if desk.identity},
+            progress={name: desk.progress for name, desk in self._desks.items() if desk.progress},
+            happenings=decision.happenings + refusals,
+            cycle_p99_ms=self._late_p99_ms(),
+        )
+        self._witness.witness(self.image)
+
+    def _new_refusals(self, now: datetime) -> list[Happening]:
+        """Each refusal is told once, and again only after the charger has taken an order or another reason."""
+        news = []
+        for name, desk in self._desks.items():
+            reason = desk.progress.reason if desk.progress and desk.progress.stage == Stage.REFUSED else None
+            if reason is not None and self._refusals.get(name) != reason:
+                news.append(Happening("discharge_refused", name, now, frozen_map({"reason": reason})))
+            if desk.progress is None or desk.progress.stage != Stage.ORDERED:
+                self._refusals[name] = reason
+        return news
+
+    def _late_p99_ms(self) -> float | None:
+        """How late cycles start, 99th percentile, in milliseconds."""
+        if not self._periods_s:
+            return None
+        late = sorted(self._periods_s)
+        return round(late[int(len(late) * 0.99)] * 1000 if len(late) > 1 else late[0] * 1000, 2)
+
+    async def close(self) -> None:
+        """Close every device."""
+        for desk in self._desks.values():
+            await desk.close()
+        if self._moving is not None:
+            await asyncio.gather(self._moving, return_exceptions=True)
+        for device in (self._meter, self._switch):
+            if device is not None:
+                await device.close()
