@@ -1,0 +1,30 @@
+"""The charger models that Ridethrough drives: one line each in ``MODELS``, one file each beside this one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from modbus_connection import ModbusUnit
+
+from edge_service.chargers.sunspec_der import SunSpecDer, SunSpecOptions
+from edge_service.ports import Charger
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerModel[O]:
+    """A charger model. ``options`` is a frozen dataclass of what ``site.yaml`` may say about it.
+
+    Each field's default is the option's default; its metadata may hold ``min``, ``max``, ``allowed`` and ``help``.
+    Every model has the option ``unit_id``.
+    """
+
+    options: type[O]
+    build: Callable[[str, ModbusUnit, O], Charger]
+
+
+MODELS: Mapping[str, ChargerModel[Any]] = MappingProxyType(
+    {
+        "sunspec_der": ChargerModel(SunSpecOptions, SunSpecDer),
+    }
+)

@@ -1,0 +1,33 @@
+"""The other devices of a site that Ridethrough reads or commands: one line each below, one file each beside this."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from modbus_connection import ModbusUnit
+
+from edge_service.devices.meter_sunspec import SunSpecMeter, SunSpecMeterOptions
+from edge_service.devices.switch_io import SwitchIo, SwitchIoOptions
+from edge_service.ports import IslandSwitch, Meter
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceModel[D, O]:
+    """A kind of device. ``options`` is a frozen dataclass as in ``chargers.ChargerModel``."""
+
+    options: type[O]
+    build: Callable[[str, ModbusUnit, O], D]
+
+
+METERS: Mapping[str, DeviceModel[Meter, Any]] = MappingProxyType(
+    {
+        "sunspec_meter": DeviceModel[Meter, SunSpecMeterOptions](SunSpecMeterOptions, SunSpecMeter),
+    }
+)
+
+SWITCHES: Mapping[str, DeviceModel[IslandSwitch, Any]] = MappingProxyType(
+    {
+        "modbus_io": DeviceModel[IslandSwitch, SwitchIoOptions](SwitchIoOptions, SwitchIo),
+    }
+)

@@ -1,0 +1,120 @@
+"""A meter that speaks SunSpec: models 201 (single phase), 202 (split phase), 203 (wye), 204 (delta), one layout.
+
+Source: SunSpec model definitions json/model_20[1-4].json (Apache-2.0). They do not state the sign of W; most meters
+count + for import, and an installer must say where one does not.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from modbus_connection import ModbusUnit
+from modbus_connection.model.sunspec import acc32, int16
+
+from edge_service.chargers.sunspec import Common, MapMovedError, Model, discover, within
+from edge_service.domain.model import MeterReading
+from edge_service.ports import DeviceIdentity, DeviceRefusedError
+
+_IDS = (203, 202, 201, 204)
+# What a house's meter can plausibly report.
+_MOST_W, _MOST_V, _MOST_HZ, _MOST_WH = 1e6, 1000, 100, 1e12
+
+
+class AcMeter(Model):
+    """The points of models 201 to 204 that a house needs."""
+
+    live = ((0, 55),)
+
+    voltage_ln = int16(7, scale_register=15, unit="V")  # PhV
+    voltage_ll = int16(11, scale_register=15, unit="V")  # PPV
+    voltage_ab = int16(12, scale_register=15, unit="V")  # PhVphAB
+    frequency = int16(16, scale_register=17, unit="Hz")
+    power = int16(18, scale_register=22, unit="W")
+    energy_exported = acc32(38, scale_register=54, unit="Wh")
+    energy_imported = acc32(46, scale_register=54, unit="Wh")
+
+
+@dataclass(frozen=True, slots=True)
+class SunSpecMeterOptions:
+    """What ``site.yaml`` may say about a meter of this kind."""
+
+    unit_id: int = field(default=1, metadata={"min": 1, "max": 247, "help": "Modbus unit of the meter"})
+    sign: Literal["import_positive", "export_positive"] = field(
+        default="import_positive",
+        metadata={
+            "allowed": ("import_positive", "export_positive"),
+            "help": "what a positive power means on this meter; its energy counters keep their names",
+        },
+    )
+
+
+class SunSpecMeter:
+    """A SunSpec meter behind one Modbus unit; implements ``ports.Meter``."""
+
+    def __init__(self, id: str, unit: ModbusUnit, options: SunSpecMeterOptions | None = None) -> None:
+        self.id = id
+        self._unit = unit
+        self._sign = -1 if options is not None and options.sign == "export_positive" else 1
+        self._meter: AcMeter | None = None
+
+    async def probe(self) -> DeviceIdentity:
+        """Find the meter's model. Writes nothing. Raises DeviceRefusedError (``not_a_meter``) where there is none."""
+        models = await discover(self._unit)
+        found, first = models.first(*_IDS), models.first(1)
+        if found is None or first is None:
+            raise DeviceRefusedError(
+                f"{self.id}: the device has the SunSpec models {sorted(models)}, none of them a meter (201 to 204)",
+                "not_a_meter",
+            )
+        meter, common = AcMeter(self._unit, found), Common(self._unit, first)
+        await common.refresh()
+        await meter.refresh()
+        self._meter = meter
+        manufacturer, model, serial, version = common.identity
+        return DeviceIdentity(manufacturer, model, serial, version, _findings(meter))
+
+    async def read(self, now: datetime) -> MeterReading:
+        """Read it all in two reads of at most 40 registers."""
+        if self._meter is None:
+            await self.probe()
+        meter = self._meter
+        assert meter is not None
+        try:
+            await meter.refresh()
+        except MapMovedError:
+            self._meter = None  # the next read looks for the meter anew
+            raise
+        power = within(meter.power, -_MOST_W, _MOST_W)
+        return MeterReading(
+            at=now,
+            power_w=None if power is None else round(self._sign * power),
+            voltage_v=_voltage_v(meter),
+            frequency_hz=within(meter.frequency, 0, _MOST_HZ),
+            energy_imported_wh=_counted(meter.energy_imported),
+            energy_exported_wh=_counted(meter.energy_exported),
+        )
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _voltage_v(meter: AcMeter) -> float | None:
+    """Line to line where the meter knows it: the larger of what it reports, which leaves out lines not wired."""
+    candidates = (meter.voltage_ll, meter.voltage_ab, meter.voltage_ln)
+    known = [volts for volts in candidates if within(volts, 0, _MOST_V) is not None]
+    return max((volts for volts in known if volts is not None), default=None)
+
+
+def _counted(energy: float | None) -> int | None:
+    plausible = within(energy, 0, _MOST_WH)
+    return None if plausible is None else round(plausible)
+
+
+def _findings(meter: AcMeter) -> tuple[str, ...]:
+    remarks = {
+        "It reports no power.": not meter.has("power"),
+        "It reports no voltage: it cannot tell whether the grid is there.": _voltage_v(meter) is None,
+        "It reports no frequency.": not meter.has("frequency"),
+        "It has counted no imported energy.": not meter.has("energy_imported"),
+    }
+    return tuple(sentence for sentence, holds in remarks.items() if holds)
