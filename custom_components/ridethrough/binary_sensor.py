@@ -1,0 +1,148 @@
+"""Facts that are so or not. Off needs evidence; without any the state is unknown."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import override
+
+from homeassistant.components.binary_sensor import (
+    BinarySensorDeviceClass,
+    BinarySensorEntity,
+    BinarySensorEntityDescription,
+)
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import RidethroughConfigEntry
+from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
+from .program_events import is_active
+from .wire import ChargerWire, ProgramWire, SiteWire
+
+PARALLEL_UPDATES = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinaryRow[PartT](BinarySensorEntityDescription):
+    """One fact. ``value`` is given the part and what was shown before; None: not known."""
+
+    value: Callable[[PartT, bool | None], bool | None]
+    exists: Callable[[PartT], bool] = always
+
+
+def grid_present(site: SiteWire, before: bool | None) -> bool | None:
+    """Whether utility power is there for good. A suspicion changes nothing yet."""
+    match site["grid"]:
+        case "on":
+            return True
+        case "suspect":
+            return before
+        case "outage" | "restoring" | "generator":
+            return False
+    return None
+
+
+def backup_active(site: SiteWire, _: bool | None) -> bool | None:
+    """Whether the vehicle feeds the house."""
+    return None if site["supply"] == "unknown" else site["supply"] in ("island", "vendor_backup")
+
+
+def in_state(state: str) -> Callable[[ChargerWire, bool | None], bool | None]:
+    """Whether the charger says to be in this state; not known without contact."""
+    return lambda charger, _: charger["state"] == state if charger["connected"] else None
+
+
+SITE_FACTS: tuple[BinaryRow[SiteWire], ...] = (
+    BinaryRow(key="grid", translation_key="grid", device_class=BinarySensorDeviceClass.POWER, value=grid_present),
+    BinaryRow(
+        key="backup_active",
+        translation_key="backup_active",
+        device_class=BinarySensorDeviceClass.RUNNING,
+        value=backup_active,
+        exists=lambda site: site["has_backup"],
+    ),
+    BinaryRow(key="stopped", translation_key="stopped", value=lambda site, _: site["stopped"]),
+)
+CONTROLLER: BinaryRow[SiteWire] = BinaryRow(
+    key="controller",
+    translation_key="controller",
+    device_class=BinarySensorDeviceClass.CONNECTIVITY,
+    entity_category=EntityCategory.DIAGNOSTIC,
+    value=lambda _, before: before,
+)
+CHARGER_FACTS: tuple[BinaryRow[ChargerWire], ...] = (
+    BinaryRow(
+        key="vehicle_connected",
+        translation_key="vehicle_connected",
+        device_class=BinarySensorDeviceClass.PLUG,
+        value=lambda charger, _: charger["plugged"],
+    ),
+    BinaryRow(
+        key="charging",
+        translation_key="charging",
+        device_class=BinarySensorDeviceClass.BATTERY_CHARGING,
+        value=in_state("charging"),
+    ),
+    BinaryRow(
+        key="discharging",
+        translation_key="discharging",
+        device_class=BinarySensorDeviceClass.RUNNING,
+        value=in_state("discharging"),
+    ),
+    BinaryRow(
+        key="connection",
+        translation_key="connection",
+        device_class=BinarySensorDeviceClass.CONNECTIVITY,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value=lambda charger, _: charger["connected"],
+    ),
+)
+PROGRAM_FACTS: tuple[BinaryRow[ProgramWire], ...] = (
+    BinaryRow(
+        key="event_active",
+        translation_key="event_active",
+        device_class=BinarySensorDeviceClass.RUNNING,
+        value=lambda program, _: is_active(program),
+    ),
+    BinaryRow(
+        key="connection",
+        translation_key="connection",
+        device_class=BinarySensorDeviceClass.CONNECTIVITY,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value=lambda program, _: program["connected"],
+    ),
+)
+
+
+class RidethroughBinarySensor[PartT](RidethroughEntity[PartT], BinarySensorEntity):
+    """One fact of a table above."""
+
+    entity_description: BinaryRow[PartT]
+
+    @override
+    def _shown(self, part: PartT) -> Hashable:
+        self._attr_is_on = self.entity_description.value(part, self._attr_is_on)
+        return self._attr_is_on
+
+
+class ControllerSensor(RidethroughBinarySensor[SiteWire]):
+    """Whether the link to the edge stands; the one state that stays available without it."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        return True
+
+    @override
+    def _shown(self, part: SiteWire) -> Hashable:
+        self._attr_is_on = self.coordinator.last_update_success
+        return self._attr_is_on
+
+
+async def async_setup_entry(
+    hass: HomeAssistant, entry: RidethroughConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Create the facts of site, chargers and programs."""
+    add_as_they_come(entry, async_add_entities, SITE, SITE_FACTS, RidethroughBinarySensor)
+    add_as_they_come(entry, async_add_entities, SITE, (CONTROLLER,), ControllerSensor)
+    add_as_they_come(entry, async_add_entities, CHARGER, CHARGER_FACTS, RidethroughBinarySensor)
+    add_as_they_come(entry, async_add_entities, PROGRAM, PROGRAM_FACTS, RidethroughBinarySensor)

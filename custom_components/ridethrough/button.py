@@ -1,0 +1,82 @@
+"""One tap: stop, back to automatic, no to the next event, yes again."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, override
+
+from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .const import DOMAIN
+from .coordinator import RidethroughConfigEntry
+from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
+from .program_events import may_opt_in, may_opt_out, next_event
+from .wire import ChargerWire, ProgramWire, SiteWire
+
+PARALLEL_UPDATES = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ButtonRow[PartT](ButtonEntityDescription):
+    """One button. ``args``: the command's arguments from the part and its id, None when there is nothing to act on."""
+
+    command: str
+    args: Callable[[PartT, str], Mapping[str, Any] | None]
+    offered: Callable[[PartT], bool] = always
+    exists: Callable[[PartT], bool] = always
+
+
+def _the_next_event(program: ProgramWire, _: str) -> Mapping[str, Any] | None:
+    event = next_event(program)
+    return None if event is None else {"event": event["uid"]}
+
+
+STOP: ButtonRow[SiteWire] = ButtonRow(key="stop", translation_key="stop", command="stop", args=lambda _, __: {})
+RESUME: ButtonRow[ChargerWire] = ButtonRow(
+    key="resume_automatic",
+    translation_key="resume_automatic",
+    command="resume",
+    args=lambda _, subject: {"charger": subject},
+    offered=lambda charger: charger["manual"] is not None,
+)
+ANSWERS: tuple[ButtonRow[ProgramWire], ...] = (
+    ButtonRow(
+        key="opt_out", translation_key="opt_out", command="opt_out", args=_the_next_event, offered=may_opt_out
+    ),
+    ButtonRow(key="opt_in", translation_key="opt_in", command="opt_in", args=_the_next_event, offered=may_opt_in),
+)
+
+
+class RidethroughButton[PartT](RidethroughEntity[PartT], ButtonEntity):
+    """One button of the rows above; available only while it would do something."""
+
+    entity_description: ButtonRow[PartT]
+
+    @property
+    @override
+    def available(self) -> bool:
+        part = self.part
+        return super().available and part is not None and self.entity_description.offered(part)
+
+    @override
+    def _shown(self, part: PartT) -> Hashable:
+        return None
+
+    @override
+    async def async_press(self) -> None:
+        part = self.part
+        args = None if part is None else self.entity_description.args(part, self.subject)
+        if args is None:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_event")
+        await self.async_order(self.entity_description.command, **args)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant, entry: RidethroughConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Create the buttons of site, chargers and programs."""
+    add_as_they_come(entry, async_add_entities, SITE, (STOP,), RidethroughButton)
+    add_as_they_come(entry, async_add_entities, CHARGER, (RESUME,), RidethroughButton)
+    add_as_they_come(entry, async_add_entities, PROGRAM, ANSWERS, RidethroughButton)

@@ -1,0 +1,306 @@
+"""The link to the edge service: pair, connect, agree on a schema, follow the state, send commands.
+
+Knows the contract (``wire``) and aiohttp, and nothing of Home Assistant.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Self, cast
+from uuid import uuid4
+
+from aiohttp import (
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    ClientWebSocketResponse,
+    WSMsgType,
+    WSServerHandshakeError,
+)
+
+from . import wire
+
+# A dead peer is noticed after one ping and half of it again: 6 s, so that entities show it within 10 s.
+HEARTBEAT_S = 4.0
+# The edge answers a command when it is on disk or read back from the device; a charger may take seconds.
+COMMAND_TIMEOUT_S = 15.0
+# Pairing, the upgrade and the first snapshot are local and small.
+CONNECT_TIMEOUT_S = 10.0
+
+
+class EdgeError(Exception):
+    """Something between us and the edge went wrong."""
+
+
+class CannotConnectError(EdgeError):
+    """Nobody there, or it is not an edge service."""
+
+
+class TokenRefusedError(EdgeError):
+    """The edge does not know our token: pair again."""
+
+
+class CodeRefusedError(EdgeError):
+    """The pairing code is wrong, used up or too old."""
+
+
+class PairingLockedError(EdgeError):
+    """Too many wrong codes; the edge takes none for a while."""
+
+
+class SchemaError(EdgeError):
+    """No schema that both sides know. ``edge_is_older`` says which side needs the update."""
+
+    def __init__(self, low: int, high: int) -> None:
+        super().__init__(f"the edge speaks schema {low} to {high}, we {wire.LOWEST_SCHEMA} to {wire.HIGHEST_SCHEMA}")
+        self.edge_is_older = high < wire.LOWEST_SCHEMA
+
+
+class LinkLostError(EdgeError):
+    """The connection ended while something was under way."""
+
+
+class CommandTimeoutError(EdgeError):
+    """The edge did not answer in time; the command may or may not have been carried out."""
+
+
+class CommandRefusedError(EdgeError):
+    """The edge said no. ``code`` is one of the contract's error codes."""
+
+    def __init__(self, code: str, message: str, data: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an edge service listens."""
+
+    host: str
+    port: int
+
+    def url(self, path: str) -> str:
+        """The address of one of its pages."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}{path}"
+
+
+async def pair(session: ClientSession, address: Address, code: str, name: str) -> str:
+    """Change a pairing code for a token. ``name`` tells the resident later which client it was.
+
+    Raises CannotConnectError, CodeRefusedError, PairingLockedError.
+    """
+    try:
+        async with session.post(
+            address.url(wire.PAIR_PATH), json={"code": code, "name": name}, timeout=ClientTimeout(CONNECT_TIMEOUT_S)
+        ) as response:
+            _check_pairing(response.status)
+            answer = await response.json()
+    except (ClientError, TimeoutError, ValueError) as error:
+        raise CannotConnectError(f"no pairing with {address.host}:{address.port}: {error}") from error
+    token = answer.get("token") if isinstance(answer, dict) else None
+    if not isinstance(token, str) or not token:
+        raise CannotConnectError(f"{address.host}:{address.port} answered the pairing without a token")
+    return token
+
+
+def _check_pairing(status: int) -> None:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise PairingLockedError("too many wrong codes")
+    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE):
+        raise CodeRefusedError("the pairing code was refused")
+    if status != HTTPStatus.OK:
+        raise CannotConnectError(f"pairing was answered with status {status}")
+
+
+class Connection:
+    """One life of the socket, from ``open`` to its end. ``state`` is always whole and current."""
+
+    def __init__(self, socket: ClientWebSocketResponse, hello: wire.Hello, schema: int) -> None:
+        self._socket = socket
+        self._schema = schema
+        self._seq: int | None = None
+        self._waiting: dict[str, asyncio.Future[wire.Result]] = {}
+        self.hello = hello
+        self.state: wire.State | None = None
+        self.last_event = 0
+
+    @classmethod
+    async def open(cls, session: ClientSession, address: Address, token: str) -> Self:
+        """Connect, read the greeting and pick a schema.
+
+        Raises CannotConnectError, TokenRefusedError, SchemaError.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                socket = await session.ws_connect(
+                    address.url(wire.PATH),
+                    headers={"Authorization": f"Bearer {token}"},
+                    heartbeat=HEARTBEAT_S,
+                    max_msg_size=wire.MAX_MESSAGE_BYTES,
+                )
+                return await cls._greeted(socket)
+        except WSServerHandshakeError as error:
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                raise TokenRefusedError("the edge refuses our token") from error
+            raise CannotConnectError(f"the upgrade was answered with status {error.status}") from error
+        except (ClientError, TimeoutError, OSError) as error:
+            raise CannotConnectError(f"no connection to {address.host}:{address.port}: {error}") from error
+
+    @classmethod
+    async def _greeted(cls, socket: ClientWebSocketResponse) -> Self:
+        try:
+            hello = _hello(await socket.receive_str())
+            schema = wire.pick_schema(hello["schema_low"], hello["schema_high"])
+            if schema is None:
+                raise SchemaError(hello["schema_low"], hello["schema_high"])
+        except (TypeError, wire.WireError) as error:
+            await socket.close()
+            raise CannotConnectError(f"no greeting of an edge service: {error}") from error
+        except BaseException:
+            await socket.close()
+            raise
+        return cls(socket, hello, schema)
+
+    async def start(self, last_event: int | None) -> wire.Snapshot:
+        """Subscribe and return the first snapshot. ``last_event``: replay what came after; None: nothing.
+
+        Raises CannotConnectError.
+        """
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._subscribe(last_event)
+                while (message := await self.read())["type"] != "snapshot":
+                    pass
+        except (LinkLostError, TimeoutError) as error:
+            await self.close()
+            raise CannotConnectError(f"the edge sent no state: {error}") from error
+        snapshot = cast("wire.Snapshot", message)
+        self.last_event = snapshot["last_event"] if last_event is None else last_event
+        return snapshot
+
+    async def _subscribe(self, last_event: int | None) -> None:
+        await self._send(wire.Start(type="start", schema=self._schema, last_event=last_event))
+
+    async def read(self) -> dict[str, Any]:
+        """The next snapshot, change (already applied to ``state``), occurrence or notice.
+
+        A gap in the sequence asks for a new snapshot by itself. Raises LinkLostError.
+        """
+        while True:
+            frame = await self._socket.receive()
+            if frame.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
+                self._abandon()
+                raise LinkLostError(f"the link to the edge ended: {frame.data or frame.type.name.lower()}")
+            message = _understood(frame.data)
+            if message is not None and await self._take(message):
+                return message
+
+    async def _take(self, message: dict[str, Any]) -> bool:
+        """Whether the message is news for the reader, once the link has used it."""
+        match message["type"]:
+            case "snapshot":
+                self._take_snapshot(cast("wire.Snapshot", message))
+            case "change":
+                return await self._take_change(cast("wire.Change", message))
+            case "result":
+                self._take_result(cast("wire.Result", message))
+                return False
+            case "occurrence":
+                self.last_event = max(self.last_event, message["number"])
+            case "notice":
+                pass
+            case _:
+                return False
+        return True
+
+    def _take_snapshot(self, snapshot: wire.Snapshot) -> None:
+        self._seq = snapshot["seq"]
+        self.state = snapshot["state"]
+
+    async def _take_change(self, change: wire.Change) -> bool:
+        if self._seq is None or self.state is None:
+            return False
+        try:
+            if change["seq"] != self._seq + 1:
+                raise wire.WireError(f"change {change['seq']} after {self._seq}")
+            self.state = cast("wire.State", wire.apply(self.state, change["set"], change["removed"]))
+        except wire.WireError:
+            self._seq = None
+            await self._subscribe(self.last_event)
+            return False
+        self._seq = change["seq"]
+        return True
+
+    def _take_result(self, result: wire.Result) -> None:
+        waiting = self._waiting.get(result["id"])
+        if waiting is not None and not waiting.done():
+            waiting.set_result(result)
+
+    async def command(self, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a command and wait for its answer; somebody must ``read`` meanwhile.
+
+        Raises CommandRefusedError, CommandTimeoutError, LinkLostError.
+        """
+        number = uuid4().hex
+        deadline = datetime.now(UTC) + timedelta(seconds=COMMAND_TIMEOUT_S)
+        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            await self._send(
+                wire.Command(type="command", id=number, name=name, args=dict(args), deadline=deadline.isoformat())
+            )
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                return _answer(await waiting)
+        except TimeoutError as error:
+            raise CommandTimeoutError(f"no answer to {name} within {COMMAND_TIMEOUT_S:.0f} s") from error
+        finally:
+            del self._waiting[number]
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        try:
+            await self._socket.send_str(wire.encode(message))
+        except (ClientError, ConnectionError) as error:
+            raise LinkLostError("the link to the edge is down") from error
+
+    def _abandon(self) -> None:
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(LinkLostError("the link to the edge ended before the answer"))
+
+    async def close(self) -> None:
+        """End it. Whoever waits for an answer gets LinkLostError."""
+        self._abandon()
+        with suppress(ClientError, ConnectionError):
+            await self._socket.close()
+
+
+def _hello(text: str) -> wire.Hello:
+    message = wire.decode(text)
+    if message["type"] != "hello":
+        raise wire.WireError(f"the first word was {message['type']}")
+    for key, kind in (("installation", str), ("version", str), ("schema_low", int), ("schema_high", int)):
+        if not isinstance(message.get(key), kind):
+            raise wire.WireError(f"the greeting has no {key}")
+    return cast("wire.Hello", message)
+
+
+def _understood(data: Any) -> dict[str, Any] | None:
+    """The message, or None for one that is none: had it been a change, the gap will show."""
+    try:
+        return wire.decode(data) if isinstance(data, str) else None
+    except wire.WireError:
+        return None
+
+
+def _answer(result: wire.Result) -> dict[str, Any]:
+    if result["ok"]:
+        return result.get("data", {})
+    error = result.get("error")
+    if error is None:
+        raise CommandRefusedError("internal", "refused without a reason", {})
+    raise CommandRefusedError(error["code"], error["message"], error["data"])

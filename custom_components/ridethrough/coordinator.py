@@ -1,0 +1,320 @@
+"""The state as the edge pushes it, the way back after a lost link, and the commands that go the other way."""
+
+import logging
+from asyncio import Task, gather, sleep
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypedDict, cast, override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.exceptions import (
+    ConfigEntryAuthFailed,
+    ConfigEntryError,
+    ConfigEntryNotReady,
+    HomeAssistantError,
+    ServiceValidationError,
+)
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.start import async_at_started
+from homeassistant.helpers.storage import Store
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util import dt as dt_util
+
+from . import wire
+from .client import (
+    Address,
+    CannotConnectError,
+    CommandRefusedError,
+    CommandTimeoutError,
+    Connection,
+    EdgeError,
+    LinkLostError,
+    SchemaError,
+    TokenRefusedError,
+)
+from .const import DOMAIN
+
+_LOGGER = logging.getLogger(__name__)
+
+# A restarted edge is back within two seconds; one that is off for the night needs no more than a try per half minute.
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 30.0
+
+# What a person can set right; every other code is the edge's or the device's trouble.
+MISTAKES = frozenset(
+    {
+        "bad_argument",
+        "unknown_charger",
+        "unknown_program",
+        "unknown_event",
+        "in_the_past",
+        "until_too_far",
+        "not_bidirectional",
+        "outage_running",
+        "no_backup_running",
+        "stopped",
+        "reset_on_site",
+        "event_over",
+        "not_by_hand",
+        "confirm_needed",
+        "read_only",
+    }
+)
+TROUBLES = frozenset({"unknown_command", "too_late", "not_ready", "internal"})
+
+type RidethroughConfigEntry = ConfigEntry[RidethroughCoordinator]
+type OccurrenceListener = Callable[[wire.Occurrence], None]
+type NoticeListener = Callable[[wire.NoticeWire], None]
+
+
+class Seen(TypedDict):
+    """What is kept over restarts: the number of the last occurrence that was shown."""
+
+    last_event: int
+
+
+class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
+    """One edge service. ``data`` is the whole state; it stays readable while the link is down."""
+
+    config_entry: RidethroughConfigEntry
+
+    def __init__(self, hass: HomeAssistant, entry: RidethroughConfigEntry) -> None:
+        super().__init__(hass, _LOGGER, config_entry=entry, name=DOMAIN)
+        self.address = Address(entry.data[CONF_HOST], entry.data[CONF_PORT])
+        self.installation = cast("str", entry.unique_id)
+        self.version = ""
+        self.site_device_id = ""
+        self.commands: deque[dict[str, Any]] = deque(maxlen=200)
+        self.occurrences: deque[wire.Occurrence] = deque(maxlen=50)
+        self._connection: Connection | None = None
+        self._link: Task[None] | None = None
+        # Home Assistant's restore data is written every 15 minutes only: after a power cut it would tell things twice.
+        self._store: Store[Seen] = Store(hass, 1, f"{DOMAIN}.{entry.entry_id}", atomic_writes=True)
+        self._shown: int | None = None
+        self._received = 0
+        self._pending: list[wire.Occurrence] = []
+        self._started = False
+        self._occurrence_listeners: dict[str, list[OccurrenceListener]] = {}
+        self._notice_listener: NoticeListener | None = None
+
+    # ------------------------------------------------------------------------------------------------ connecting
+
+    async def async_connect(self) -> None:
+        """Connect for the first time and read the whole state. Raises the three errors of a set-up that must wait."""
+        seen = await self._store.async_load()
+        self._shown = seen["last_event"] if seen else None
+        try:
+            await self._connect()
+        except TokenRefusedError as error:
+            raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key="token_refused") from error
+        except SchemaError as error:
+            key = "edge_too_old" if error.edge_is_older else "edge_too_new"
+            raise ConfigEntryError(translation_domain=DOMAIN, translation_key=key) from error
+        except CannotConnectError as error:
+            raise ConfigEntryNotReady(
+                translation_domain=DOMAIN,
+                translation_key="cannot_connect",
+                translation_placeholders={"host": self.address.host},
+            ) from error
+
+    @callback
+    def async_follow(self) -> None:
+        """Begin to read what the edge pushes. Everybody who listens is there by now."""
+        if self._connection is None:
+            return
+        self._link = self.config_entry.async_create_background_task(
+            self.hass, self._follow(self._connection), f"{DOMAIN} link"
+        )
+        self.config_entry.async_on_unload(async_at_started(self.hass, self._home_assistant_started))
+
+    async def _connect(self) -> Connection:
+        connection = await Connection.open(
+            async_get_clientsession(self.hass), self.address, self.config_entry.data[CONF_TOKEN]
+        )
+        if connection.hello["installation"] != self.installation:
+            await connection.close()
+            raise CannotConnectError(f"another installation answers at {self.address.host}")
+        snapshot = await connection.start(self._known())
+        self._connection = connection
+        self.version = connection.hello["version"]
+        self._take_snapshot(snapshot)
+        return connection
+
+    def _known(self) -> int | None:
+        """The last occurrence that need not be sent again."""
+        return None if self._shown is None else max(self._shown, self._received)
+
+    @callback
+    def _take_snapshot(self, snapshot: wire.Snapshot) -> None:
+        if self._shown is None or self._shown > snapshot["last_event"]:
+            self._note_shown(snapshot["last_event"])
+            self._received = snapshot["last_event"]
+        self.async_set_updated_data(snapshot["state"])
+
+    async def _follow(self, connection: Connection) -> None:
+        """Read one connection after another, for as long as the entry is loaded."""
+        while True:
+            try:
+                await self._read(connection)
+            except LinkLostError as error:
+                self._lost(error)
+            finally:
+                await connection.close()
+            connection = await self._reconnect()
+
+    async def _read(self, connection: Connection) -> None:
+        while True:
+            message = await connection.read()
+            match message["type"]:
+                case "snapshot":
+                    self._take_snapshot(cast("wire.Snapshot", message))
+                case "change" if connection.state is not None:
+                    self.async_set_updated_data(connection.state)
+                case "occurrence":
+                    self._take_occurrence(cast("wire.Occurrence", message))
+                case "notice" if self._notice_listener is not None:
+                    self._notice_listener(message["notice"])
+
+    async def _reconnect(self) -> Connection:
+        retry_s = FIRST_RETRY_S
+        while True:
+            await sleep(retry_s)
+            retry_s = min(2 * retry_s, LAST_RETRY_S)
+            try:
+                connection = await self._connect()
+            except TokenRefusedError:
+                self.config_entry.async_start_reauth(self.hass)
+            except EdgeError as error:
+                _LOGGER.debug("Still no link to the edge: %s", error)
+            else:
+                _LOGGER.info("Link to %s is back", self.config_entry.title)
+                return connection
+
+    @callback
+    def _lost(self, error: LinkLostError) -> None:
+        _LOGGER.info("Link to %s is down: %s", self.config_entry.title, error)
+        self._connection = None
+        self.last_exception = error
+        self.last_update_success = False
+        self.async_update_listeners()
+
+    @override
+    async def _async_update_data(self) -> wire.State:
+        """Asked for by a person (``homeassistant.update_entity``): what was pushed last is what there is."""
+        if self._connection is None:
+            raise UpdateFailed(translation_domain=DOMAIN, translation_key="no_link")
+        return self.data
+
+    async def async_stop(self) -> None:
+        """Close the link and write down what was shown."""
+        if self._link is not None:
+            self._link.cancel()
+            await gather(self._link, return_exceptions=True)
+        if self._connection is not None:
+            await self._connection.close()
+        if self._shown is not None:
+            await self._store.async_save(Seen(last_event=self._shown))
+
+    async def async_forget(self) -> None:
+        """Remove what is kept on disk."""
+        await self._store.async_remove()
+
+    # ----------------------------------------------------------------------------------------------- occurrences
+
+    @callback
+    def async_listen_occurrences(self, subject: str, listener: OccurrenceListener) -> CALLBACK_TYPE:
+        """Call ``listener`` once for each occurrence of the site, a charger or a program."""
+        listeners = self._occurrence_listeners.setdefault(subject, [])
+        listeners.append(listener)
+        return lambda: listeners.remove(listener)
+
+    @callback
+    def async_listen_notices(self, listener: NoticeListener) -> CALLBACK_TYPE:
+        """Call ``listener`` for each notice that the edge wants brought to people now."""
+        self._notice_listener = listener
+
+        def stop() -> None:
+            self._notice_listener = None
+
+        return stop
+
+    @callback
+    def _home_assistant_started(self, _: HomeAssistant) -> None:
+        """Automations listen from now on: tell what waited."""
+        self._started = True
+        waiting, self._pending = self._pending, []
+        for occurrence in waiting:
+            self._show(occurrence)
+
+    @callback
+    def _take_occurrence(self, occurrence: wire.Occurrence) -> None:
+        if occurrence["number"] <= max(self._received, self._shown or 0):
+            return
+        self._received = occurrence["number"]
+        if self._started:
+            self._show(occurrence)
+        else:
+            self._pending.append(occurrence)
+
+    @callback
+    def _show(self, occurrence: wire.Occurrence) -> None:
+        if not _is_stale(occurrence, dt_util.utcnow()):
+            for listener in list(self._occurrence_listeners.get(occurrence["subject"], ())):
+                listener(occurrence)
+        self.occurrences.append(occurrence)
+        self._note_shown(occurrence["number"])
+
+    @callback
+    def _note_shown(self, number: int) -> None:
+        self._shown = number
+        self._store.async_delay_save(lambda: Seen(last_event=number), 0)
+
+    # -------------------------------------------------------------------------------------------------- commands
+
+    async def async_command(self, name: str, **args: Any) -> dict[str, Any]:
+        """Have the edge do something; returns when it has accepted.
+
+        Raises ServiceValidationError for what the person can set right, HomeAssistantError for all else.
+        """
+        record: dict[str, Any] = {"name": name, "args": args, "at": dt_util.utcnow().isoformat(), "outcome": "ok"}
+        self.commands.append(record)
+        try:
+            if self._connection is None:
+                raise LinkLostError("no link")
+            return await self._connection.command(name, args)
+        except CommandRefusedError as error:
+            record["outcome"] = error.code
+            raise _translated(error) from error
+        except CommandTimeoutError as error:
+            record["outcome"] = "no_answer"
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_answer") from error
+        except LinkLostError as error:
+            record["outcome"] = "no_link"
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_link") from error
+
+
+def _translated(error: CommandRefusedError) -> HomeAssistantError:
+    kind = ServiceValidationError if error.code in MISTAKES else HomeAssistantError
+    key = error.code if error.code in MISTAKES | TROUBLES else "refused"
+    return kind(
+        translation_domain=DOMAIN,
+        translation_key=f"edge_{key}",
+        translation_placeholders=_placeholders(key, error),
+    )
+
+
+def _placeholders(key: str, error: CommandRefusedError) -> dict[str, str]:
+    if key == "bad_argument":
+        return {name: str(error.data.get(name, "–")) for name in ("argument", "found", "allowed")}
+    return {"message": error.message} if key in ("refused", "internal") else {}
+
+
+def _is_stale(occurrence: Mapping[str, Any], now: datetime) -> bool:
+    """News of a coming event that is over by now: the automations that it starts would come too late."""
+    if occurrence["kind"] not in ("event_announced", "event_updated"):
+        return False
+    end = dt_util.parse_datetime(str(occurrence["data"].get("end", "")))
+    return end is not None and end <= now

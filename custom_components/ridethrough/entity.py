@@ -1,0 +1,199 @@
+"""What all entities share: which part of the state they show, their device, and when they are written."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, override
+
+from homeassistant.core import callback
+from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
+from homeassistant.helpers.entity import Entity, EntityDescription
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.update_coordinator import CoordinatorEntity
+
+from .const import DOMAIN, MANUFACTURER
+from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from .wire import ChargerWire, ProgramWire, SiteWire, State
+
+
+@dataclass(frozen=True, slots=True)
+class Scope[PartT]:
+    """A kind of device and where its parts stand in the state. ``find`` gives None for a part that is gone."""
+
+    kind: str
+    ids: Callable[[State], Iterable[str]]
+    find: Callable[[State, str], PartT | None]
+
+
+SITE: Scope[SiteWire] = Scope("site", lambda _: ("site",), lambda state, _: state["site"])
+CHARGER: Scope[ChargerWire] = Scope(
+    "charger", lambda state: state["chargers"], lambda state, subject: state["chargers"].get(subject)
+)
+PROGRAM: Scope[ProgramWire] = Scope(
+    "program", lambda state: state["programs"], lambda state, subject: state["programs"].get(subject)
+)
+
+
+class Description[PartT](Protocol):
+    """What the rows of the platforms' tables have in common. ``exists``: the installation has such a thing at all."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def exists(self) -> Callable[[PartT], bool]: ...
+
+
+def always(_: Any) -> bool:
+    """Every installation has it."""
+    return True
+
+
+def identifier(installation: str, kind: str, subject: str) -> tuple[str, str]:
+    """The device registry's name of a site, charger or program."""
+    return (DOMAIN, installation if kind == "site" else f"{installation}-{kind}-{subject}")
+
+
+def subjects(coordinator: RidethroughCoordinator) -> set[tuple[str, str]]:
+    """Every device that the edge has now."""
+    state, installation = coordinator.data, coordinator.installation
+    return {
+        identifier(installation, "site", "site"),
+        *(identifier(installation, "charger", subject) for subject in state["chargers"]),
+        *(identifier(installation, "program", subject) for subject in state["programs"]),
+    }
+
+
+def site_device(coordinator: RidethroughCoordinator) -> DeviceInfo:
+    """The hub device."""
+    return DeviceInfo(
+        identifiers={identifier(coordinator.installation, "site", "site")},
+        name=coordinator.data["site"]["name"],
+        manufacturer=MANUFACTURER,
+        model="Site",
+        sw_version=coordinator.version,
+    )
+
+
+def charger_device(coordinator: RidethroughCoordinator, subject: str, charger: ChargerWire) -> DeviceInfo:
+    """A charger, with what its probe told."""
+    return DeviceInfo(
+        identifiers={identifier(coordinator.installation, "charger", subject)},
+        name=charger["name"],
+        manufacturer=charger["manufacturer"] or None,
+        model=charger["model"] or None,
+        serial_number=charger["serial"] or None,
+        sw_version=charger["version"] or None,
+        via_device_id=coordinator.site_device_id,
+    )
+
+
+def program_device(coordinator: RidethroughCoordinator, subject: str, program: ProgramWire) -> DeviceInfo:
+    """A utility's offer: a service, nothing to touch."""
+    return DeviceInfo(
+        identifiers={identifier(coordinator.installation, "program", subject)},
+        name=program["name"],
+        manufacturer=MANUFACTURER,
+        model="Utility program",
+        entry_type=DeviceEntryType.SERVICE,
+        via_device_id=coordinator.site_device_id,
+    )
+
+
+def _device(coordinator: RidethroughCoordinator, kind: str, subject: str) -> DeviceInfo:
+    state = coordinator.data
+    if kind == "charger":
+        return charger_device(coordinator, subject, state["chargers"][subject])
+    if kind == "program":
+        return program_device(coordinator, subject, state["programs"][subject])
+    return site_device(coordinator)
+
+
+class RidethroughEntity[PartT](CoordinatorEntity[RidethroughCoordinator], ABC):
+    """One fact of one part. Unavailable: no link, or the part is gone. Unknown: the edge does not know."""
+
+    _attr_has_entity_name = True
+
+    def __init__(
+        self,
+        coordinator: RidethroughCoordinator,
+        scope: Scope[PartT],
+        subject: str,
+        description: EntityDescription,
+    ) -> None:
+        super().__init__(coordinator)
+        self.scope = scope
+        self.subject = subject
+        self.entity_description = description
+        self._attr_unique_id = f"{coordinator.installation}-{scope.kind}-{subject}-{description.key}"
+        self._attr_device_info = _device(coordinator, scope.kind, subject)
+        self._written: Hashable = None
+
+    @property
+    def part(self) -> PartT | None:
+        """The part of the state that this entity belongs to."""
+        return self.scope.find(self.coordinator.data, self.subject)
+
+    @property
+    @override
+    def available(self) -> bool:
+        return super().available and self.part is not None
+
+    @abstractmethod
+    def _shown(self, part: PartT) -> Hashable:
+        """Take over what the part says now; return all of it that Home Assistant is shown."""
+
+    def _refresh(self) -> Hashable:
+        """What would be written now."""
+        part = self.part
+        return (self.available, None if part is None else self._shown(part))
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        self._written = self._refresh()
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        """Write only when what this entity shows has changed."""
+        shown = self._refresh()
+        if shown != self._written:
+            self._written = shown
+            self.async_write_ha_state()
+
+    async def async_order(self, name: str, **args: Any) -> None:
+        """Send a command; the change comes back as state, never before the edge says so."""
+        await self.coordinator.async_command(name, **args)
+
+
+def add_as_they_come[PartT, DescriptionT: Description[Any]](
+    entry: RidethroughConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    scope: Scope[PartT],
+    descriptions: Sequence[DescriptionT],
+    create: Callable[[RidethroughCoordinator, Scope[PartT], str, DescriptionT], Entity],
+) -> None:
+    """Create an entity for each row of the table and each part, also for parts that appear later."""
+    coordinator = entry.runtime_data
+    known: set[tuple[str, str]] = set()
+
+    @callback
+    def add_new() -> None:
+        state = coordinator.data
+        parts = {subject: scope.find(state, subject) for subject in scope.ids(state)}
+        new = [(subject, row) for subject, row in _rows(parts, descriptions) if (subject, row.key) not in known]
+        known.update((subject, row.key) for subject, row in new)
+        if new:
+            async_add_entities(create(coordinator, scope, subject, row) for subject, row in new)
+
+    add_new()
+    entry.async_on_unload(coordinator.async_add_listener(add_new))
+
+
+def _rows[PartT, DescriptionT: Description[Any]](
+    parts: Mapping[str, PartT | None], descriptions: Sequence[DescriptionT]
+) -> Iterable[tuple[str, DescriptionT]]:
+    for subject, part in parts.items():
+        if part is not None:
+            yield from ((subject, row) for row in descriptions if row.exists(part))

@@ -1,0 +1,134 @@
+"""The edge's standing notices as notifications in plain words: shown once each, gone when the edge clears them.
+
+The edge owns a notice. One raised while Home Assistant was dark is shown when it is back. A person who dismisses the
+notification has acknowledged the notice, so that a restart does not bring it again.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from homeassistant.components import persistent_notification
+from homeassistant.components.persistent_notification import Notification, UpdateType
+from homeassistant.core import callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.translation import async_get_translations
+from homeassistant.util import dt as dt_util
+
+from .const import DOMAIN
+from .coordinator import RidethroughCoordinator
+from .wire import NoticeWire
+
+KINDS = frozenset(
+    {
+        "outage",
+        "no_backup",
+        "reserve_near",
+        "return_announced",
+        "power_back",
+        "event_announced",
+        "event_result",
+        "stopped",
+        "service_not_permitted",
+        "charger_offline",
+    }
+)
+
+
+class Notices:
+    """Keeps the notifications of one edge equal to its standing notices."""
+
+    def __init__(self, coordinator: RidethroughCoordinator) -> None:
+        self._coordinator = coordinator
+        self._hass = coordinator.hass
+        self._shown: dict[str, int] = {}
+        self._words: Mapping[str, str] = {}
+
+    async def async_start(self) -> None:
+        """Load the words, show what stands, and follow."""
+        self._words = await async_get_translations(self._hass, self._hass.config.language, "common", [DOMAIN])
+        on_unload = self._coordinator.config_entry.async_on_unload
+        on_unload(self._coordinator.async_listen_notices(self._deliver))
+        on_unload(self._coordinator.async_add_listener(self._reconcile))
+        on_unload(persistent_notification.async_register_callback(self._hass, self._notifications_changed))
+        self._reconcile()
+
+    def _id(self, key: str) -> str:
+        return f"{DOMAIN}_{self._coordinator.installation}_{key}"
+
+    @callback
+    def _reconcile(self) -> None:
+        standing = {notice["key"]: notice for notice in self._coordinator.data["notices"]}
+        for key in [key for key in self._shown if key not in standing]:
+            del self._shown[key]
+            persistent_notification.async_dismiss(self._hass, self._id(key))
+        for notice in standing.values():
+            self._show(notice)
+
+    @callback
+    def _deliver(self, notice: NoticeWire) -> None:
+        self._show(notice)
+        self._send("notice_delivered", notice["number"])
+
+    @callback
+    def _show(self, notice: NoticeWire) -> None:
+        if self._shown.get(notice["key"]) == notice["number"]:
+            return
+        self._shown[notice["key"]] = notice["number"]
+        title, message = self._text(notice)
+        persistent_notification.async_create(self._hass, message, title, self._id(notice["key"]))
+
+    def _text(self, notice: NoticeWire) -> tuple[str, str]:
+        kind = notice["kind"] if notice["kind"] in KINDS else "other"
+        site = self._coordinator.data["site"]["name"]
+        said = _Said({name: _plain(name, value) for name, value in notice["data"].items()})
+        said |= {"site": site, "kind": notice["kind"], "raised_at": _plain("raised_at", notice["raised_at"])}
+        said["charger"] = self._charger_name(str(notice["data"].get("charger", "")))
+        prefix = f"component.{DOMAIN}.common.notice_{kind}"
+        return tuple(self._words.get(f"{prefix}_{part}", kind).format_map(said) for part in ("title", "text"))  # type: ignore[return-value]
+
+    def _charger_name(self, subject: str) -> str:
+        charger = self._coordinator.data["chargers"].get(subject)
+        return charger["name"] if charger else subject or "–"
+
+    @callback
+    def _notifications_changed(self, kind: UpdateType, notifications: dict[str, Notification]) -> None:
+        if kind is not UpdateType.REMOVED:
+            return
+        for key in [key for key in self._shown if self._id(key) in notifications]:
+            self._send("acknowledge_notice", self._shown[key])
+
+    def _send(self, command: str, number: int) -> None:
+        self._coordinator.config_entry.async_create_background_task(
+            self._hass, self._try_to_send(command, number), f"{DOMAIN} {command}"
+        )
+
+    async def _try_to_send(self, command: str, number: int) -> None:
+        try:
+            await self._coordinator.async_command(command, number=number)
+        except HomeAssistantError as error:
+            self._coordinator.logger.debug("%s of notice %s did not arrive: %s", command, number, error)
+
+
+class _Said(dict[str, str]):
+    """What the edge told; a dash for what it did not."""
+
+    def __missing__(self, key: str) -> str:
+        return "–"
+
+
+def _plain(name: str, value: Any) -> str:
+    """A value as a person reads it, by the unit in its name."""
+    if value is None:
+        return "–"
+    if name.endswith("_w") and isinstance(value, int | float):
+        return f"{abs(value) / 1000:.1f} kW"
+    if name.endswith("_wh") and isinstance(value, int | float):
+        return f"{abs(value) / 1000:.1f} kWh"
+    if name.endswith("_pct") and isinstance(value, int | float):
+        return f"{value:.0f} %"
+    if name.endswith("_usd") and isinstance(value, int | float):
+        return f"${value:.2f}"
+    if name.endswith("_s") and isinstance(value, int | float):
+        return f"{value / 60:.0f} min" if value >= 120 else f"{value:.0f} s"
+    at = dt_util.parse_datetime(value) if isinstance(value, str) else None
+    return f"{dt_util.as_local(at):%a %H:%M}" if at else str(value)

@@ -1,0 +1,443 @@
+"""What is measured and decided, as sensors. Signs are turned to Home Assistant's here and nowhere else."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import override
+
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import (
+    EntityCategory,
+    UnitOfEnergy,
+    UnitOfPower,
+    UnitOfRatio,
+    UnitOfTime,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
+
+from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, Scope, add_as_they_come, always
+from .program_events import measured_event, next_event, shown_event, time_of
+from .wire import ChargerWire, EventWire, ProgramWire, SiteWire, SwitchWire
+
+PARALLEL_UPDATES = 0
+
+type Value = str | int | float | datetime | None
+
+# A recorder row is about 150 bytes: 20 sensors each second would fill 260 MB a day. Below its deadband a number waits.
+POWER_DEADBAND_W = 50.0
+ENERGY_DEADBAND_WH = 10.0
+LONGEST_WAIT = timedelta(seconds=30)
+
+# The rungs of the edge's ladder, highest first.
+CONTROL_REASONS = [
+    "device_safety",
+    "stop",
+    "site_limits",
+    "outage",
+    "drivers_reserve",
+    "manual",
+    "departure",
+    "backup_reserve",
+    "demand_response",
+    "plan",
+    "idle",
+    "other",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorRow[PartT](SensorEntityDescription):
+    """One sensor. ``deadband``: a smaller change may wait; ``other``: the option for words we do not know yet."""
+
+    value: Callable[[PartT], Value]
+    exists: Callable[[PartT], bool] = always
+    deadband: float = 0.0
+    other: str | None = None
+
+
+def turned(power_w: int | None) -> int | None:
+    """The edge's sign (positive consumes) as the Energy dashboard's of a battery (positive supplies)."""
+    return None if power_w is None else -power_w
+
+
+# ---------------------------------------------------------------------------------------------------------- the site
+
+
+def grid_status(site: SiteWire) -> str | None:
+    """The published table from the two facts ``grid`` and ``supply`` to one word; None where there is no evidence."""
+    if site["grid"] == "on":
+        return "islanded" if site["supply"] in ("island", "vendor_backup") else "connected"
+    words = {"suspect": "checking", "outage": "outage", "restoring": "reconnecting", "generator": "generator"}
+    return words.get(site["grid"])
+
+
+def supply(site: SiteWire) -> str | None:
+    """What feeds the house."""
+    return None if site["supply"] == "unknown" else site["supply"]
+
+
+def switch_position(switch: SwitchWire | None) -> str | None:
+    """What the contacts prove; neither: it moves or is stuck; both: the feedback is wrong."""
+    if switch is None or switch["open_proven"] is None or switch["closed_proven"] is None:
+        return None
+    proofs = (switch["open_proven"], switch["closed_proven"])
+    return {(True, False): "open", (False, True): "closed", (False, False): "moving"}.get(proofs, "contradictory")
+
+
+def switch_command(switch: SwitchWire | None) -> str | None:
+    """What the island switch was told."""
+    if switch is None or switch["commanded_open"] is None:
+        return None
+    return "open" if switch["commanded_open"] else "closed"
+
+
+def outage_started(site: SiteWire) -> datetime | None:
+    """Start of the outage that runs; None when there is none."""
+    outage = site["outage"]
+    return time_of(outage["started_at"]) if outage is not None and outage["ended_at"] is None else None
+
+
+def last_outage_s(site: SiteWire) -> float | None:
+    """Length of the last outage that is over."""
+    outage = site["outage"]
+    started, ended = (time_of(outage["started_at"]), time_of(outage["ended_at"])) if outage else (None, None)
+    return (ended - started).total_seconds() if started and ended else None
+
+
+def power_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """A power in watts, shown in kilowatts."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.POWER,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        suggested_unit_of_measurement=UnitOfPower.KILO_WATT,
+        suggested_display_precision=2,
+        deadband=POWER_DEADBAND_W,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def energy_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """A meter in watt-hours, shown in kilowatt-hours."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.ENERGY,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
+        suggested_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=2,
+        deadband=ENERGY_DEADBAND_WH,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def enum_row[PartT](key: str, options: list[str], value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """One word out of a list; a word that is not in it is shown as ``other``, else as unknown."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.ENUM,
+        options=options,
+        other="other" if "other" in options else None,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def time_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """A moment."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.TIMESTAMP,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def _has_meter(site: SiteWire) -> bool:
+    return site["has_meter"]
+
+
+def _has_backup(site: SiteWire) -> bool:
+    return site["has_backup"]
+
+
+def _has_switch(site: SiteWire) -> bool:
+    return site["switch"] is not None
+
+
+SITE_SENSORS: tuple[SensorRow[SiteWire], ...] = (
+    enum_row(
+        "grid_status",
+        ["connected", "checking", "outage", "islanded", "reconnecting", "generator"],
+        grid_status,
+    ),
+    enum_row("supply", ["grid", "transfer", "island", "vendor_backup", "none"], supply),
+    enum_row("control_reason", CONTROL_REASONS, lambda site: site["reason"]),
+    power_row("grid_power", lambda site: site["grid_power_w"], exists=_has_meter),
+    power_row("home_power", lambda site: site["house_power_w"]),
+    energy_row("grid_energy_imported", lambda site: site["energy_imported_wh"], exists=_has_meter),
+    energy_row("grid_energy_exported", lambda site: site["energy_exported_wh"], exists=_has_meter),
+    time_row("outage_started", outage_started),
+    SensorRow(
+        key="last_outage_duration",
+        translation_key="last_outage_duration",
+        device_class=SensorDeviceClass.DURATION,
+        native_unit_of_measurement=UnitOfTime.SECONDS,
+        suggested_unit_of_measurement=UnitOfTime.MINUTES,
+        suggested_display_precision=0,
+        value=last_outage_s,
+    ),
+    time_row("returning_at", lambda site: time_of(site["returning_at"]), exists=_has_backup),
+    enum_row(
+        "island_switch",
+        ["open", "closed", "moving", "contradictory"],
+        lambda site: switch_position(site["switch"]),
+        exists=_has_switch,
+        entity_category=EntityCategory.DIAGNOSTIC,
+    ),
+    enum_row(
+        "island_switch_command",
+        ["open", "closed"],
+        lambda site: switch_command(site["switch"]),
+        exists=_has_switch,
+        entity_category=EntityCategory.DIAGNOSTIC,
+    ),
+    SensorRow(
+        key="control_cycle",
+        translation_key="control_cycle",
+        device_class=SensorDeviceClass.DURATION,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfTime.MILLISECONDS,
+        suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        deadband=5.0,
+        value=lambda site: site["cycle_p99_ms"],
+    ),
+)
+
+
+# ------------------------------------------------------------------------------------------------------- the charger
+
+
+def charger_status(charger: ChargerWire) -> str:
+    """The charger's state, with other words where Home Assistant reserves ours."""
+    return {"unavailable": "out_of_service", "booting": "starting"}.get(charger["state"], charger["state"])
+
+
+def order_stage(charger: ChargerWire) -> str:
+    """How far the order that stands has come."""
+    order = charger["order"]
+    return "none" if order is None else order["stage"]
+
+
+def limited_by(charger: ChargerWire) -> str | None:
+    """Why the order is not followed as given."""
+    order = charger["order"]
+    return "none" if order is None or order["reason"] is None else order["reason"]
+
+
+def setpoint_w(charger: ChargerWire) -> int | None:
+    """The power that was ordered, in Home Assistant's sign; None while nothing is."""
+    return turned(charger["order"]["power_w"]) if charger["order"] else None
+
+
+CHARGER_SENSORS: tuple[SensorRow[ChargerWire], ...] = (
+    enum_row(
+        "status",
+        [
+            "offline",
+            "starting",
+            "out_of_service",
+            "disconnected",
+            "preparing",
+            "idle",
+            "waiting",
+            "blocked",
+            "charging",
+            "discharging",
+            "finished",
+            "fault",
+        ],
+        charger_status,
+    ),
+    SensorRow(
+        key="vehicle_battery",
+        translation_key="vehicle_battery",
+        device_class=SensorDeviceClass.BATTERY,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
+        suggested_display_precision=0,
+        deadband=0.5,
+        value=lambda charger: charger["soc_pct"],
+    ),
+    power_row("power", lambda charger: turned(charger["power_w"])),
+    power_row(
+        "power_setpoint", setpoint_w, entity_category=EntityCategory.DIAGNOSTIC, entity_registry_enabled_default=False
+    ),
+    energy_row("energy_charged", lambda charger: charger["energy_charged_wh"]),
+    energy_row("energy_discharged", lambda charger: charger["energy_discharged_wh"]),
+    enum_row("control_reason", CONTROL_REASONS, lambda charger: charger["reason"]),
+    enum_row(
+        "order",
+        ["none", "ordered", "written", "read_back", "measured", "held", "limited", "refused"],
+        order_stage,
+    ),
+    enum_row(
+        "limited_by",
+        [
+            "none",
+            "rounded",
+            "dead_zone_left",
+            "dead_zone_raised",
+            "dwell",
+            "service_not_permitted",
+            "refused",
+            "other",
+        ],
+        limited_by,
+    ),
+    enum_row(
+        "authority",
+        ["ours", "app", "local", "ocpp"],
+        lambda charger: charger["authority"],
+        entity_category=EntityCategory.DIAGNOSTIC,
+    ),
+    time_row("manual_until", lambda charger: time_of(charger["manual"]["until"]) if charger["manual"] else None),
+)
+
+
+# ------------------------------------------------------------------------------------------------------- the program
+
+
+def _of[ValueT](
+    event: Callable[[ProgramWire], EventWire | None], value: Callable[[EventWire], ValueT]
+) -> Callable[[ProgramWire], ValueT | None]:
+    def read(program: ProgramWire) -> ValueT | None:
+        found = event(program)
+        return None if found is None else value(found)
+
+    return read
+
+
+def event_status(program: ProgramWire) -> str:
+    """The phase of the running or next event, else the last one's outcome."""
+    event = shown_event(program)
+    return "none" if event is None else event["status"]
+
+
+PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
+    enum_row(
+        "event_status",
+        [
+            "none",
+            "announced",
+            "preparing",
+            "prepared",
+            "running",
+            "interrupted",
+            "opted_out",
+            "finished",
+            "missed",
+            "cancelled",
+        ],
+        event_status,
+    ),
+    time_row("next_event_start", _of(next_event, lambda event: time_of(event["start"]))),
+    time_row("next_event_end", _of(next_event, lambda event: time_of(event["end"]))),
+    power_row("event_power", _of(next_event, lambda event: turned(event["power_w"]))),
+    power_row("event_feasible_power", _of(next_event, lambda event: turned(event["feasible_w"]))),
+    energy_row("event_energy", _of(measured_event, lambda event: event["energy_wh"])),
+    power_row("event_average_power", _of(measured_event, lambda event: event["average_w"])),
+    SensorRow(
+        key="event_earnings",
+        translation_key="event_earnings",
+        device_class=SensorDeviceClass.MONETARY,
+        native_unit_of_measurement="USD",
+        suggested_display_precision=2,
+        deadband=0.01,
+        value=_of(measured_event, lambda event: event["earnings_usd"]),
+    ),
+    power_row("season_power", lambda program: program["season_average_w"]),
+    SensorRow(
+        key="season_earnings",
+        translation_key="season_earnings",
+        device_class=SensorDeviceClass.MONETARY,
+        state_class=SensorStateClass.TOTAL,
+        native_unit_of_measurement="USD",
+        suggested_display_precision=2,
+        deadband=0.01,
+        value=lambda program: program["season_earnings_usd"],
+    ),
+    SensorRow(
+        key="season_events",
+        translation_key="season_events",
+        state_class=SensorStateClass.TOTAL,
+        value=lambda program: program["season_events"],
+    ),
+    time_row(
+        "last_contact",
+        lambda program: time_of(program["last_contact"]),
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    ),
+)
+
+
+# -------------------------------------------------------------------------------------------------------- the entity
+
+
+def may_wait(row: SensorRow[object], before: object, now: object, waited: timedelta) -> bool:
+    """A number moved by less than its deadband and was written lately. Zero and unknown never wait."""
+    if not isinstance(before, int | float) or not isinstance(now, int | float) or now == 0:
+        return False
+    return abs(now - before) < row.deadband and timedelta(0) <= waited < LONGEST_WAIT
+
+
+class RidethroughSensor[PartT](RidethroughEntity[PartT], SensorEntity):
+    """One sensor of a table above."""
+
+    entity_description: SensorRow[PartT]
+
+    def __init__(
+        self, coordinator: RidethroughCoordinator, scope: Scope[PartT], subject: str, row: SensorRow[PartT]
+    ) -> None:
+        super().__init__(coordinator, scope, subject, row)
+        self._written_at = dt_util.utcnow()
+
+    @override
+    def _shown(self, part: PartT) -> Hashable:
+        row, now = self.entity_description, dt_util.utcnow()
+        value = row.value(part)
+        if row.options is not None and value is not None and value not in row.options:
+            value = row.other
+        if may_wait(row, self._attr_native_value, value, now - self._written_at):  # type: ignore[arg-type]
+            return self._attr_native_value
+        if value != self._attr_native_value:
+            self._written_at = now
+        self._attr_native_value = value
+        return value
+
+
+async def async_setup_entry(
+    hass: HomeAssistant, entry: RidethroughConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Create the sensors of site, chargers and programs."""
+    add_as_they_come(entry, async_add_entities, SITE, SITE_SENSORS, RidethroughSensor)
+    add_as_they_come(entry, async_add_entities, CHARGER, CHARGER_SENSORS, RidethroughSensor)
+    add_as_they_come(entry, async_add_entities, PROGRAM, PROGRAM_SENSORS, RidethroughSensor)

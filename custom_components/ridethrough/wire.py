@@ -1,0 +1,349 @@
+"""The contract between the edge and its clients: messages, the shape of the state, changes. Standard library only.
+
+This file exists twice, byte for byte: in ``edge_service/api`` and in ``custom_components/ridethrough``.
+Prose: ``docs/contract.md``. Signs: positive consumes (charging, import), negative supplies (discharging, export).
+Times are RFC 3339 strings in UTC. ``None`` means "not known".
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any, NotRequired, TypedDict, cast
+
+LOWEST_SCHEMA = 1
+HIGHEST_SCHEMA = 1
+PATH = "/api/v1/socket"
+PAIR_PATH = "/api/v1/pair"
+ZEROCONF_TYPE = "_ridethrough._tcp.local."
+
+# A state document is a few kilobytes; anything near this is an attack or a defect.
+MAX_MESSAGE_BYTES = 1_000_000
+
+
+# ------------------------------------------------------------------------------------------------------------- state
+
+
+class OrderState(TypedDict):
+    """The order that stands. ``stage``: ordered written read_back measured held refused limited."""
+
+    kind: str
+    power_w: int | None
+    stage: str
+    reason: str | None
+
+
+class ManualState(TypedDict):
+    """A person's order on a charger. ``kind``: charge discharge hold."""
+
+    kind: str
+    power_w: int | None
+    until: str
+
+
+class StepState(TypedDict):
+    """One rung's statement: what it left of the band, and why (a translation key with its numbers)."""
+
+    rung: str
+    reason: str
+    low_w: int | None
+    high_w: int | None
+    data: dict[str, Any]
+
+
+class ChargerWire(TypedDict):
+    """One charger with its vehicle. ``state`` and ``authority`` as in ``docs/contract.md``."""
+
+    name: str
+    manufacturer: str
+    model: str
+    serial: str
+    version: str
+    connected: bool
+    state: str
+    authority: str
+    plugged: bool | None
+    soc_pct: float | None
+    capacity_wh: int | None
+    power_w: int | None
+    charge_max_w: int | None
+    discharge_max_w: int | None
+    energy_charged_wh: int | None
+    energy_discharged_wh: int | None
+    forming: bool | None
+    can_back_up: bool
+    lease_remaining_s: int | None
+    drivers_reserve_pct: float
+    order: OrderState | None
+    manual: ManualState | None
+    reason: str
+    why: list[StepState]
+
+
+class EvidenceState(TypedDict):
+    """One source's word on the grid."""
+
+    source: str
+    present: bool | None
+    detail: str
+    at: str
+
+
+class SwitchWire(TypedDict):
+    """The island switch: what it was told, what its contacts prove."""
+
+    commanded_open: bool | None
+    open_proven: bool | None
+    closed_proven: bool | None
+
+
+class OutageWire(TypedDict):
+    """The outage that runs, or the last one when ``ended_at`` is set."""
+
+    started_at: str
+    ended_at: str | None
+    backup_started_at: str | None
+    energy_wh: int
+    lowest_soc_pct: float | None
+
+
+class SiteWire(TypedDict):
+    """The site. ``grid``: on suspect outage restoring generator unknown. ``supply``: grid transfer island
+    vendor_backup none unknown. ``islanding``: the step of the sequence that runs. ``returning_at``: when an announced
+    open transition will darken the house."""
+
+    name: str
+    grid: str
+    grid_since: str | None
+    supply: str
+    islanding: str
+    returning_at: str | None
+    evidence: list[EvidenceState]
+    has_meter: bool
+    has_backup: bool
+    export_permitted: bool
+    mode: str
+    stopped: bool
+    reason: str
+    backup_reserve_pct: float
+    at_end: str
+    grid_power_w: int | None
+    house_power_w: int | None
+    energy_imported_wh: int | None
+    energy_exported_wh: int | None
+    switch: SwitchWire | None
+    outage: OutageWire | None
+    started_at: str
+    cycle_p99_ms: float | None
+
+
+class EventWire(TypedDict):
+    """One event of a program. ``status``: announced preparing prepared running interrupted opted_out finished missed
+    cancelled. ``power_w`` negative: the chargers supply. ``feasible_w``: what can be held to the end as of now."""
+
+    uid: str
+    name: str
+    status: str
+    start: str
+    end: str
+    power_w: int | None
+    feasible_w: int | None
+    energy_wh: int
+    average_w: int | None
+    site_energy_wh: int | None
+    earnings_usd: float | None
+
+
+class ProgramWire(TypedDict):
+    """A utility's offer. ``events`` oldest first: what runs and comes, and the last ones that are over."""
+
+    name: str
+    kind: str
+    connected: bool | None
+    last_contact: str | None
+    participating: bool
+    event_floor_pct: float
+    events: list[EventWire]
+    season_average_w: int | None
+    season_earnings_usd: float | None
+    season_events: int
+
+
+class NoticeWire(TypedDict):
+    """A standing message. ``level``: critical warning info. ``key`` names the subject; ``kind`` the text."""
+
+    number: int
+    key: str
+    kind: str
+    level: str
+    raised_at: str
+    data: dict[str, Any]
+
+
+class State(TypedDict):
+    """Everything a client is shown."""
+
+    site: SiteWire
+    chargers: dict[str, ChargerWire]
+    programs: dict[str, ProgramWire]
+    notices: list[NoticeWire]
+
+
+# ---------------------------------------------------------------------------------------------------------- messages
+
+
+class Hello(TypedDict):
+    """First word, by the server."""
+
+    type: str
+    product: str
+    version: str
+    installation: str
+    schema_low: int
+    schema_high: int
+
+
+class Start(TypedDict):
+    """First word of the client: the schema it picked; the last event number it has seen, None: only new ones."""
+
+    type: str
+    schema: int
+    last_event: int | None
+
+
+class Snapshot(TypedDict):
+    """The whole state. ``seq`` counts the changes that follow. ``last_event``: the highest event number so far."""
+
+    type: str
+    seq: int
+    state: State
+    last_event: int
+
+
+class Change(TypedDict):
+    """What changed since ``seq - 1``: pairs of a path into the state and its new value; a missing value: removed."""
+
+    type: str
+    seq: int
+    set: list[tuple[list[str], Any]]
+    removed: list[list[str]]
+
+
+class Occurrence(TypedDict):
+    """Something happened, numbered without gaps over the life of the installation; replayed from a given number."""
+
+    type: str
+    number: int
+    kind: str
+    subject: str
+    at: str
+    data: dict[str, Any]
+
+
+class NoticeMessage(TypedDict):
+    """A notice to bring to people now. Sent once per standing, undelivered notice; answer with ``notice_delivered``."""
+
+    type: str
+    notice: NoticeWire
+
+
+class Command(TypedDict):
+    """A person's wish. ``id`` is chosen by the client and makes it idempotent; after ``deadline`` it is refused."""
+
+    type: str
+    id: str
+    name: str
+    args: dict[str, Any]
+    deadline: str
+
+
+class CommandError(TypedDict):
+    """Why a command was refused. ``code`` is a translation key; ``allowed`` says what would be accepted."""
+
+    code: str
+    message: str
+    data: dict[str, Any]
+
+
+class Result(TypedDict):
+    """The answer to a command: the stage reached, or an error."""
+
+    type: str
+    id: str
+    ok: bool
+    stage: NotRequired[str]
+    data: NotRequired[dict[str, Any]]
+    error: NotRequired[CommandError]
+
+
+class WireError(ValueError):
+    """A message that is not of the contract's form."""
+
+
+def encode(message: Mapping[str, Any]) -> str:
+    """One message as text."""
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def decode(text: str | bytes) -> dict[str, Any]:
+    """One message from text. Raises ``WireError`` on anything but a JSON object with a string ``type``."""
+    if len(text) > MAX_MESSAGE_BYTES:
+        raise WireError(f"message of {len(text)} bytes, allowed are {MAX_MESSAGE_BYTES}")
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WireError("message is not JSON") from error
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise WireError("message is not an object with a type")
+    return cast("dict[str, Any]", message)
+
+
+def pick_schema(low: int, high: int) -> int | None:
+    """The highest schema both sides know, or None."""
+    picked = min(high, HIGHEST_SCHEMA)
+    return picked if picked >= max(low, LOWEST_SCHEMA) else None
+
+
+# ----------------------------------------------------------------------------------------------------------- changes
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[tuple[list[str], Any]], list[list[str]]]:
+    """What turns ``old`` into ``new``: values set by path, and paths removed. Lists are replaced whole."""
+    put: list[tuple[list[str], Any]] = []
+    gone: list[list[str]] = []
+    _compare(old, new, [], put, gone)
+    return put, gone
+
+
+def _compare(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    path: list[str],
+    put: list[tuple[list[str], Any]],
+    gone: list[list[str]],
+) -> None:
+    gone.extend([*path, key] for key in old if key not in new)
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            _compare(before, value, [*path, key], put, gone)
+        elif key not in old or before != value:
+            put.append(([*path, key], value))
+
+
+def apply(state: Mapping[str, Any], put: Sequence[Any], gone: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """A new state with the changes in it. Raises ``WireError`` when a path does not fit, so that a client resyncs."""
+    result = deepcopy(dict(state))
+    for path in gone:
+        _parent(result, path).pop(path[-1], None)
+    for path, value in put:
+        _parent(result, path)[path[-1]] = value
+    return result
+
+
+def _parent(root: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    node: Any = root
+    for key in path[:-1]:
+        node = node.get(key) if isinstance(node, dict) else None
+    if not path or not isinstance(node, dict):
+        raise WireError(f"no place {'/'.join(path)} in the state")
+    return node

@@ -1,0 +1,71 @@
+"""A house's edge service on a loopback socket, and Home Assistant with the integration set up against it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
+from unittest.mock import patch
+
+import pytest
+from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity import Entity
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.ridethrough.const import DOMAIN
+
+from .peer import INSTALLATION, TOKEN, Eventually, Peer
+
+
+@pytest.fixture(autouse=True)
+def our_integration(enable_custom_integrations: None) -> None:
+    """Let Home Assistant load what lies in custom_components."""
+
+
+@pytest.fixture
+async def peer(socket_enabled: None) -> AsyncGenerator[Peer]:
+    """An edge service that listens."""
+    running = Peer()
+    await running.start()
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+def entry(hass: HomeAssistant, peer: Peer) -> MockConfigEntry:
+    """A paired entry, not yet set up."""
+    new = MockConfigEntry(
+        domain=DOMAIN,
+        title="Home",
+        unique_id=INSTALLATION,
+        data={CONF_HOST: "127.0.0.1", CONF_PORT: peer.port, CONF_TOKEN: TOKEN},
+    )
+    new.add_to_hass(hass)
+    return new
+
+
+@pytest.fixture
+async def house(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncGenerator[MockConfigEntry]:
+    """The entry, set up."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    yield entry
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+def everything_enabled() -> Generator[None]:
+    """Entities that are off by default are created too."""
+    with patch.object(Entity, "entity_registry_enabled_default", True):
+        yield
+
+
+@pytest.fixture
+def eventually(hass: HomeAssistant) -> Eventually:
+    """Wait for a condition that comes with the next messages, ten seconds at most."""
+
+    async def wait(met: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not met():
+                await hass.async_block_till_done()
+                await asyncio.sleep(0)
+
+    return wait

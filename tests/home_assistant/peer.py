@@ -1,0 +1,285 @@
+"""An edge service as the contract describes it, over a real socket: what the integration is tested against."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from aiohttp import WSMsgType, web
+
+from custom_components.ridethrough import wire
+
+INSTALLATION = "5d1f0c9ab2e34c76"
+TOKEN = "a-long-token"
+CODE = "482913"
+
+
+def at(seconds: float = 0) -> str:
+    """A time of the contract, from now."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+
+
+def event(uid: str = "peak-1", status: str = "prepared", start_s: float = 3600, end_s: float = 7200) -> wire.EventWire:
+    """A peak event that asks 5 kW."""
+    return {
+        "uid": uid,
+        "name": "Summer peak",
+        "status": status,
+        "start": at(start_s),
+        "end": at(end_s),
+        "power_w": -5000,
+        "feasible_w": -4800,
+        "energy_wh": 0,
+        "average_w": None,
+        "site_energy_wh": None,
+        "earnings_usd": None,
+    }
+
+
+def notice(number: int, key: str = "outage", kind: str = "outage", **data: Any) -> wire.NoticeWire:
+    """A standing notice."""
+    return {"number": number, "key": key, "kind": kind, "level": "critical", "raised_at": at(), "data": data}
+
+
+def home() -> wire.State:
+    """A house on the grid, its car plugged in and resting, one program with an event to come."""
+    return {
+        "site": {
+            "name": "Home",
+            "grid": "on",
+            "grid_since": at(-7200),
+            "supply": "grid",
+            "islanding": "tied",
+            "returning_at": None,
+            "evidence": [{"source": "charger:driveway", "present": True, "detail": "ConnSt", "at": at()}],
+            "has_meter": True,
+            "has_backup": True,
+            "export_permitted": True,
+            "mode": "automatic",
+            "stopped": False,
+            "reason": "idle",
+            "backup_reserve_pct": 30.0,
+            "at_end": "stop",
+            "grid_power_w": 1200,
+            "house_power_w": 1200,
+            "energy_imported_wh": 120_000,
+            "energy_exported_wh": 34_000,
+            "switch": {"commanded_open": False, "open_proven": False, "closed_proven": True},
+            "outage": None,
+            "started_at": at(-86_400),
+            "cycle_p99_ms": 12.0,
+        },
+        "chargers": {
+            "driveway": {
+                "name": "Driveway charger",
+                "manufacturer": "Example",
+                "model": "DER 9.6",
+                "serial": "SN-0042",
+                "version": "1.2",
+                "connected": True,
+                "state": "idle",
+                "authority": "ours",
+                "plugged": True,
+                "soc_pct": 78.0,
+                "capacity_wh": 60_000,
+                "power_w": 0,
+                "charge_max_w": 9600,
+                "discharge_max_w": 9600,
+                "energy_charged_wh": 500_000,
+                "energy_discharged_wh": 90_000,
+                "forming": False,
+                "can_back_up": True,
+                "lease_remaining_s": None,
+                "drivers_reserve_pct": 20.0,
+                "order": None,
+                "manual": None,
+                "reason": "idle",
+                "why": [],
+            }
+        },
+        "programs": {
+            "peak": {
+                "name": "Peak power",
+                "kind": "openadr3",
+                "connected": True,
+                "last_contact": at(),
+                "participating": True,
+                "event_floor_pct": 10.0,
+                "events": [event()],
+                "season_average_w": 4700,
+                "season_earnings_usd": 310.5,
+                "season_events": 4,
+            }
+        },
+        "notices": [],
+    }
+
+
+class Peer:
+    """Speaks the contract; a test changes ``state`` by ``push`` and reads what commands came in."""
+
+    def __init__(self) -> None:
+        self.state = home()
+        self.seq = 0
+        self.history: list[wire.Occurrence] = []
+        self.undelivered: list[wire.NoticeWire] = []
+        self.commands: list[wire.Command] = []
+        self.answers: dict[str, Callable[[dict[str, Any]], wire.CommandError | None]] = {}
+        self.starts: list[wire.Start] = []
+        self.token = TOKEN
+        self.code = CODE
+        self.pair_status: int | None = None
+        self.installation = INSTALLATION
+        self.schemas = (1, 1)
+        self.silent = False
+        self.port = 0
+        self._sockets: list[web.WebSocketResponse] = []
+        self._runner: web.AppRunner | None = None
+        self._changed = asyncio.Condition()
+
+    # ------------------------------------------------------------------------------------------------- its life
+
+    async def start(self) -> None:
+        """Listen, on the same port as before if there was one."""
+        app = web.Application()
+        app.router.add_post(wire.PAIR_PATH, self._pair)
+        app.router.add_get(wire.PATH, self._socket)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Go away, with every connection."""
+        for socket in list(self._sockets):
+            await socket.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def until(self, met: Callable[[], bool]) -> None:
+        """Wait until something has come in."""
+        async with asyncio.timeout(10), self._changed:
+            await self._changed.wait_for(met)
+
+    async def _note(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    # ------------------------------------------------------------------------------------------------- what it says
+
+    async def _pair(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if self.pair_status is not None:
+            return web.Response(status=self.pair_status)
+        if body["code"] != self.code:
+            return web.json_response({"error": {"code": "wrong_code"}}, status=403)
+        return web.json_response({"token": self.token, "installation": self.installation})
+
+    async def _socket(self, request: web.Request) -> web.WebSocketResponse:
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            raise web.HTTPUnauthorized
+        socket = web.WebSocketResponse(autoping=not self.silent)
+        await socket.prepare(request)
+        low, high = self.schemas
+        await self._send(socket, {"type": "hello", "product": "ridethrough", "version": "0.1.0",
+                                  "installation": self.installation, "schema_low": low, "schema_high": high})
+        self._sockets.append(socket)
+        try:
+            async for frame in socket:
+                if frame.type is WSMsgType.TEXT:
+                    await self._hear(socket, wire.decode(frame.data))
+        finally:
+            self._sockets.remove(socket)
+            await self._note()
+        return socket
+
+    async def _hear(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
+        if message["type"] == "start":
+            await self._welcome(socket, cast("wire.Start", message))
+        elif message["type"] == "command":
+            await self._obey(socket, cast("wire.Command", message))
+        await self._note()
+
+    async def _welcome(self, socket: web.WebSocketResponse, start: wire.Start) -> None:
+        self.starts.append(start)
+        last = len(self.history)
+        await self._send(socket, {"type": "snapshot", "seq": self.seq, "state": self.state, "last_event": last})
+        for occurrence in self.history[start["last_event"] if start["last_event"] is not None else last :]:
+            await self._send(socket, occurrence)
+        for undelivered in self.undelivered:
+            await self._send(socket, {"type": "notice", "notice": undelivered})
+
+    async def _obey(self, socket: web.WebSocketResponse, command: wire.Command) -> None:
+        self.commands.append(command)
+        if command["name"] == "notice_delivered":
+            self.undelivered = [one for one in self.undelivered if one["number"] != command["args"]["number"]]
+        refuse = self.answers.get(command["name"])
+        error = refuse(command["args"]) if refuse else None
+        answer: dict[str, Any] = {"type": "result", "id": command["id"], "ok": error is None}
+        await self._send(socket, answer | ({"error": error} if error else {"stage": "accepted", "data": {}}))
+
+    async def _send(self, socket: web.WebSocketResponse, message: Any) -> None:
+        await socket.send_str(wire.encode(message))
+
+    async def _send_all(self, message: Any) -> None:
+        for socket in list(self._sockets):
+            await self._send(socket, message)
+
+    # ------------------------------------------------------------------------------------------------- what happens
+
+    async def push(self, change: Callable[[wire.State], None], *, lose: bool = False) -> None:
+        """Change the state and tell; ``lose``: the message gets lost on the way."""
+        before = cast("dict[str, Any]", deepcopy(self.state))
+        change(self.state)
+        put, gone = wire.changes(before, cast("dict[str, Any]", self.state))
+        self.seq += 1
+        if not lose:
+            await self._send_all({"type": "change", "seq": self.seq, "set": put, "removed": gone})
+
+    async def happen(self, kind: str, subject: str = "site", **data: Any) -> None:
+        """Something happens, once."""
+        occurrence: wire.Occurrence = {
+            "type": "occurrence",
+            "number": len(self.history) + 1,
+            "kind": kind,
+            "subject": subject,
+            "at": at(),
+            "data": data,
+        }
+        self.history.append(occurrence)
+        await self._send_all(occurrence)
+
+    async def raise_notice(self, new: wire.NoticeWire) -> None:
+        """A notice begins to stand and is brought to people."""
+        self.undelivered.append(new)
+        standing = [one for one in self.state["notices"] if one["key"] != new["key"]]
+        await self.push(lambda state: state.update(notices=[*standing, new]))
+        await self._send_all({"type": "notice", "notice": new})
+
+    async def say(self, text: str) -> None:
+        """Send anything at all."""
+        for socket in list(self._sockets):
+            await socket.send_str(text)
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        """The arguments of the commands of this name, as they came."""
+        return [command["args"] for command in self.commands if command["name"] == name]
+
+    async def drop(self) -> None:
+        """Cut every connection, and be there for the next one."""
+        for socket in list(self._sockets):
+            await socket.close()
+
+
+type Refusal = Callable[[dict[str, Any]], wire.CommandError | None]
+
+
+def refusing(code: str, message: str = "no", **data: Any) -> Refusal:
+    """An answer that refuses."""
+    return lambda _: {"code": code, "message": message, "data": data}
+
+
+type Eventually = Callable[[Callable[[], bool]], Awaitable[None]]
