@@ -66,7 +66,7 @@ def any_of(kind: Any, **known: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]
 
 slots = any_of(Slot)
 observations = any_of(
-    Observation,
+    Observation, now=st.datetimes(datetime(2026, 7, 1), datetime(2026, 7, 7), timezones=st.just(UTC)),  # noqa: DTZ001
     chargers=st.dictionaries(st.sampled_from("abc"), st.none() | any_of(ChargerReading), max_size=3).map(frozen_map),
     meter=st.none() | any_of(MeterReading), switch=st.none() | any_of(SwitchReading),
     evidence=st.lists(any_of(GridEvidence), max_size=2).map(tuple),
