@@ -1,0 +1,210 @@
+"""The facts of an installation: ``site.yaml`` read, checked and frozen. All mistakes at once, nothing half applied.
+
+Preferences, programs and secrets are not here; people set them by command and the journal keeps them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+from edge_service import marked_yaml
+from edge_service.domain.model import ChargerFacts, Position, SiteFacts, SwitchFacts, frozen_map
+from edge_service.marked_yaml import KeyPath
+from edge_service.ports import ConfigError
+from edge_service.site_check import Check, dotted
+from edge_service.site_schema import NOMINAL_VOLTAGE_V, BackupChoice, Sign, breaker_w, models
+from edge_service.value_rules import Address
+
+API_PORT = 8127
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+# IEEE 1547-2018 default: how long the grid must be good before an inverter may enter service again.
+ENTER_SERVICE_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerConfig:
+    """One charger. ``options``: the dataclass that its model declares, filled in."""
+
+    id: str
+    name: str
+    model: str
+    address: Address
+    unit_id: int = 1
+    lease_s: int = 60
+    backup: BackupChoice = BackupChoice.AUTO
+    options: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterConfig:
+    """The meter at the point of connection. ``options`` as for a charger."""
+
+    model: str
+    address: Address
+    unit_id: int = 1
+    position: Position = Position.GRID_SIDE
+    sign: Sign = Sign.IMPORT_POSITIVE
+    options: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchConfig:
+    """The island switch. ``options`` as for a charger: its command and the contacts that prove its position."""
+
+    model: str
+    address: Address
+    unit_id: int = 1
+    synchronism_check: bool = False
+    options: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfig:
+    """The grid connection. Powers in positive watts; ``export_max_w`` 0: export is not permitted."""
+
+    name: str
+    import_max_w: int
+    export_max_w: int = 0
+    nominal_voltage_v: float = NOMINAL_VOLTAGE_V
+    enter_service_s: float = ENTER_SERVICE_S
+    outage_after_s: float = 2.0
+    announce_return_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """Where Home Assistant connects. ``announce``: by mDNS."""
+
+    host: str = "127.0.0.1"
+    port: int = API_PORT
+    allowed_hosts: tuple[str, ...] = ()
+    announce: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ControlConfig:
+    """The pace of the control loop."""
+
+    cycle_s: float = 1.0
+    fast_lane_ms: int = 100
+    stale_after_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One installation. ``warnings``: sentences about what is allowed but should be meant."""
+
+    site: SiteConfig
+    chargers: Mapping[str, ChargerConfig]
+    data: Path
+    meter: MeterConfig | None = None
+    island_switch: SwitchConfig | None = None
+    api: ApiConfig = ApiConfig()
+    control: ControlConfig = ControlConfig()
+    warnings: tuple[str, ...] = ()
+
+    def facts(self) -> SiteFacts:
+        """What the domain is told; each charger's capability follows from its probe, programs from the journal."""
+        site, meter, switch = self.site, self.meter, self.island_switch
+        return SiteFacts(
+            name=site.name,
+            chargers=frozen_map({key: ChargerFacts(key, charger.name) for key, charger in self.chargers.items()}),
+            import_max_w=site.import_max_w,
+            export_max_w=site.export_max_w,
+            has_meter=meter is not None,
+            meter_position=meter.position if meter else Position.GRID_SIDE,
+            switch=SwitchFacts(switch.synchronism_check) if switch else None,
+            nominal_voltage_v=site.nominal_voltage_v,
+            outage_after_s=site.outage_after_s,
+            enter_service_s=site.enter_service_s,
+            announce_return_s=site.announce_return_s,
+            stale_after_s=self.control.stale_after_s,
+        )
+
+
+# ----------------------------------------------------------------------------------------------------------- loading
+
+
+def load(path: Path | str) -> Config:
+    """Read and check ``site.yaml``. Raises ``ConfigError`` that names every mistake with its line."""
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not text in UTF-8; save it again as UTF-8") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "that is not a file name"
+        raise ConfigError(f"{path} cannot be read: {reason}; say which file with --config") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """Check the text of ``site.yaml``; ``path`` names it in mistakes and is where a relative ``data`` begins."""
+    check = Check(marked_yaml.parse(text), path)
+    sections = check.sections()
+    check.cross(sections)
+    if check.mistakes:
+        raise ConfigError(check.report())
+    config = _assemble(sections, path)
+    return replace(config, warnings=_warnings(check, config))
+
+
+def _assemble(sections: Mapping[str, Any], path: Path) -> Config:
+    def device[T](kind: Callable[..., T], registry: str, values: Mapping[str, Any]) -> T:
+        return _device(kind, values, models(registry)[values["model"]].options)
+
+    meter, switch = sections.get("meter"), sections.get("island_switch")
+    chargers = {
+        key: device(ChargerConfig, "charger", {"id": key, **values}) for key, values in sections["chargers"].items()
+    }
+    return Config(
+        site=_site(sections["site"]),
+        chargers=frozen_map(chargers),
+        data=path.absolute().parent / sections.get("data", "data"),
+        meter=device(MeterConfig, "meter", meter) if meter else None,
+        island_switch=device(SwitchConfig, "island_switch", switch) if switch else None,
+        api=ApiConfig(**sections.get("api", {})),
+        control=ControlConfig(**sections.get("control", {})),
+    )
+
+
+def _site(values: Mapping[str, Any]) -> SiteConfig:
+    others = {key: value for key, value in values.items() if key != "import_max_a"}
+    return SiteConfig(**{**others, "import_max_w": breaker_w(values)})
+
+
+def _device[T](kind: Callable[..., T], values: Mapping[str, Any], options: type) -> T:
+    """Make the device's part of the configuration, and from the same values the options of its model."""
+    own = {item.name for item in fields(cast("Any", kind))}
+    made: Any = kind(**{key: value for key, value in values.items() if key in own})
+    asked = {item.name for item in fields(options)}
+    given = {key: getattr(made, key) for key in asked & own}
+    given |= {key: values[key] for key in asked - own if key in values}
+    whole: T = replace(made, options=options(**given))
+    return whole
+
+
+# -------------------------------------------------------------------------------------------------------- the warnings
+
+
+def _warnings(check: Check, config: Config) -> tuple[str, ...]:
+    """Sentences on what is allowed but must be meant, each with its line."""
+    found: list[tuple[KeyPath, str]] = []
+    site, switch = config.site, config.island_switch
+    if site.enter_service_s < ENTER_SERVICE_S:
+        found.append((("site", "enter_service_s"), _SHORT_ENTER_SERVICE.format(site.enter_service_s)))
+    if config.meter is None:
+        found.append(((), "there is no meter: import and export at the point of connection cannot be watched"))
+    if switch and all(charger.backup is not BackupChoice.AUTO for charger in config.chargers.values()):
+        found.append((("island_switch",), "no charger has backup: auto, so nothing can feed the house when it opens"))
+    if config.api.host not in LOOPBACK:
+        found.append((("api", "host"), _REACHABLE))
+    return tuple(f"{check.path}:{check.source.line(path)}: {dotted(path)}: {text}" for path, text in found)
+
+
+_REACHABLE = "reachable from the network, and without encryption: keep it on a network that you trust"
+_SHORT_ENTER_SERVICE = (
+    "{:g} is shorter than the 300 seconds of IEEE 1547-2018; right for a simulator, or with the utility's leave"
+)

@@ -1,0 +1,158 @@
+"""What each key of ``site.yaml`` may be, and what a device's model asks for besides."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
+from enum import StrEnum
+from functools import cache
+from types import NoneType
+from typing import Any, get_args
+
+from edge_service.domain.model import Position
+from edge_service.value_rules import (
+    Rule,
+    Section,
+    choice,
+    device_address,
+    flag,
+    host,
+    hosts,
+    number,
+    or_null,
+    text,
+    whole,
+)
+
+# US split phase, leg to leg.
+NOMINAL_VOLTAGE_V = 240.0
+
+
+class BackupChoice(StrEnum):
+    """Who runs an outage at a charger: we, if it can form an island; nobody; its vendor's own gateway."""
+
+    AUTO = "auto"
+    NONE = "none"
+    VENDOR = "vendor"
+
+
+class Sign(StrEnum):
+    """What a positive power of the meter means."""
+
+    IMPORT_POSITIVE = "import_positive"
+    EXPORT_POSITIVE = "export_positive"
+
+
+ID = re.compile(r"[a-z0-9_]{1,32}")
+# The record calls the site itself so.
+RESERVED_IDS = frozenset({"site"})
+ID_ALLOWED = "a short name of 1 to 32 characters out of a-z, 0-9 and _, but not site"
+_UNIT = whole(1, 247, "Modbus unit id")
+
+SITE = Section(
+    {"name": text(60)},
+    {
+        "import_max_a": number(1, 10_000, "amperes of the main breaker"),
+        "import_max_w": whole(100, 5_000_000, "watts"),
+        "export_max_w": whole(0, 5_000_000, "watts"),
+        "nominal_voltage_v": number(100, 500, "volts"),
+        "enter_service_s": number(0, 600, "seconds"),
+        "outage_after_s": number(0, 5, "seconds"),
+        "announce_return_s": number(0, 3600, "seconds"),
+    },
+)
+_API = Section(
+    {}, {"host": host(), "port": whole(1, 65535, "TCP port"), "allowed_hosts": hosts(), "announce": flag()}
+)
+_CONTROL = Section(
+    {},
+    {
+        "cycle_s": number(0.5, 10, "seconds"),
+        "fast_lane_ms": whole(20, 1000, "milliseconds"),
+        "stale_after_s": number(1, 60, "seconds"),
+    },
+)
+SECTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "site": SITE,
+    "api": _API,
+    "control": _CONTROL,
+    "data": Rule("a folder, relative to this file or absolute", text(1000)),
+}
+TOP = ("api", "chargers", "control", "data", "island_switch", "meter", "site")
+
+_OPTIONAL: Mapping[str, Mapping[str, Rule]] = {
+    "charger": {"unit_id": _UNIT, "lease_s": whole(15, 300, "seconds"), "backup": choice(BackupChoice)},
+    "meter": {"unit_id": _UNIT, "position": choice(Position), "sign": choice(Sign)},
+    "island_switch": {"unit_id": _UNIT, "synchronism_check": flag()},
+}
+
+# What people look for here, and where it is instead.
+ELSEWHERE = {
+    "programs": "programs are kept by the edge: ridethrough program add",
+    "program": "programs are kept by the edge: ridethrough program add",
+    "backup_reserve_pct": "reserves are set in Home Assistant and kept by the edge",
+    "drivers_reserve_pct": "reserves are set in Home Assistant and kept by the edge",
+    "token": "tokens are made by pairing: ridethrough pair",
+}
+
+
+@cache
+def models(kind: str) -> Mapping[str, Any]:
+    """The models of one kind of device; loaded here, as their drivers take a moment to import."""
+    from edge_service.chargers import MODELS  # noqa: PLC0415
+    from edge_service.devices import METERS, SWITCHES  # noqa: PLC0415
+
+    registries: Mapping[str, Mapping[str, Any]] = {"charger": MODELS, "meter": METERS, "island_switch": SWITCHES}
+    return registries[kind]
+
+
+@cache
+def device_section(kind: str, model: str) -> Section:
+    """The keys of a device of this model: those of its kind, and what the model's options declare."""
+    options = {option.name: option for option in fields(models(kind)[model].options)}
+    required, optional = _common(kind)
+    for name, option in options.items():
+        if name not in required | optional:
+            (required if _is_needed(option) else optional)[name] = _option(option)
+    return Section(required, optional)
+
+
+@cache
+def unknown_device_section(kind: str) -> Section:
+    """The keys of any device of this kind, whatever its model asks for besides."""
+    required, optional = _common(kind)
+    return Section(required, optional, open_ended=True)
+
+
+def _common(kind: str) -> tuple[dict[str, Rule], dict[str, Rule]]:
+    """The keys that every device of a kind needs, and those that it may have."""
+    required = {"model": choice(tuple(sorted(models(kind)))), "address": device_address()}
+    if kind == "charger":
+        required["name"] = text(60)
+    return required, dict(_OPTIONAL[kind])
+
+
+def _is_needed(option: Field[Any]) -> bool:
+    return option.default is MISSING and option.default_factory is MISSING
+
+
+def _option(option: Field[Any]) -> Rule:
+    """The rule of one field of a model's options, from its type and its metadata (min, max, allowed)."""
+    facts, kinds = option.metadata, get_args(option.type) or (option.type,)
+    if "allowed" in facts:
+        rule = choice(tuple(facts["allowed"]))
+    elif bool in kinds:
+        rule = flag()
+    elif float in kinds:
+        rule = number(facts.get("min", 0), facts.get("max", 1e6), "a number")
+    elif int in kinds:
+        rule = whole(facts.get("min", 0), facts.get("max", 65535), "a number")
+    else:
+        rule = text(200)
+    return or_null(rule) if NoneType in kinds else rule
+
+
+def breaker_w(site: Mapping[str, Any]) -> int:
+    """What the main breaker carries, in watts; amperes count at the nominal voltage."""
+    if "import_max_w" in site:
+        return int(site["import_max_w"])
+    return int(site["import_max_a"] * site.get("nominal_voltage_v", NOMINAL_VOLTAGE_V))
