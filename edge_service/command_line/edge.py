@@ -1,0 +1,149 @@
+"""Commands on one site's edge: run, check, replay, state, pair, reset-stop, version."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from edge_service.command_line.outcome import FAILED, CommandError, Commands, add_config, say, warn
+
+if TYPE_CHECKING:
+    from edge_service.config import Config
+
+
+def add_commands(commands: Commands) -> None:
+    """Declare them; nothing of the edge is loaded yet."""
+    run = commands.add_parser("run", help="run the edge service of a site")
+    add_config(run)
+    run.set_defaults(act=_run)
+    check = commands.add_parser("check", help="check the configuration and each device, or ask the running edge")
+    add_config(check)
+    check.set_defaults(act=_check)
+    state = commands.add_parser("state", help="show what the running edge knows and does")
+    add_config(state)
+    state.add_argument("--json", action="store_true", help="the whole state, for programs")
+    state.set_defaults(act=_state)
+    pair = commands.add_parser("pair", help="make a pairing code for Home Assistant")
+    add_config(pair)
+    pair.set_defaults(act=_pair)
+    reset = commands.add_parser("reset-stop", help="lift a stop, on site and after looking")
+    add_config(reset)
+    reset.set_defaults(act=_reset_stop)
+    replay = commands.add_parser("replay", help="decide a recorded time again and show where today's code differs")
+    add_config(replay)
+    replay.add_argument("--from", dest="start", type=_moment, metavar="TIME", help="such as 2026-07-04T17:00:00Z")
+    replay.add_argument("--to", dest="end", type=_moment, metavar="TIME")
+    replay.set_defaults(act=_replay)
+    commands.add_parser("version", help="show the version").set_defaults(act=_version)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"found {text}; allowed: a time with its zone, such as 2026-07-04T17:00:00Z")
+    return moment
+
+
+def _load(args: argparse.Namespace, *, warnings: bool = False) -> Config:
+    from edge_service.config import load  # noqa: PLC0415
+
+    config = load(args.config)
+    for text in config.warnings if warnings else ():
+        warn(text)
+    return config
+
+
+def _run(args: argparse.Namespace) -> int:
+    config = _load(args, warnings=True)
+    from edge_service import app  # noqa: PLC0415
+
+    try:
+        asyncio.run(app.run(config))
+    except OSError as error:
+        raise CommandError(f"the edge cannot run: {error}") from error
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    config = _load(args, warnings=True)
+    from edge_service.command_line.local_edge import LocalEdge, NotRunningError  # noqa: PLC0415
+
+    say(f"{args.config}: in order, {len(config.chargers)} charger{'s' * (len(config.chargers) != 1)}")
+    try:
+        findings = [_finding(item) for item in LocalEdge.of(config).check()["findings"]]
+        say("The edge is running; it says:")
+    except NotRunningError:
+        from edge_service import app  # noqa: PLC0415
+
+        findings = list(asyncio.run(app.check(config)))
+    return _tell(findings)
+
+
+def _finding(item: Mapping[str, Any]) -> tuple[str, bool, str]:
+    return str(item["device"]), bool(item["ok"]), str(item["text"])
+
+
+def _tell(findings: Sequence[tuple[str, bool, str]]) -> int:
+    for device, ok, text in findings:
+        say(f"  {'ok  ' if ok else 'FAIL'} {device}: {text}")
+    wrong = sum(not ok for _, ok, _ in findings)
+    if wrong:
+        sys.stderr.write(f"ridethrough: {wrong} of {len(findings)} findings need attention\n")
+    return FAILED if wrong else 0
+
+
+def _state(args: argparse.Namespace) -> int:
+    from edge_service.command_line.local_edge import LocalEdge  # noqa: PLC0415
+    from edge_service.command_line.summary import summary  # noqa: PLC0415
+
+    state = LocalEdge.of(_load(args)).state()
+    say(json.dumps(state, indent=2, ensure_ascii=False) if args.json else summary(state))
+    return 0
+
+
+def _pair(args: argparse.Namespace) -> int:
+    from edge_service.command_line.local_edge import LocalEdge  # noqa: PLC0415
+    from edge_service.command_line.summary import boxed  # noqa: PLC0415
+
+    config = _load(args)
+    made = LocalEdge.of(config).command("new_pairing_code", {})
+    lines = [
+        f"Pairing code:  {made['code']}",
+        "",
+        "In Home Assistant open Settings, Devices & services,",
+        "choose Ridethrough (found by itself, or Add integration)",
+        f"and type the code. The edge listens on port {config.api.port}.",
+        "The code works once, and only for a few minutes.",
+    ]
+    say(boxed(lines))
+    return 0
+
+
+def _reset_stop(args: argparse.Namespace) -> int:
+    from edge_service.command_line.local_edge import LocalEdge  # noqa: PLC0415
+
+    LocalEdge.of(_load(args)).command("reset_stop", {})
+    say("The stop is lifted; the edge goes on by its settings.")
+    return 0
+
+
+def _replay(args: argparse.Namespace) -> int:
+    args.config = _load(args)
+    from edge_service import app  # noqa: PLC0415
+
+    return int(app.replay(args))
+
+
+def _version(_args: argparse.Namespace) -> int:
+    try:
+        say(f"ridethrough {metadata.version('ridethrough')}")
+    except metadata.PackageNotFoundError as error:
+        raise CommandError("ridethrough is not installed here, so it has no version; run scripts/setup") from error
+    return 0

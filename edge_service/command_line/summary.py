@@ -1,0 +1,58 @@
+"""The state of a site in words, for a terminal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+def summary(state: Mapping[str, Any]) -> str:
+    """A page of text from the state document of the contract; what is missing in it reads "not known"."""
+    site = state.get("site", {})
+    return "\n".join([*_site(site), *_chargers(state), *_programs(state), *_notices(state)])
+
+
+def _site(site: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{_word(site.get('name'))}: grid {_word(site.get('grid'))}, supply {_word(site.get('supply'))}"
+    yield f"  mode {_word(site.get('mode'))}{', STOPPED by a person' * bool(site.get('stopped'))}"
+    yield f"  grid power {_power(site.get('grid_power_w'))}, house {_power(site.get('house_power_w'))}"
+    if site.get("returning_at"):
+        yield f"  goes back to the grid at {site['returning_at']}; the house will be dark for a moment"
+
+
+def _chargers(state: Mapping[str, Any]) -> Iterator[str]:
+    for key, charger in state.get("chargers", {}).items():
+        yield f"charger {key} ({_word(charger.get('name'))}): {_word(charger.get('state'))}"
+        yield f"  power {_power(charger.get('power_w'))}, charge of the vehicle {_percent(charger.get('soc_pct'))}"
+        yield f"  driver's reserve {_percent(charger.get('drivers_reserve_pct'))}, why {_word(charger.get('reason'))}"
+
+
+def _programs(state: Mapping[str, Any]) -> Iterator[str]:
+    for key, program in state.get("programs", {}).items():
+        yield f"program {key} ({_word(program.get('name'))}): {'takes part' if program.get('participating') else 'off'}"
+        for event in program.get("events", ()):
+            span = f"{_word(event.get('start'))} to {_word(event.get('end'))}"
+            yield f"  {_word(event.get('status'))}: {_word(event.get('name'))}, {span}, {_power(event.get('power_w'))}"
+
+
+def _notices(state: Mapping[str, Any]) -> Iterator[str]:
+    for notice in state.get("notices", ()):
+        words = f"{_word(notice.get('kind'))} since {_word(notice.get('raised_at'))}"
+        yield f"notice ({_word(notice.get('level'))}): {words}"
+
+
+def boxed(lines: Sequence[str]) -> str:
+    """The lines in a frame."""
+    width = max(len(line) for line in lines)
+    edge = "─" * (width + 4)
+    return "\n".join([f"┌{edge}┐", *(f"│  {line:<{width}}  │" for line in lines), f"└{edge}┘"])
+
+
+def _word(value: object) -> str:
+    return "not known" if value is None else str(value)
+
+
+def _power(watts: float | None) -> str:
+    return "not known" if watts is None else f"{watts / 1000:+.2f} kW"
+
+
+def _percent(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.0f} %"
