@@ -13,6 +13,7 @@ from edge_service.domain.model import (
     ChargerState,
     Hold,
     Limits,
+    Notice,
     Observation,
     Order,
     Pause,
@@ -274,4 +275,16 @@ def _event(uid: str, account: EventMemory, program: Program) -> wire.EventWire:
         "average_w": round(account.average_w) if begun else None,
         "site_energy_wh": None if account.site_wh is None else round(account.site_wh),
         "earnings_usd": round(earned, 2) if begun and earned is not None else None,
+    }
+
+
+def notice(raised: Notice) -> wire.NoticeWire:
+    """A standing notice as clients are shown it."""
+    return {
+        "number": raised.number,
+        "key": raised.key,
+        "kind": raised.kind,
+        "level": raised.level,
+        "raised_at": _moment(raised.raised_at),
+        "data": dict(raised.data),
     }

@@ -1,0 +1,323 @@
+"""The composition root: the only file that knows every layer. One task group, named tasks."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from edge_service.api import publish
+from edge_service.api.hub import Hub
+from edge_service.api.server import ApiServer
+from edge_service.config import Config
+from edge_service.domain.commands import CommandRefusedError
+from edge_service.domain.memory import Memory
+from edge_service.domain.model import Program, Scope, SiteFacts, frozen_map
+from edge_service.household import Household
+from edge_service.intake import Intake
+from edge_service.journal.encoding import EncodingError, from_plain, to_plain
+from edge_service.journal.recording import CycleRecorder, read_stretch
+from edge_service.journal.store import SqliteJournal
+from edge_service.ports import ConfigError
+from edge_service.programs import PROGRAMS, PolledProgram
+from edge_service.replay import Replay, differences, digest
+from edge_service.runner import Devices, Image, Pacing, Runner
+from edge_service.scribe import Scribe
+from edge_service.site_devices import Finding, install, probe
+
+LOG = logging.getLogger(__name__)
+
+# How old the last completed cycle may be before /health says so: three missed ones.
+HEALTHY_CYCLES = 3
+# Pick-up of a utility's event within ten seconds, the product's promise.
+POLL_S = 10.0
+# Every house has one: events entered by hand have the rank of any program's.
+BY_HAND = "manual"
+
+
+class SystemClock:
+    """Wall clock and monotonic clock of this machine."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+# --------------------------------------------------------------------------------------------------------------- programs
+
+
+def _programs(document: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """The programs as kept, with the one for events by hand."""
+    kept: dict[str, dict[str, Any]] = {
+        name: dict(entry) for name, entry in (document or {}).get("programs", {}).items()
+    }
+    if not any(entry.get("kind") == BY_HAND for entry in kept.values()):
+        kept[BY_HAND] = {"kind": BY_HAND, "name": "By hand"}
+    return kept
+
+
+def _program(name: str, entry: Mapping[str, Any]) -> Program:
+    return Program(
+        id=name,
+        name=str(entry.get("name") or name),
+        kind=str(entry.get("kind")),
+        scope=Scope(entry.get("scope") or Scope.CHARGER),
+        pay_usd_per_kw=entry.get("pay_usd_per_kw"),
+        season_events=int(entry.get("season_events") or 45),
+    )
+
+
+def _source_options(name: str, entry: Mapping[str, Any]) -> dict[str, object]:
+    """A kept program as its protocol's options."""
+    same = ("name", "client_id", "client_secret", "scope", "pay_usd_per_kw", "season_events")
+    options: dict[str, object] = {key: entry[key] for key in same if entry.get(key) is not None}
+    return options | {"id": name, "base_url": entry["url"], "poll_s": float(entry.get("poll_s") or POLL_S)}
+
+
+# ------------------------------------------------------------------------------------------------------------------- edge
+
+
+class Edge:
+    """One running site. Made by ``run``; the API's commands and the household meet here."""
+
+    def __init__(self, config: Config, journal: SqliteJournal, recorder: CycleRecorder, devices: Devices) -> None:
+        self.config, self.journal, self.recorder, self.devices = config, journal, recorder, devices
+        self.clock = SystemClock()
+        self.started_at = self.clock.now()
+        self.programs: dict[str, dict[str, Any]] = {}
+        self.installation = ""
+        self._polls: dict[str, tuple[asyncio.Task[None], PolledProgram]] = {}
+
+    async def prepare(self) -> None:
+        """Read what the journal keeps; nothing is ordered from it."""
+        self.installation = await _installation_id(self.journal)
+        self.programs = _programs(await self.journal.load_document("programs"))
+        settings = await self.journal.load_settings()
+        memory = _kept_memory(await self.journal.load_document("memory"))
+        events = await self.journal.load_events()
+        self.intake = Intake(self.clock, self.journal, events, self._wake)
+        self.household = Household(settings, self.intake, self.journal, self.clock)
+        self.hub = Hub(self.journal)
+        standing = await self.journal.standing_notices()
+        self.scribe = Scribe(self.journal, self.recorder, self, _encoded_memory, _digest, standing)
+        control = self.config.control
+        self.runner = Runner(
+            self._facts(),
+            self.devices,
+            self.household,
+            self.scribe,
+            self.clock,
+            memory=memory,
+            pacing=Pacing(control.cycle_s, control.fast_lane_ms / 1000),
+        )
+
+    def _facts(self) -> SiteFacts:
+        programs = {name: _program(name, entry) for name, entry in self.programs.items()}
+        return replace(self.config.facts(), programs=frozen_map(programs))
+
+    def _wake(self) -> None:
+        self.runner.wake()
+
+    # Audience: what each cycle shows
+
+    def show(self, image: Image, notices: Sequence[Any]) -> None:
+        """Make the state of this cycle and hand it to whoever is connected."""
+        shown = publish.Shown(
+            observation=image.observation,
+            settings=image.settings,
+            facts=image.facts,
+            decision=image.decision,
+            nameplates={
+                name: publish.Nameplate(one.manufacturer, one.model, one.serial, one.version)
+                for name, one in image.identities.items()
+            },
+            standing={name: publish.Standing(one.order, one.stage, one.reason) for name, one in image.progress.items()},
+            contacts={name: publish.Contact(one.connected, one.last_at) for name, one in self.intake.contacts.items()},
+            notices=[publish.notice(one) for one in notices],
+            started_at=self.started_at,
+            cycle_p99_ms=image.cycle_p99_ms,
+        )
+        self.hub.publish(publish.state(shown))
+
+    def occurred(self, numbered: Any) -> None:
+        self.hub.occurred(numbered)
+
+    def notify(self, notice: Any) -> None:
+        self.hub.notify(notice)
+
+    # Commands
+
+    async def execute(self, name: str, args: Mapping[str, Any], *, local: bool) -> Mapping[str, Any]:
+        """Carry out one command; returns when it is on disk. Raises ``CommandRefusedError``."""
+        if name in ("set_program", "remove_program"):
+            return await self._change_programs(name, args, local=local)
+        answer = await self.household.carry_out(name, args, self.runner.facts, self.runner.memory, local=local)
+        if name in ("stop", "reset_stop"):
+            await self.scribe.tell("stop_pressed" if name == "stop" else "stop_reset", self.clock.now())
+        self.runner.wake()
+        return answer
+
+    async def _change_programs(self, name: str, args: Mapping[str, Any], *, local: bool) -> Mapping[str, Any]:
+        if not local:
+            raise CommandRefusedError("not_local", "programs hold secrets and are set at the edge itself")
+        key = str(args.get("id"))
+        programs = {other: entry for other, entry in self.programs.items() if other != key}
+        if name == "set_program":
+            entry = dict(args.get("program") or {})
+            self._check_program(key, entry)
+            programs[key] = entry
+        await self.journal.save_document("programs", {"programs": programs})
+        self.programs = _programs({"programs": programs})
+        self.runner.set_programs(self._facts())
+        await self._poll_programs()
+        return {}
+
+    def _check_program(self, key: str, entry: Mapping[str, Any]) -> None:
+        kind = entry.get("kind")
+        if kind != BY_HAND and kind not in PROGRAMS:
+            allowed = ", ".join([BY_HAND, *PROGRAMS])
+            raise CommandRefusedError("bad_argument", f"kind {kind} is not known", argument="kind", allowed=allowed)
+        if kind != BY_HAND:
+            try:
+                PROGRAMS[str(kind)](_source_options(key, entry), self.installation)
+            except (ConfigError, KeyError) as error:
+                raise CommandRefusedError("bad_argument", str(error), argument="program") from error
+
+    async def check(self) -> list[Finding]:
+        """What the running edge finds at its devices: each is asked anew, on the connection that is there."""
+        return await probe(self.devices)
+
+    def is_healthy(self) -> bool:
+        """A control cycle was completed lately."""
+        age_s = self.runner.age_s()
+        return age_s is not None and age_s <= HEALTHY_CYCLES * self.config.control.cycle_s + 1
+
+    # Programs
+
+    async def _poll_programs(self) -> None:
+        """One polling task per program with a server; changed ones start anew."""
+        for task, source in self._polls.values():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await source.close()
+        self._polls = {}
+        for name, entry in self.programs.items():
+            open_source = PROGRAMS.get(str(entry.get("kind")))
+            if open_source is None:
+                continue
+            source = open_source(_source_options(name, entry), self.installation, self.intake.known_of(name))
+            task = asyncio.create_task(self.intake.poll(source), name=f"program {name}")
+            self._polls[name] = task, source
+
+    async def serve(self) -> None:
+        """Run everything until cancelled; then let go in order. What stands at the chargers dies with its lease."""
+        server = ApiServer(self.hub, self.journal, self.config.api, self.config.data, self)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._close)
+            await stack.enter_async_context(server)
+            await self._poll_programs()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.scribe.write(), name="scribe")
+                group.create_task(self.runner.run(), name="runner")
+
+    async def _close(self) -> None:
+        for task, source in self._polls.values():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await source.close()
+        await self.runner.close()
+        document = _encoded_memory(self.runner.memory)
+        await self.journal.save_document("memory", document)
+
+
+async def _installation_id(journal: SqliteJournal) -> str:
+    document = await journal.load_document("installation")
+    if document is None:
+        document = {"id": uuid.uuid4().hex}
+        await journal.save_document("installation", document)
+    return str(document["id"])
+
+
+def _kept_memory(document: Mapping[str, Any] | None) -> Memory:
+    if document is None:
+        return Memory()
+    try:
+        return from_plain(Memory, document).after_restart()
+    except EncodingError as error:
+        LOG.warning("the memory of the last run cannot be read, accounts of running events start anew: %s", error)
+        return Memory()
+
+
+def _encoded_memory(memory: Memory) -> Mapping[str, Any]:
+    document: Mapping[str, Any] = to_plain(memory, Memory)
+    return document
+
+
+def _digest(image: Image) -> Mapping[str, Any]:
+    return digest(image.decision)
+
+
+# --------------------------------------------------------------------------------------------------------- entry points
+
+
+async def run(config: Config) -> None:
+    """Serve the site until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        journal = await SqliteJournal.open(config.data)
+        stack.push_async_callback(journal.close)
+        recorder = await CycleRecorder.open(config.data)
+        stack.push_async_callback(recorder.close)
+        installation = install(config)
+        for link in installation.links:
+            await stack.enter_async_context(link)
+        edge = Edge(config, journal, recorder, installation.devices)
+        await edge.prepare()
+        serving = asyncio.create_task(edge.serve(), name="edge")
+        _stop_on_signals(serving)
+        await asyncio.wait({serving})
+        if not serving.cancelled():
+            serving.result()
+
+
+def _stop_on_signals(serving: asyncio.Task[None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, serving.cancel)
+
+
+async def check(config: Config) -> list[Finding]:
+    """Connect to each device and probe it; for when no edge runs."""
+    installation = install(config)
+    async with AsyncExitStack() as stack:
+        for link in installation.links:
+            await stack.enter_async_context(link)
+        return await probe(installation.devices)
+
+
+def replay(args: argparse.Namespace) -> int:
+    """Decide the recorded stretch again and print where today's code differs. 1 when it does."""
+    config: Config = args.config
+    end = args.end or datetime.now(UTC)
+    start = args.start or end - timedelta(days=7)
+    tally = Replay()
+    cycles = read_stretch(config.data, start, end, Memory)
+    different = 0
+    for difference in differences(cycles, tally):
+        different += 1
+        sys.stdout.write(
+            f"{difference.at.isoformat()}  {difference.what}: was {difference.recorded}, today {difference.today}\n"
+        )
+    span = f"{tally.first_at} to {tally.last_at}" if tally.cycles else "nothing recorded there"
+    sys.stdout.write(f"{tally.cycles} cycles decided again ({span}), {different} differences\n")
+    return 1 if different else 0

@@ -1,0 +1,92 @@
+"""From the configuration to devices on their connections: one connection per endpoint, whoever shares it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from edge_service.chargers import MODELS
+from edge_service.chargers.link import Link
+from edge_service.config import ChargerConfig, Config, MeterConfig, SwitchConfig
+from edge_service.devices import METERS, SWITCHES
+from edge_service.ports import Charger, DeviceError, IslandSwitch, Meter
+from edge_service.runner import Devices
+
+type Finding = tuple[str, bool, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The devices of a site and the links that carry them. A link lives from its ``run`` on."""
+
+    links: tuple[Link, ...]
+    devices: Devices
+
+
+def install(config: Config) -> Installation:
+    """Make every device; nothing is connected yet."""
+    links: dict[tuple[str, int], Link] = {}
+
+    def link_to(device: ChargerConfig | MeterConfig | SwitchConfig) -> Link:
+        place = (device.address.host, device.address.port)
+        return links.setdefault(place, Link(*place))
+
+    chargers = [_charger(charger, link_to(charger)) for charger in config.chargers.values()]
+    meter = _meter(config.meter, link_to(config.meter)) if config.meter else None
+    switch = _switch(config.island_switch, link_to(config.island_switch)) if config.island_switch else None
+    return Installation(tuple(links.values()), Devices(chargers, meter, switch))
+
+
+def _charger(config: ChargerConfig, link: Link) -> Charger:
+    model = MODELS[config.model]
+    return model.build(config.id, link.unit(config.unit_id), _options(model.options, config))
+
+
+def _meter(config: MeterConfig, link: Link) -> Meter:
+    model = METERS[config.model]
+    return model.build("meter", link.unit(config.unit_id), _options(model.options, config))
+
+
+def _switch(config: SwitchConfig, link: Link) -> IslandSwitch:
+    model = SWITCHES[config.model]
+    return model.build("island_switch", link.unit(config.unit_id), _options(model.options, config))
+
+
+def _options(kind: type[Any], config: ChargerConfig | MeterConfig | SwitchConfig) -> Any:
+    """A model's options: what the configuration names in common, and what the model asks for besides."""
+    extra: Mapping[str, Any] = config.options
+    known = {one.name for one in fields(kind)}
+    common = {name: getattr(config, name) for name in known if hasattr(config, name)}
+    return kind(**{name: value for name, value in (common | dict(extra)).items() if name in known})
+
+
+async def probe(devices: Devices) -> list[Finding]:
+    """Probe each device once; what each says, or why it does not. Writes nothing."""
+    findings: list[Finding] = []
+    for charger in devices.chargers:
+        findings += await _probe_charger(charger)
+    for name, device in (("meter", devices.meter), ("island switch", devices.switch)):
+        if device is not None:
+            findings += await _probe_device(name, device)
+    return findings
+
+
+async def _probe_charger(charger: Charger) -> list[Finding]:
+    try:
+        identity, capability = await charger.probe()
+    except DeviceError as error:
+        return [(charger.id, False, str(error))]
+    about = f"{identity.manufacturer} {identity.model}, serial {identity.serial}, version {identity.version}"
+    able = (
+        f"charges up to {capability.charge_rating_w} W, gives up to {capability.discharge_rating_w} W, "
+        f"control {capability.control}, lease {capability.lease}, backup {capability.backup}"
+    )
+    return [(charger.id, True, text) for text in (about, able, *identity.findings)]
+
+
+async def _probe_device(name: str, device: Meter | IslandSwitch) -> list[Finding]:
+    try:
+        identity = await device.probe()
+    except DeviceError as error:
+        return [(name, False, str(error))]
+    about = " ".join(word for word in (identity.manufacturer, identity.model, identity.serial) if word)
+    return [(name, True, text) for text in (about, *identity.findings)]
