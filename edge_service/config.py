@@ -4,7 +4,7 @@ Preferences, programs and secrets are not here; people set them by command and t
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from edge_service.domain.model import ChargerFacts, Position, SiteFacts, SwitchF
 from edge_service.marked_yaml import KeyPath
 from edge_service.ports import ConfigError
 from edge_service.site_check import Check, dotted
-from edge_service.site_schema import NOMINAL_VOLTAGE_V, BackupChoice, Sign, breaker_w, models
+from edge_service.site_schema import NOMINAL_VOLTAGE_V, BackupChoice, Sign, breaker_w
 from edge_service.value_rules import Address
 
 API_PORT = 8127
@@ -25,7 +25,7 @@ ENTER_SERVICE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class ChargerConfig:
-    """One charger. ``options``: the dataclass that its model declares, filled in."""
+    """One charger. ``options``: what the file says besides, of what its model asks for."""
 
     id: str
     name: str
@@ -34,7 +34,7 @@ class ChargerConfig:
     unit_id: int = 1
     lease_s: int = 60
     backup: BackupChoice = BackupChoice.AUTO
-    options: Any = None
+    options: Mapping[str, Any] = field(default_factory=frozen_map)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class MeterConfig:
     unit_id: int = 1
     position: Position = Position.GRID_SIDE
     sign: Sign = Sign.IMPORT_POSITIVE
-    options: Any = None
+    options: Mapping[str, Any] = field(default_factory=frozen_map)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class SwitchConfig:
     address: Address
     unit_id: int = 1
     synchronism_check: bool = False
-    options: Any = None
+    options: Mapping[str, Any] = field(default_factory=frozen_map)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +152,14 @@ def parse(text: str, path: Path) -> Config:
 
 
 def _assemble(sections: Mapping[str, Any], path: Path) -> Config:
-    def device[T](kind: Callable[..., T], registry: str, values: Mapping[str, Any]) -> T:
-        return _device(kind, values, models(registry)[values["model"]].options)
-
     meter, switch = sections.get("meter"), sections.get("island_switch")
-    chargers = {
-        key: device(ChargerConfig, "charger", {"id": key, **values}) for key, values in sections["chargers"].items()
-    }
+    chargers = {key: _device(ChargerConfig, {"id": key, **values}) for key, values in sections["chargers"].items()}
     return Config(
         site=_site(sections["site"]),
         chargers=frozen_map(chargers),
         data=path.absolute().parent / sections.get("data", "data"),
-        meter=device(MeterConfig, "meter", meter) if meter else None,
-        island_switch=device(SwitchConfig, "island_switch", switch) if switch else None,
+        meter=_device(MeterConfig, meter) if meter else None,
+        island_switch=_device(SwitchConfig, switch) if switch else None,
         api=ApiConfig(**sections.get("api", {})),
         control=ControlConfig(**sections.get("control", {})),
     )
@@ -175,15 +170,11 @@ def _site(values: Mapping[str, Any]) -> SiteConfig:
     return SiteConfig(**{**others, "import_max_w": breaker_w(values)})
 
 
-def _device[T](kind: Callable[..., T], values: Mapping[str, Any], options: type) -> T:
-    """Make the device's part of the configuration, and from the same values the options of its model."""
+def _device[T](kind: Callable[..., T], values: Mapping[str, Any]) -> T:
+    """Make the device's part; what it does not name itself belongs to the device's model, and goes into ``options``."""
     own = {item.name for item in fields(cast("Any", kind))}
-    made: Any = kind(**{key: value for key, value in values.items() if key in own})
-    asked = {item.name for item in fields(options)}
-    given = {key: getattr(made, key) for key in asked & own}
-    given |= {key: values[key] for key in asked - own if key in values}
-    whole: T = replace(made, options=options(**given))
-    return whole
+    options = frozen_map({key: value for key, value in values.items() if key not in own})
+    return kind(**{key: value for key, value in values.items() if key in own}, options=options)
 
 
 # -------------------------------------------------------------------------------------------------------- the warnings

@@ -38,7 +38,11 @@ LAYERS = (
     Layer(edge("chargers.link"), (DOMAIN, PORTS, "modbus_connection", "pymodbus")),
     Layer(edge("chargers", "devices"), (DOMAIN, PORTS, "modbus_connection")),
     Layer(edge("programs"), (DOMAIN, PORTS, "aiohttp", "yarl", "openleadr")),
-    Layer(edge("runner"), (DOMAIN, PORTS)),
+    # The cycle, and what stands beside it: one file each for orders, events and records.
+    Layer(edge("runner", "charger_desk", "intake", "scribe"), (DOMAIN, PORTS)),
+    # People's wishes; an event entered by hand is made by the program of that name.
+    Layer(edge("household"), (DOMAIN, PORTS, *edge("intake", "programs.manual"))),
+    Layer(edge("replay"), (DOMAIN, PORTS, *edge("journal"))),
     Layer((WIRE,)),
     Layer(edge("api.publish"), (DOMAIN, WIRE)),
     # The link to a network includes being found in it: mDNS.
@@ -49,7 +53,7 @@ LAYERS = (
         (DOMAIN, PORTS, *edge("chargers", "devices"), "voluptuous", "yaml"),
     ),
     Layer(edge("command_line", "__main__"), EVERYTHING),
-    Layer(edge("app"), EVERYTHING, never=edge("command_line")),
+    Layer(edge("app", "site_devices"), EVERYTHING, never=edge("command_line")),
     Layer((f"{INTEGRATION}.wire",)),
     Layer((f"{INTEGRATION}.client",), (f"{INTEGRATION}.wire", "aiohttp")),
     Layer((INTEGRATION,), ("homeassistant", "probatio", "voluptuous", "aiohttp"), never=("edge_service",)),
