@@ -101,11 +101,14 @@ class LocalEdge:
 
     def _token(self) -> str:
         try:
-            return self.token_file.read_text(encoding="ascii").strip()
+            token = self.token_file.read_text(encoding="ascii").strip()
         except FileNotFoundError as error:
             raise NotRunningError(f"{self._name()}; start it with: ridethrough run") from error
         except (OSError, ValueError) as error:
             raise CommandError(f"{self.token_file} cannot be read; run this as the user of the edge") from error
+        if not token or not token.isprintable():
+            raise CommandError(f"{self.token_file} holds no token; delete it and start the edge again")
+        return token
 
     def _name(self) -> str:
         return f"no edge is running for this site ({self.host}:{self.port})"
