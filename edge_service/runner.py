@@ -14,11 +14,13 @@ from functools import partial
 from typing import Any, Protocol
 
 from edge_service.charger_desk import ChargerDesk, OrderProgress, Stage
+from edge_service.domain import islanding
 from edge_service.domain.commands import expire
 from edge_service.domain.decide import Decision, decide, next_change
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import (
     Event,
+    Grid,
     Happening,
     MeterReading,
     Mode,
@@ -63,10 +65,14 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """Periods in seconds. ``fast_s`` is for devices that declare a fast-safe register block."""
+    """Periods in seconds. ``fast_s`` is for devices that declare a fast-safe register block.
+
+    ``transfer_s`` is the cycle while the grid is suspect or the house between two supplies: waiting there is dark time.
+    """
 
     cycle_s: float = 1.0
     fast_s: float = 0.1
+    transfer_s: float = 0.1
 
 
 class Witness(Protocol):
@@ -174,13 +180,19 @@ class Runner:
                 await self._observe()
             self._urgent.clear()
             self._decide_and_act()
+            if self._is_urgent_time():
+                due = min(due, self._clock.monotonic() + self._pacing.transfer_s)
             await self._wait_until(due)
 
+    def _is_urgent_time(self) -> bool:
+        """A suspicion wants the other sources' word at once, a transfer the next contact."""
+        return self._memory.grid.state is Grid.SUSPECT or self._memory.island.step in islanding.IN_TRANSFER
+
     async def _wait_until(self, due: float) -> None:
-        """Sleep to the next cycle, to the next change of an event, or until something urgent."""
+        """Sleep to the next cycle, to when time alone changes the decision, or until something urgent."""
         wait_s = due - self._clock.monotonic()
         now = self._clock.now()
-        change = next_change(self._people.events(), now)
+        change = next_change(self._people.events(), self._memory, self._facts, now)
         if change is not None:
             wait_s = min(wait_s, (change - now).total_seconds())
         try:

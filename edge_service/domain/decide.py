@@ -7,7 +7,7 @@ from datetime import datetime
 from edge_service.domain import grid as grid_rules, islanding, performance
 from edge_service.domain.band import Band
 from edge_service.domain.grid import Assessment
-from edge_service.domain.memory import ChargerMemory, EventMemory, Memory, OutageMemory
+from edge_service.domain.memory import ChargerMemory, Memory, OutageMemory
 from edge_service.domain.model import (
     Event,
     Grid,
@@ -240,11 +240,7 @@ def _site_reason(view: View) -> str:
     return settled[0] if settled else "idle"
 
 
-def next_change(events: Iterable[Event], now: datetime) -> datetime | None:
-    """When the events will ask for something else, so that a cycle can be there in time."""
-    return Timeline(events).next_change(now)
-
-
-def account_of(memory: Memory, uid: str) -> EventMemory | None:
-    """What is known of an event's delivery."""
-    return memory.events.get(uid)
+def next_change(events: Iterable[Event], memory: Memory, facts: SiteFacts, now: datetime) -> datetime | None:
+    """When time alone will change the decision, so that a cycle can be there on the moment; None: not foreseen."""
+    moments = [Timeline(events).next_change(now), *grid_rules.deadlines(memory.grid, facts)]
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)

@@ -175,3 +175,15 @@ def _next_state(memory: GridMemory, verdict: Verdict, facts: SiteFacts, now: dat
                 return Grid.UNKNOWN
             ripe = memory.state is Grid.ON or lasted(memory.good_since, facts.outage_after_s)
             return Grid.ON if ripe else Grid.UNKNOWN
+
+
+def deadlines(memory: GridMemory, facts: SiteFacts) -> tuple[datetime, ...]:
+    """When lost or good evidence will have lasted long enough, if it lasts."""
+    debounce = timedelta(seconds=facts.outage_after_s)
+    enter_service = timedelta(seconds=facts.enter_service_s)
+    ends: list[datetime] = []
+    if memory.state is Grid.SUSPECT and memory.lost_since is not None:
+        ends.append(memory.lost_since + debounce)
+    if memory.good_since is not None and memory.state in (Grid.SUSPECT, Grid.UNKNOWN, Grid.RESTORING):
+        ends.append(memory.good_since + (enter_service if memory.state is Grid.RESTORING else debounce))
+    return tuple(ends)

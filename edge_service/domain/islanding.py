@@ -206,6 +206,9 @@ SWITCH_ORDERS: Mapping[IslandStep, SwitchOrder] = {
     S.CLOSING: SwitchOrder.CLOSE,
 }
 
+# The house is between two supplies.
+IN_TRANSFER = frozenset({S.OPENING, S.FORMING, S.STOPPING, S.CLOSING})
+
 SUPPLIES: Mapping[IslandStep, Supply] = {
     S.UNKNOWN: Supply.UNKNOWN,
     S.OPENING: Supply.TRANSFER,
