@@ -32,15 +32,16 @@ def enter_event(program_id: str, name: str, start: datetime, end: datetime, powe
     """
     if start.tzinfo is None or end.tzinfo is None:
         raise ManualEventError("time_without_zone", "start and end need a time zone")
-    start, end = max(start.astimezone(UTC), now), end.astimezone(UTC)
-    _check_times(start, end, now)
+    written, end = start.astimezone(UTC), end.astimezone(UTC)
+    _check_times(written, end, now)
+    start = max(written, now)
     _check_power(power_w)
     title = " ".join(name.split())
     if not title or len(title) > LONGEST_NAME or not title.isprintable():
         raise ManualEventError(
             "name_invalid", f"the name is one line of 1 to {LONGEST_NAME} characters", {"longest": LONGEST_NAME}
         )
-    uid = _uid(program_id, title, start, end, power_w)
+    uid = _uid(program_id, title, written, end, power_w)
     return Event(uid, program_id, title, now, (Slot(start, end, power_w=-power_w),))
 
 

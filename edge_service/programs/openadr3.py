@@ -354,8 +354,10 @@ class OpenAdr3Source:
         for event in gone:
             for one in fresh:
                 memory = self._memory_of(event, one.schedule, now)
-                if one.name == event.name and one.priority == event.priority and event.slots == self._slots(
-                    one.schedule, memory, now
+                if (
+                    one.name == event.name
+                    and one.priority == event.priority
+                    and event.slots == self._slots(one.schedule, memory, now)
                 ):
                     self._memories[one.id] = memory
                     fresh.remove(one)

@@ -177,13 +177,13 @@ class OpenAdr3Client:
         self._refuse_errors(answer, f"GET {asked}")
         body = _json(answer.body, f"GET {asked}")
         told = body.get("tokenURL") if isinstance(body, dict) else None
-        if not isinstance(told, str):
+        if not isinstance(told, str) or not told:
             raise ProgramError(f"{asked} names no tokenURL")
         return self._trusted(told)
 
     def _trusted(self, told: str) -> URL:
         """The address, if our secret may go there: the server's scheme and host, or a host that a person allowed."""
-        url = self._base.join(_url(told))
+        url = _url(f"{self._base}/").join(_url(told))
         ours, host = self._base.host, url.host
         same = url.scheme == self._base.scheme and (host == ours or {host, ours} <= LOOPBACK)
         if not same and (host not in self._access.token_hosts or url.scheme != "https"):
@@ -227,9 +227,7 @@ class OpenAdr3Client:
         if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
             raise ProgramAnswerError(f"{asked} sends us elsewhere; enter the final address", answer.status)
         retry_after_s = _retry_after_s(answer, self._now) if answer.status in _BUSY else None
-        raise ProgramAnswerError(
-            f"{asked} failed with {answer.status}{_detail(answer)}", answer.status, retry_after_s
-        )
+        raise ProgramAnswerError(f"{asked} failed with {answer.status}{_detail(answer)}", answer.status, retry_after_s)
 
     async def _send(self, method: str, url: URL, headers: Mapping[str, str], **payload: Any) -> _Answer:
         """One exchange within its time and size. Foreign errors end here."""
@@ -256,7 +254,9 @@ class OpenAdr3Client:
 
     def _refuse_plain(self, url: URL) -> None:
         if url.host is None or url.scheme not in ("http", "https") or url.user is not None:
-            raise ProgramError(f"{url.with_user(None) if url.user else url} is no address of a server (https://host/...)")
+            raise ProgramError(
+                f"{url.with_user(None) if url.user else url} is no address of a server (https://host/...)"
+            )
         if url.scheme == "http" and url.host not in LOOPBACK:
             raise ProgramError(f"{url.host} is addressed without encryption; use https (http only on this machine)")
 

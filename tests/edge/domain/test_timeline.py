@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -196,8 +197,10 @@ def test_a_random_start_is_bounded_the_same_each_time_and_different_from_house_t
 
 def test_a_random_start_is_drawn_anew_when_the_start_changes() -> None:
     reach = timedelta(minutes=10)
-    shifts = {resolve(Schedule(random(reach, at(hour)), (power(-5),)), SIGHT, NOON)[0].start - at(hour)
-              for hour in range(13, 23)}
+    shifts = {
+        resolve(Schedule(random(reach, at(hour)), (power(-5),)), SIGHT, NOON)[0].start - at(hour)
+        for hour in range(13, 23)
+    }
     assert len(shifts) > 5
 
 
@@ -226,22 +229,25 @@ def test_a_fixed_start_shifts_with_the_first_unless_it_has_its_own_draw() -> Non
     assert resolve(own, SIGHT, NOON)[1].start == at(19)
 
 
-spans = st.builds(
-    Span, st.sampled_from([0, 0, 0, 1, 12, 12 * 9999]), st.timedeltas(timedelta(), timedelta(days=400))
-)
-starts = st.none() | st.datetimes(datetime(1, 1, 2), datetime(8999, 12, 31), timezones=st.just(UTC))
+def moments(first_year: int, last_year: int) -> st.SearchStrategy[datetime]:
+    first, last = datetime(first_year, 1, 2, tzinfo=UTC), datetime(last_year, 12, 31, tzinfo=UTC)
+    return st.integers(0, int((last - first).total_seconds())).map(lambda after: first + timedelta(seconds=after))
+
+
+spans = st.builds(Span, st.sampled_from([0, 0, 0, 1, 12, 12 * 9999]), st.timedeltas(timedelta(), timedelta(days=400)))
+starts = st.none() | moments(1, 8999)
 periods = st.builds(Period, starts, spans, st.none() | st.timedeltas(timedelta(days=-9), timedelta(days=9)))
 intervals = st.builds(Interval, periods, st.none() | st.sampled_from(SlotKind), st.integers(-9, 9), st.booleans())
 schedules = st.builds(Schedule, periods, st.lists(intervals, max_size=6).map(tuple), st.none() | spans)
 
 
 @settings(max_examples=300, deadline=None)
-@given(schedules, st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))
+@given(schedules, moments(2020, 2030))
 def test_whatever_is_written_becomes_ordered_slots_that_do_not_overlap(schedule: Schedule, now: datetime) -> None:
     slots = resolve(schedule, Sight(now, now, "house"), now)
     assert len(slots) <= MOST_SLOTS
     assert all(slot.start < slot.end for slot in slots)
-    assert all(one.end <= other.start for one, other in zip(slots, slots[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(slots))
 
 
 # ------------------------------------------------------------------------------------------------------- several events
@@ -304,8 +310,10 @@ def test_a_gap_within_an_event_lets_the_other_through() -> None:
     assert timeline.at(at(19)) == Call(gapped, gapped.slots[1])
 
 
-slot_lists = st.lists(st.integers(0, 40), min_size=2, max_size=8, unique=True).map(sorted).map(
-    lambda edges: tuple(Slot(at(a), at(b)) for a, b in zip(edges[::2], edges[1::2], strict=False))
+slot_lists = (
+    st.lists(st.integers(0, 40), min_size=2, max_size=8, unique=True)
+    .map(sorted)
+    .map(lambda edges: tuple(Slot(at(a), at(b)) for a, b in zip(edges[::2], edges[1::2], strict=False)))
 )
 events = st.lists(st.tuples(slot_lists, st.none() | st.integers(0, 2), st.integers(0, 2)), max_size=4).map(
     lambda rows: [

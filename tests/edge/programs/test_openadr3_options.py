@@ -1,0 +1,77 @@
+"""What a person tells us about a program is checked at once, and each mistake is named."""
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from edge_service.domain.model import Program, Scope
+from edge_service.ports import ConfigError
+from edge_service.programs.openadr3_options import OpenAdr3Options
+
+GOOD: dict[str, Any] = {"id": "peak", "name": "Peak", "base_url": "https://vtn.example/openadr3/3.1.0"}
+
+
+def test_few_options_suffice_and_become_the_program_of_the_domain() -> None:
+    options = OpenAdr3Options.checked(GOOD)
+    assert options.program == Program("peak", "Peak", "openadr3", Scope.CHARGER, None, 45)
+    assert (options.poll_s, options.consumption_positive, options.verify_tls) == (60.0, True, True)
+
+
+def test_options_come_from_json_as_the_journal_keeps_them() -> None:
+    kept = GOOD | {"scope": "site", "token_hosts": ["login.example"], "pay_usd_per_kw": 275, "poll_s": 10}
+    options = OpenAdr3Options.checked(json.loads(json.dumps(kept)))
+    assert (options.scope, options.token_hosts, options.pay_usd_per_kw) == (Scope.SITE, ("login.example",), 275.0)
+
+
+def test_every_option_has_words_for_people_and_only_the_secret_is_one() -> None:
+    assert all(len(one.metadata["help"]) > 10 for one in fields(OpenAdr3Options))
+    assert [one.name for one in fields(OpenAdr3Options) if one.metadata["secret"]] == ["client_secret"]
+
+
+def test_all_mistakes_are_named_at_once_and_no_secret() -> None:
+    wrong = {"name": "", "base_url": "http://vtn.example", "poll_s": 0, "client_secret": "hidden\n", "colour": "red"}
+    with pytest.raises(ConfigError) as refused:
+        OpenAdr3Options.checked(wrong)
+    said = str(refused.value)
+    for part in (
+        "id is missing",
+        "name must not be empty",
+        "base_url must be https",
+        "poll_s",
+        "client_secret",
+        "colour",
+    ):
+        assert part in said
+    assert "hidden" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("id", "a:b"),
+        ("id", "site"),
+        ("id", 7),
+        ("base_url", "vtn.example/openadr3"),
+        ("base_url", "https://user:word@vtn.example/"),
+        ("base_url", "https://vtn.example/?a=1"),
+        ("base_url", "http://["),
+        ("base_url", None),
+        ("name", "x" * 501),
+        ("poll_s", True),
+        ("poll_s", "60"),
+        ("poll_s", float("nan")),
+        ("poll_s", 3601),
+        ("scope", "street"),
+        ("consumption_positive", 1),
+        ("pay_usd_per_kw", -1),
+        ("season_events", 0),
+        ("season_events", 4.5),
+        ("token_hosts", "login.example"),
+        ("token_hosts", [""]),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} "):
+        OpenAdr3Options.checked(GOOD | {name: value})
