@@ -1,7 +1,6 @@
 """Commands on one site's edge: run, check, replay, state, pair, reset-stop, version."""
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -62,13 +61,24 @@ def _load(args: argparse.Namespace, *, warnings: bool = False) -> Config:
 
 def _run(args: argparse.Namespace) -> int:
     config = _load(args, warnings=True)
+    import asyncio  # noqa: PLC0415
+
     from edge_service import app  # noqa: PLC0415
 
     try:
         asyncio.run(app.run(config))
     except OSError as error:
         raise CommandError(f"the edge cannot run: {error}") from error
+    except ExceptionGroup as group:
+        # A task that could not have its port or its disk ends the whole; anything else is a defect, shown as one.
+        if group.split(OSError)[1] is not None:
+            raise
+        raise CommandError(f"the edge cannot run: {_first(group)}") from group
     return 0
+
+
+def _first(error: Exception) -> Exception:
+    return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -77,17 +87,25 @@ def _check(args: argparse.Namespace) -> int:
 
     say(f"{args.config}: in order, {len(config.chargers)} charger{'s' * (len(config.chargers) != 1)}")
     try:
-        findings = [_finding(item) for item in LocalEdge.of(config).check()["findings"]]
+        findings = _findings(LocalEdge.of(config).check())
         say("The edge is running; it says:")
     except NotRunningError:
+        import asyncio  # noqa: PLC0415
+
         from edge_service import app  # noqa: PLC0415
 
         findings = list(asyncio.run(app.check(config)))
     return _tell(findings)
 
 
-def _finding(item: Mapping[str, Any]) -> tuple[str, bool, str]:
-    return str(item["device"]), bool(item["ok"]), str(item["text"])
+def _findings(answer: Mapping[str, Any]) -> list[tuple[str, bool, str]]:
+    """Each finding is an object with these keys, or a list in this order."""
+    try:
+        listed = [list(map(item.get, ("device", "ok", "text"))) if isinstance(item, dict) else item
+                  for item in answer["findings"]]
+        return [(str(device), bool(ok), str(text)) for device, ok, text in listed]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CommandError("the running edge gave no findings; is it of the same version?") from error
 
 
 def _tell(findings: Sequence[tuple[str, bool, str]]) -> int:
@@ -111,19 +129,31 @@ def _state(args: argparse.Namespace) -> int:
 def _pair(args: argparse.Namespace) -> int:
     from edge_service.command_line.local_edge import LocalEdge  # noqa: PLC0415
     from edge_service.command_line.summary import boxed  # noqa: PLC0415
+    from edge_service.config import LOOPBACK  # noqa: PLC0415
 
     config = _load(args)
     made = LocalEdge.of(config).command("new_pairing_code", {})
     lines = [
-        f"Pairing code:  {made['code']}",
+        f"Pairing code:  {made.get('code', 'none was given')}",
         "",
-        "In Home Assistant open Settings, Devices & services,",
-        "choose Ridethrough (found by itself, or Add integration)",
-        f"and type the code. The edge listens on port {config.api.port}.",
-        "The code works once, and only for a few minutes.",
+        "In Home Assistant open Settings, Devices & services.",
+        "Choose Ridethrough there if it was found by itself, or",
+        "Add integration, Ridethrough, and this machine's address",
+        f"with port {config.api.port}. Then type the code.",
+        f"It works once, {_until(made.get('until'))}.",
     ]
+    if config.api.host in LOOPBACK:
+        lines.append("Home Assistant must run on this machine: api.host says so.")
     say(boxed(lines))
     return 0
+
+
+def _until(text: object) -> str:
+    """Until when, by the clock on the wall."""
+    try:
+        return f"until {datetime.fromisoformat(str(text)).astimezone():%H:%M}"
+    except ValueError:
+        return "and only for a few minutes"
 
 
 def _reset_stop(args: argparse.Namespace) -> int:

@@ -95,6 +95,8 @@ class LocalEdge:
             answer = json.loads(content)
         except ValueError, RecursionError:
             answer = None
+        if status >= http.client.BAD_REQUEST:
+            raise CommandError(f"the edge at {self.host}:{self.port} says: {_reason(answer, content) or status}")
         if not isinstance(answer, dict):
             raise CommandError(f"what answers at {self.host}:{self.port} is not an edge (status {status})")
         return answer
@@ -112,3 +114,11 @@ class LocalEdge:
 
     def _name(self) -> str:
         return f"no edge is running for this site ({self.host}:{self.port})"
+
+
+def _reason(answer: object, content: bytes) -> str:
+    """Why the edge said no: an error of the contract, or a line of text."""
+    if isinstance(answer, dict) and isinstance(error := answer.get("error"), dict):
+        return str(error.get("message") or error.get("code"))
+    text = content[:200].decode(errors="replace").strip()
+    return text if text.isprintable() else ""

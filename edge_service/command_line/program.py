@@ -4,7 +4,6 @@ While the edge runs they are set through it and count at once; otherwise they ar
 """
 
 import argparse
-import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -237,6 +236,8 @@ class _Book:
         return self._with_journal(work)
 
     def _with_journal[T](self, work: Callable[[Journal], Awaitable[T]]) -> T:
+        import asyncio  # noqa: PLC0415
+
         from edge_service.journal.store import SqliteJournal  # noqa: PLC0415
 
         async def opened() -> T:

@@ -86,8 +86,9 @@ def serving(edge: FakeEdge) -> Iterator[int]:
 
         def tell(self, body: Mapping[str, Any] | None) -> None:
             known = self.headers["Authorization"] == f"Bearer {TOKEN}"
-            content = json.dumps(edge.answer(self.path, body) if known else {"error": "no"}).encode()
-            self.send_response(200 if known else 401)
+            answer = edge.answer(self.path, body) if known else {}
+            content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+            self.send_response(401 if not known else 503 if isinstance(answer, str) else 200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -177,7 +178,8 @@ def test_a_command_loads_only_what_it_uses(tmp_path: Path) -> None:
         "from edge_service.command_line import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = ('aiohttp', 'pymodbus', 'voluptuous', 'yaml', 'edge_service.simulation', 'edge_service.app')\n"
+        "ours = ('edge_service.simulation', 'edge_service.app', 'edge_service.config')\n"
+        "heavy = (*ours, 'asyncio', 'aiohttp', 'pymodbus', 'voluptuous', 'yaml')\n"
         "sys.exit(str([name for name in heavy if name in sys.modules]))\n"
     )
     done = subprocess.run(
@@ -189,8 +191,11 @@ def test_a_command_loads_only_what_it_uses(tmp_path: Path) -> None:
 # ----------------------------------------------------------------------------------------------------- a running edge
 
 
-def test_check_asks_the_edge_that_runs(edge: FakeEdge, tmp_path: Path) -> None:
-    edge.answers["/api/v1/check"] = {"findings": [{"device": "garage", "ok": True, "text": "Acme DER, serial 7"}]}
+@pytest.mark.parametrize(
+    "finding", [{"device": "garage", "ok": True, "text": "Acme DER, serial 7"}, ["garage", True, "Acme DER, serial 7"]]
+)
+def test_check_asks_the_edge_that_runs(finding: object, edge: FakeEdge, tmp_path: Path) -> None:
+    edge.answers["/api/v1/check"] = {"findings": [finding]}
     done = ridethrough("check", cwd=tmp_path)
     assert done.code == 0
     assert done.out.splitlines() == [
@@ -208,12 +213,19 @@ def test_check_fails_when_a_device_needs_attention(edge: FakeEdge, tmp_path: Pat
     assert done.err == "ridethrough: 1 of 1 findings need attention\n"
 
 
+def test_an_edge_that_gives_no_findings_is_said(edge: FakeEdge, tmp_path: Path) -> None:
+    edge.answers["/api/v1/check"] = {"error": "not_found"}
+    done = ridethrough("check", cwd=tmp_path)
+    assert (done.code, "gave no findings" in done.err) == (1, True)
+
+
 def test_a_pairing_code_is_shown_with_what_to_do_with_it(edge: FakeEdge, tmp_path: Path) -> None:
     edge.answers["new_pairing_code"] = {"data": {"code": "482 913"}}
     done = ridethrough("pair", cwd=tmp_path)
     assert done.code == 0
     assert "│  Pairing code:  482 913 " in done.out
     assert "In Home Assistant open Settings" in done.out
+    assert "Home Assistant must run on this machine" in done.out
     (command,) = edge.commands
     assert (command["type"], command["name"], command["args"]) == ("command", "new_pairing_code", {})
     assert command["deadline"].endswith("Z")
@@ -256,6 +268,13 @@ def test_an_edge_that_does_not_run_is_said_with_the_remedy(words: list[str], hou
     assert done.code == 1
     assert "no edge is running for this site" in done.err
     assert done.err.endswith("start it with: ridethrough run\n")
+
+
+def test_an_edge_that_is_not_ready_says_why(edge: FakeEdge, tmp_path: Path) -> None:
+    edge.answers["/api/v1/state"] = "the first cycle is not complete\n"
+    done = ridethrough("state", cwd=tmp_path)
+    assert done.code == 1
+    assert done.err.endswith("says: the first cycle is not complete\n")
 
 
 def test_a_port_that_another_edge_holds_is_said(edge: FakeEdge, tmp_path: Path) -> None:
