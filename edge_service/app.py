@@ -6,16 +6,20 @@ import logging
 import signal
 import sys
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from typing import Any
 
 from edge_service.api import publish
+from edge_service.api.announce import Announcement
+from edge_service.api.commands import Commands
 from edge_service.api.hub import Hub
-from edge_service.api.server import ApiServer
+from edge_service.api.listener import Listen
+from edge_service.api.pairing import Pairing, Role, installation_id
+from edge_service.api.server import ApiServer, Edge as Door
 from edge_service.config import Config
 from edge_service.domain.commands import CommandRefusedError
 from edge_service.domain.memory import Memory
@@ -33,6 +37,8 @@ from edge_service.scribe import Scribe
 from edge_service.site_devices import Finding, install, probe
 
 LOG = logging.getLogger(__name__)
+
+VERSION = metadata.version("ridethrough")
 
 # How old the last completed cycle may be before /health says so: three missed ones.
 HEALTHY_CYCLES = 3
@@ -52,7 +58,7 @@ class SystemClock:
         return time.monotonic()
 
 
-# --------------------------------------------------------------------------------------------------------------- programs
+# ------------------------------------------------------------------------------------------------------- programs
 
 
 def _programs(document: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
@@ -83,7 +89,7 @@ def _source_options(name: str, entry: Mapping[str, Any]) -> dict[str, object]:
     return options | {"id": name, "base_url": entry["url"], "poll_s": float(entry.get("poll_s") or POLL_S)}
 
 
-# ------------------------------------------------------------------------------------------------------------------- edge
+# ------------------------------------------------------------------------------------------------------- edge
 
 
 class Edge:
@@ -99,14 +105,17 @@ class Edge:
 
     async def prepare(self) -> None:
         """Read what the journal keeps; nothing is ordered from it."""
-        self.installation = await _installation_id(self.journal)
+        self.installation = await installation_id(self.journal)
         self.programs = _programs(await self.journal.load_document("programs"))
         settings = await self.journal.load_settings()
         memory = _kept_memory(await self.journal.load_document("memory"))
         events = await self.journal.load_events()
         self.intake = Intake(self.clock, self.journal, events, self._wake)
         self.household = Household(settings, self.intake, self.journal, self.clock)
-        self.hub = Hub(self.journal)
+        self.hub = Hub(await self.journal.last_number())
+        self.pairing = Pairing(self.journal, self.clock)
+        await self.pairing.load()
+        self.pairing.write_local_token(self.config.data)
         standing = await self.journal.standing_notices()
         self.scribe = Scribe(self.journal, self.recorder, self, _encoded_memory, _digest, standing)
         control = self.config.control
@@ -154,19 +163,37 @@ class Edge:
     def notify(self, notice: Any) -> None:
         self.hub.notify(notice)
 
+    def withdraw(self, number: int) -> None:
+        self.hub.withdraw(number)
+
     # Commands
 
-    async def execute(self, name: str, args: Mapping[str, Any], *, local: bool) -> Mapping[str, Any]:
+    async def execute(
+        self, name: str, args: Mapping[str, Any], *, command_id: str, deadline: datetime, role: Role
+    ) -> Mapping[str, Any]:
         """Carry out one command; returns when it is on disk. Raises ``CommandRefusedError``."""
+        local = role is Role.LOCAL
+        if name == "acknowledge_notice":
+            await self._acknowledge(args)
+            return {}
         if name in ("set_program", "remove_program"):
-            return await self._change_programs(name, args, local=local)
-        answer = await self.household.carry_out(name, args, self.runner.facts, self.runner.memory, local=local)
+            await self._change_programs(name, args, local=local)
+            return {}
+        data = await self.household.carry_out(name, args, self.runner.facts, self.runner.memory, local=local)
         if name in ("stop", "reset_stop"):
             await self.scribe.tell("stop_pressed" if name == "stop" else "stop_reset", self.clock.now())
         self.runner.wake()
-        return answer
+        return {"stage": "accepted", "data": data}
 
-    async def _change_programs(self, name: str, args: Mapping[str, Any], *, local: bool) -> Mapping[str, Any]:
+    async def _acknowledge(self, args: Mapping[str, Any]) -> None:
+        number = args.get("number")
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise CommandRefusedError("bad_argument", "number must be a whole number", argument="number", found=number)
+        await self.journal.mark_notice(number, acknowledged_at=self.clock.now())
+        self.scribe.acknowledged(number)
+        self.hub.withdraw(number)
+
+    async def _change_programs(self, name: str, args: Mapping[str, Any], *, local: bool) -> None:
         if not local:
             raise CommandRefusedError("not_local", "programs hold secrets and are set at the edge itself")
         key = str(args.get("id"))
@@ -179,7 +206,6 @@ class Edge:
         self.programs = _programs({"programs": programs})
         self.runner.set_programs(self._facts())
         await self._poll_programs()
-        return {}
 
     def _check_program(self, key: str, entry: Mapping[str, Any]) -> None:
         kind = entry.get("kind")
@@ -192,9 +218,9 @@ class Edge:
             except (ConfigError, KeyError) as error:
                 raise CommandRefusedError("bad_argument", str(error), argument="program") from error
 
-    async def check(self) -> list[Finding]:
+    async def check(self) -> list[Mapping[str, Any]]:
         """What the running edge finds at its devices: each is asked anew, on the connection that is there."""
-        return await probe(self.devices)
+        return [{"device": device, "ok": ok, "text": text} for device, ok, text in await probe(self.devices)]
 
     def is_healthy(self) -> bool:
         """A control cycle was completed lately."""
@@ -220,14 +246,30 @@ class Edge:
 
     async def serve(self) -> None:
         """Run everything until cancelled; then let go in order. What stands at the chargers dies with its lease."""
-        server = ApiServer(self.hub, self.journal, self.config.api, self.config.data, self)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
-            await stack.enter_async_context(server)
+            await self._open_door(stack)
             await self._poll_programs()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.scribe.write(), name="scribe")
                 group.create_task(self.runner.run(), name="runner")
+
+    async def _open_door(self, stack: AsyncExitStack) -> None:
+        """Listen for clients, and say on the network that we are here."""
+        api = self.config.api
+        listen = Listen(api.host, api.port, names=frozenset(api.allowed_hosts))
+        commands = Commands(self.execute, self.journal, self.hub, self.pairing, self.clock)
+        door = Door(
+            self.installation, VERSION, self.hub, self.journal, self.pairing, commands, self.is_healthy, self.check
+        )
+        server = ApiServer(door, listen)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        LOG.info("clients are served at %s:%s", api.host, server.port)
+        if api.announce:
+            announcement = await Announcement.start(self.installation, listen, server.port, server.fingerprint)
+            if announcement is not None:
+                stack.push_async_callback(announcement.stop)
 
     async def _close(self) -> None:
         for task, source in self._polls.values():
@@ -237,14 +279,6 @@ class Edge:
         await self.runner.close()
         document = _encoded_memory(self.runner.memory)
         await self.journal.save_document("memory", document)
-
-
-async def _installation_id(journal: SqliteJournal) -> str:
-    document = await journal.load_document("installation")
-    if document is None:
-        document = {"id": uuid.uuid4().hex}
-        await journal.save_document("installation", document)
-    return str(document["id"])
 
 
 def _kept_memory(document: Mapping[str, Any] | None) -> Memory:
@@ -266,7 +300,7 @@ def _digest(image: Image) -> Mapping[str, Any]:
     return digest(image.decision)
 
 
-# --------------------------------------------------------------------------------------------------------- entry points
+# ------------------------------------------------------------------------------------------------------- entry points
 
 
 async def run(config: Config) -> None:
