@@ -3,15 +3,19 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_service.command_line.outcome import FAILED, CommandError, Commands, add_config, say, warn
 
 if TYPE_CHECKING:
     from edge_service.config import Config
+
+LOCK_FILE = "edge.lock"
 
 
 def add_commands(commands: Commands) -> None:
@@ -66,7 +70,8 @@ def _run(args: argparse.Namespace) -> int:
     from edge_service import app  # noqa: PLC0415
 
     try:
-        asyncio.run(app.run(config))
+        with _alone(config.data):
+            asyncio.run(app.run(config))
     except OSError as error:
         raise CommandError(f"the edge cannot run: {error}") from error
     except ExceptionGroup as group:
@@ -75,6 +80,21 @@ def _run(args: argparse.Namespace) -> int:
             raise
         raise CommandError(f"the edge cannot run: {_first(group)}") from group
     return 0
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Be the only edge of this site, before any device is touched: a charger takes one master. Raises OSError."""
+    import fcntl  # noqa: PLC0415
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("w", encoding="ascii") as lock:
+        try:
+            # The system lets go of it when the process ends, however it ends.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CommandError(f"an edge already runs for this site (it holds {folder / LOCK_FILE})") from error
+        yield
 
 
 def _first(error: Exception) -> Exception:

@@ -96,7 +96,7 @@ class LocalEdge:
         except ValueError, RecursionError:
             answer = None
         if status >= http.client.BAD_REQUEST:
-            raise CommandError(f"the edge at {self.host}:{self.port} says: {_reason(answer, content) or status}")
+            raise CommandError(f"the edge at {self.host}:{self.port} says: {_reason(answer, content) or _bare(status)}")
         if not isinstance(answer, dict):
             raise CommandError(f"what answers at {self.host}:{self.port} is not an edge (status {status})")
         return answer
@@ -122,3 +122,7 @@ def _reason(answer: object, content: bytes) -> str:
         return str(error.get("message") or error.get("code"))
     text = content[:200].decode(errors="replace").strip()
     return text if text.isprintable() else ""
+
+
+def _bare(status: int) -> str:
+    return f"error {status}, and its log says why"

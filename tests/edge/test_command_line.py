@@ -1,5 +1,6 @@
 """The ``ridethrough`` command, as a person runs it: a process of its own, with its words and exit codes."""
 
+import fcntl
 import json
 import os
 import signal
@@ -170,6 +171,16 @@ def test_a_missing_configuration_is_told_with_the_remedy(tmp_path: Path) -> None
     assert done.err == (
         "ridethrough: other.yaml cannot be read: No such file or directory; say which file with --config\n"
     )
+
+
+def test_a_site_has_one_edge_at_a_time(house: Path) -> None:
+    (house / "data").mkdir()
+    with (house / "data" / "edge.lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = ridethrough("run", cwd=house)
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith("ridethrough: an edge already runs for this site")
+    assert [path.name for path in (house / "data").iterdir()] == ["edge.lock"]
 
 
 def test_a_command_loads_only_what_it_uses(tmp_path: Path) -> None:
