@@ -4,7 +4,7 @@ Knows the contract (``wire``) and aiohttp, and nothing of Home Assistant.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,18 +17,40 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     ClientWebSocketResponse,
+    ClientWSTimeout,
+    Fingerprint,
+    ServerFingerprintMismatch,
+    WSMessage,
     WSMsgType,
     WSServerHandshakeError,
 )
 
 from . import wire
 
-# A dead peer is noticed after one ping and half of it again: 6 s, so that entities show it within 10 s.
-HEARTBEAT_S = 4.0
+# An edge that is silent this long is pinged, and lost after as long again: 6 s, so that people see it within 10 s.
+QUIET_S = 3.0
+# A dead peer answers no close either.
+CLOSE_TIMEOUT_S = 1.0
 # The edge answers a command when it is on disk or read back from the device; a charger may take seconds.
 COMMAND_TIMEOUT_S = 15.0
 # Pairing, the upgrade and the first snapshot are local and small.
 CONNECT_TIMEOUT_S = 10.0
+
+ENDS = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
+
+# What a message must have to be one; other kinds are of a later schema and not for us.
+SHAPES: Mapping[str, frozenset[str]] = {
+    "snapshot": wire.Snapshot.__required_keys__,
+    "change": wire.Change.__required_keys__,
+    "occurrence": wire.Occurrence.__required_keys__,
+    "notice": wire.NoticeMessage.__required_keys__,
+    "result": wire.Result.__required_keys__,
+}
+SITE_KEYS = wire.SiteWire.__required_keys__
+CHARGER_KEYS = wire.ChargerWire.__required_keys__
+PROGRAM_KEYS = wire.ProgramWire.__required_keys__
+EVENT_KEYS = wire.EventWire.__required_keys__
+NOTICE_KEYS = wire.NoticeWire.__required_keys__
 
 
 class EdgeError(Exception):
@@ -49,6 +71,14 @@ class CodeRefusedError(EdgeError):
 
 class PairingLockedError(EdgeError):
     """Too many wrong codes; the edge takes none for a while."""
+
+
+class TooManyClientsError(EdgeError):
+    """The edge has as many clients as it takes; a person must take a token away."""
+
+
+class WrongCertificateError(EdgeError):
+    """Somebody answers with another key than the edge's."""
 
 
 class SchemaError(EdgeError):
@@ -79,28 +109,40 @@ class CommandRefusedError(EdgeError):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an edge service listens."""
+    """Where an edge service listens. ``fingerprint``: SHA-256 of its certificate as hex; None: plain HTTP."""
 
     host: str
     port: int
+    fingerprint: str | None = None
 
     def url(self, path: str) -> str:
         """The address of one of its pages."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}{path}"
+        scheme = "https" if self.fingerprint else "http"
+        return f"{scheme}://{host}:{self.port}{path}"
+
+    @property
+    def ssl(self) -> Fingerprint | bool:
+        """What the other side's certificate is checked against."""
+        return Fingerprint(bytes.fromhex(self.fingerprint)) if self.fingerprint else True
 
 
 async def pair(session: ClientSession, address: Address, code: str, name: str) -> str:
     """Change a pairing code for a token. ``name`` tells the resident later which client it was.
 
-    Raises CannotConnectError, CodeRefusedError, PairingLockedError.
+    Raises CannotConnectError, CodeRefusedError, PairingLockedError, TooManyClientsError, WrongCertificateError.
     """
     try:
         async with session.post(
-            address.url(wire.PAIR_PATH), json={"code": code, "name": name}, timeout=ClientTimeout(CONNECT_TIMEOUT_S)
+            address.url(wire.PAIR_PATH),
+            json={"code": code, "name": name},
+            ssl=address.ssl,
+            timeout=ClientTimeout(CONNECT_TIMEOUT_S),
         ) as response:
             _check_pairing(response.status)
             answer = await response.json()
+    except ServerFingerprintMismatch as error:
+        raise WrongCertificateError(f"{address.host} answers with another certificate") from error
     except (ClientError, TimeoutError, ValueError) as error:
         raise CannotConnectError(f"no pairing with {address.host}:{address.port}: {error}") from error
     token = answer.get("token") if isinstance(answer, dict) else None
@@ -112,7 +154,9 @@ async def pair(session: ClientSession, address: Address, code: str, name: str) -
 def _check_pairing(status: int) -> None:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise PairingLockedError("too many wrong codes")
-    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE):
+    if status == HTTPStatus.CONFLICT:
+        raise TooManyClientsError("the edge takes no more clients")
+    if status in (HTTPStatus.FORBIDDEN, HTTPStatus.GONE):
         raise CodeRefusedError("the pairing code was refused")
     if status != HTTPStatus.OK:
         raise CannotConnectError(f"pairing was answered with status {status}")
@@ -134,14 +178,16 @@ class Connection:
     async def open(cls, session: ClientSession, address: Address, token: str) -> Self:
         """Connect, read the greeting and pick a schema.
 
-        Raises CannotConnectError, TokenRefusedError, SchemaError.
+        Raises CannotConnectError, TokenRefusedError, SchemaError, WrongCertificateError.
         """
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 socket = await session.ws_connect(
                     address.url(wire.PATH),
                     headers={"Authorization": f"Bearer {token}"},
-                    heartbeat=HEARTBEAT_S,
+                    ssl=address.ssl,
+                    autoping=False,
+                    timeout=ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
                     max_msg_size=wire.MAX_MESSAGE_BYTES,
                 )
                 return await cls._greeted(socket)
@@ -149,6 +195,8 @@ class Connection:
             if error.status == HTTPStatus.UNAUTHORIZED:
                 raise TokenRefusedError("the edge refuses our token") from error
             raise CannotConnectError(f"the upgrade was answered with status {error.status}") from error
+        except ServerFingerprintMismatch as error:
+            raise WrongCertificateError(f"{address.host} answers with another certificate") from error
         except (ClientError, TimeoutError, OSError) as error:
             raise CannotConnectError(f"no connection to {address.host}:{address.port}: {error}") from error
 
@@ -193,13 +241,29 @@ class Connection:
         A gap in the sequence asks for a new snapshot by itself. Raises LinkLostError.
         """
         while True:
-            frame = await self._socket.receive()
-            if frame.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
-                self._abandon()
-                raise LinkLostError(f"the link to the edge ended: {frame.data or frame.type.name.lower()}")
-            message = _understood(frame.data)
+            message = _understood(await self._frame())
             if message is not None and await self._take(message):
                 return message
+
+    async def _frame(self) -> WSMessage:
+        """The next frame that carries anything. Raises LinkLostError."""
+        pinged = False
+        while True:
+            try:
+                frame = await self._socket.receive(timeout=QUIET_S)
+            except TimeoutError as error:
+                if pinged:
+                    raise LinkLostError("the edge is silent") from error
+                await _sent(self._socket.ping())
+                pinged = True
+                continue
+            if frame.type in ENDS:
+                raise LinkLostError(f"the link to the edge ended ({frame.data or frame.type.name.lower()})")
+            if frame.type not in (WSMsgType.PING, WSMsgType.PONG):
+                return frame
+            pinged = False
+            if frame.type is WSMsgType.PING:
+                await _sent(self._socket.pong(frame.data))
 
     async def _take(self, message: dict[str, Any]) -> bool:
         """Whether the message is news for the reader, once the link has used it."""
@@ -213,13 +277,13 @@ class Connection:
                 return False
             case "occurrence":
                 self.last_event = max(self.last_event, message["number"])
-            case "notice":
-                pass
-            case _:
-                return False
         return True
 
     def _take_snapshot(self, snapshot: wire.Snapshot) -> None:
+        try:
+            _check_whole(snapshot["state"])
+        except wire.WireError as error:
+            raise LinkLostError(f"the edge breaks the contract: {error}") from error
         self._seq = snapshot["seq"]
         self.state = snapshot["state"]
 
@@ -229,12 +293,14 @@ class Connection:
         try:
             if change["seq"] != self._seq + 1:
                 raise wire.WireError(f"change {change['seq']} after {self._seq}")
-            self.state = cast("wire.State", wire.apply(self.state, change["set"], change["removed"]))
+            state = wire.apply(self.state, change["set"], change["removed"])
+            _check_whole(state)
         except wire.WireError:
             self._seq = None
             await self._subscribe(self.last_event)
             return False
         self._seq = change["seq"]
+        self.state = cast("wire.State", state)
         return True
 
     def _take_result(self, result: wire.Result) -> None:
@@ -262,10 +328,7 @@ class Connection:
             del self._waiting[number]
 
     async def _send(self, message: Mapping[str, Any]) -> None:
-        try:
-            await self._socket.send_str(wire.encode(message))
-        except (ClientError, ConnectionError) as error:
-            raise LinkLostError("the link to the edge is down") from error
+        await _sent(self._socket.send_str(wire.encode(message)))
 
     def _abandon(self) -> None:
         for waiting in self._waiting.values():
@@ -279,6 +342,13 @@ class Connection:
             await self._socket.close()
 
 
+async def _sent(sending: Awaitable[None]) -> None:
+    try:
+        await sending
+    except (ClientError, ConnectionError) as error:
+        raise LinkLostError("the link to the edge is down") from error
+
+
 def _hello(text: str) -> wire.Hello:
     message = wire.decode(text)
     if message["type"] != "hello":
@@ -289,12 +359,31 @@ def _hello(text: str) -> wire.Hello:
     return cast("wire.Hello", message)
 
 
-def _understood(data: Any) -> dict[str, Any] | None:
+def _understood(frame: WSMessage) -> dict[str, Any] | None:
     """The message, or None for one that is none: had it been a change, the gap will show."""
+    if frame.type is not WSMsgType.TEXT:
+        return None
     try:
-        return wire.decode(data) if isinstance(data, str) else None
+        message = wire.decode(frame.data)
     except wire.WireError:
         return None
+    required = SHAPES.get(message["type"])
+    return message if required is not None and required <= message.keys() else None
+
+
+def _check_whole(state: Mapping[str, Any]) -> None:
+    """Nothing that people are shown is missing. Raises WireError."""
+    try:
+        parts = [(SITE_KEYS, state["site"]), (wire.State.__required_keys__, state)]
+        parts += [(CHARGER_KEYS, charger) for charger in state["chargers"].values()]
+        parts += [(PROGRAM_KEYS, program) for program in state["programs"].values()]
+        parts += [(EVENT_KEYS, event) for program in state["programs"].values() for event in program["events"]]
+        parts += [(NOTICE_KEYS, notice) for notice in state["notices"]]
+        missing = [key for required, part in parts for key in required - part.keys()]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise wire.WireError("the state is not of the contract's form") from error
+    if missing:
+        raise wire.WireError(f"the state lacks {', '.join(missing)}")
 
 
 def _answer(result: wire.Result) -> dict[str, Any]:

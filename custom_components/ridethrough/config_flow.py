@@ -1,6 +1,7 @@
 """From an address and a pairing code to a link that lasts."""
 
 from collections.abc import Mapping
+from string import hexdigits
 from typing import Any, override
 
 import probatio
@@ -18,21 +19,48 @@ from .client import (
     PairingLockedError,
     SchemaError,
     TokenRefusedError,
+    TooManyClientsError,
+    WrongCertificateError,
     pair,
 )
-from .const import DEFAULT_PORT, DOMAIN
+from .const import CONF_FINGERPRINT, DEFAULT_PORT, DOMAIN
 
 PORT = probatio.All(probatio.Coerce(int), probatio.Range(min=1, max=65535))
 CODE = TextSelector(TextSelectorConfig(autocomplete="one-time-code"))
 
 ADDRESS_SCHEMA = probatio.Schema(
-    {probatio.Required(CONF_HOST): TextSelector(), probatio.Required(CONF_PORT, default=DEFAULT_PORT): PORT}
+    {
+        probatio.Required(CONF_HOST): TextSelector(),
+        probatio.Required(CONF_PORT, default=DEFAULT_PORT): PORT,
+        probatio.Optional(CONF_FINGERPRINT): TextSelector(),
+    }
 )
 USER_SCHEMA = ADDRESS_SCHEMA.extend({probatio.Required(CONF_CODE): CODE})
 CODE_SCHEMA = probatio.Schema({probatio.Required(CONF_CODE): CODE})
 
 # How the edge names us to the resident who looks through the paired clients.
 CLIENT_NAME = "Home Assistant"
+
+
+# SHA-256 as hex.
+FINGERPRINT_DIGITS = 64
+
+
+class BadFingerprintError(EdgeError):
+    """What was typed is no fingerprint."""
+
+
+def address_of(typed: Mapping[str, Any]) -> Address:
+    """The address as typed in; colons and spaces in the fingerprint do not matter. Raises BadFingerprintError."""
+    fingerprint = "".join(sign for sign in typed.get(CONF_FINGERPRINT, "").lower() if sign not in ": ")
+    if fingerprint and (len(fingerprint) != FINGERPRINT_DIGITS or set(fingerprint) - set(hexdigits)):
+        raise BadFingerprintError("not a SHA-256 fingerprint")
+    return Address(typed[CONF_HOST].strip(), typed[CONF_PORT], fingerprint or None)
+
+
+def data_of(address: Address) -> dict[str, Any]:
+    """What the entry keeps of an address."""
+    return {CONF_HOST: address.host, CONF_PORT: address.port, CONF_FINGERPRINT: address.fingerprint}
 
 
 def error_key(error: EdgeError) -> str:
@@ -44,6 +72,12 @@ def error_key(error: EdgeError) -> str:
             return "pairing_locked"
         case TokenRefusedError():
             return "token_refused"
+        case TooManyClientsError():
+            return "too_many_clients"
+        case WrongCertificateError():
+            return "wrong_certificate"
+        case BadFingerprintError():
+            return "bad_fingerprint"
         case SchemaError():
             return "edge_too_old" if error.edge_is_older else "edge_too_new"
     return "cannot_connect"
@@ -77,7 +111,7 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
         if self.source == SOURCE_REAUTH:
             self._abort_if_unique_id_mismatch(reason="wrong_installation")
             return self.async_update_reload_and_abort(self._get_reauth_entry(), data_updates={CONF_TOKEN: token})
-        data = {CONF_HOST: address.host, CONF_PORT: address.port, CONF_TOKEN: token}
+        data = {**data_of(address), CONF_TOKEN: token}
         self._abort_if_unique_id_configured(updates=data)
         return self.async_create_entry(title=name, data=data)
 
@@ -102,8 +136,8 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
         """Address and code, typed in."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            address = Address(user_input[CONF_HOST].strip(), user_input[CONF_PORT])
             try:
+                address = address_of(user_input)
                 paired = await self._pair(address, user_input[CONF_CODE])
             except EdgeError as error:
                 errors["base"] = error_key(error)
@@ -115,16 +149,27 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     async def async_step_zeroconf(self, discovery_info: ZeroconfServiceInfo) -> ConfigFlowResult:
         """Found on the network. A known edge that moved gets its new address."""
-        installation = discovery_info.properties.get("id")
+        told = discovery_info.properties
+        installation = told.get("installation")
         if not installation or discovery_info.port is None:
             return self.async_abort(reason="not_an_edge")
-        self._address = Address(discovery_info.host, discovery_info.port)
+        try:
+            self._address = address_of(
+                {
+                    CONF_HOST: discovery_info.host,
+                    CONF_PORT: discovery_info.port,
+                    CONF_FINGERPRINT: told.get("fingerprint") or "",
+                }
+            )
+        except BadFingerprintError:
+            return self.async_abort(reason="not_an_edge")
         entry = await self.async_set_unique_id(installation)
         self._abort_if_unique_id_configured(updates=None if _is_linked(entry) else self._moved())
         self.context["title_placeholders"] = {"name": discovery_info.name.partition(".")[0]}
         return await self.async_step_discovered()
 
     def _moved(self) -> dict[str, Any]:
+        """The key stays the one that was paired with: an announcement can come from anybody."""
         return {CONF_HOST: self._address.host, CONF_PORT: self._address.port}
 
     async def async_step_discovered(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -133,7 +178,9 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """The edge no longer knows our token."""
-        self._address = Address(entry_data[CONF_HOST], entry_data[CONF_PORT])
+        self._address = Address(
+            entry_data[CONF_HOST], entry_data[CONF_PORT], entry_data.get(CONF_FINGERPRINT)
+        )
         return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -146,17 +193,17 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
         entry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
         if user_input is not None:
-            address = Address(user_input[CONF_HOST].strip(), user_input[CONF_PORT])
             try:
+                address = address_of(user_input)
                 installation, _ = await self._probe(address, entry.data[CONF_TOKEN])
             except EdgeError as error:
                 errors["base"] = error_key(error)
             else:
                 await self.async_set_unique_id(installation)
                 self._abort_if_unique_id_mismatch(reason="wrong_installation")
-                moved = {CONF_HOST: address.host, CONF_PORT: address.port}
-                return self.async_update_reload_and_abort(entry, data_updates=moved)
-        schema = self.add_suggested_values_to_schema(ADDRESS_SCHEMA, user_input or entry.data)
+                return self.async_update_reload_and_abort(entry, data_updates=data_of(address))
+        known = {key: value for key, value in entry.data.items() if value is not None}
+        schema = self.add_suggested_values_to_schema(ADDRESS_SCHEMA, user_input or known)
         return self.async_show_form(step_id="reconfigure", data_schema=schema, errors=errors)
 
 

@@ -5,3 +5,6 @@ MANUFACTURER = "Ridethrough"
 
 # The port of ``ridethrough run`` unless ``site.yaml`` says otherwise.
 DEFAULT_PORT = 8127
+
+# SHA-256 of the edge's certificate as hex; absent where the link is plain HTTP on this machine.
+CONF_FINGERPRINT = "fingerprint"

@@ -35,7 +35,7 @@ from .client import (
     SchemaError,
     TokenRefusedError,
 )
-from .const import DOMAIN
+from .const import CONF_FINGERPRINT, DOMAIN
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ MISTAKES = frozenset(
         "not_by_hand",
         "confirm_needed",
         "read_only",
+        "not_permitted",
     }
 )
 TROUBLES = frozenset({"unknown_command", "too_late", "not_ready", "internal"})
@@ -83,7 +84,7 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
 
     def __init__(self, hass: HomeAssistant, entry: RidethroughConfigEntry) -> None:
         super().__init__(hass, _LOGGER, config_entry=entry, name=DOMAIN)
-        self.address = Address(entry.data[CONF_HOST], entry.data[CONF_PORT])
+        self.address = Address(entry.data[CONF_HOST], entry.data[CONF_PORT], entry.data.get(CONF_FINGERPRINT))
         self.installation = cast("str", entry.unique_id)
         self.version = ""
         self.site_device_id = ""
@@ -113,7 +114,7 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
         except SchemaError as error:
             key = "edge_too_old" if error.edge_is_older else "edge_too_new"
             raise ConfigEntryError(translation_domain=DOMAIN, translation_key=key) from error
-        except CannotConnectError as error:
+        except EdgeError as error:
             raise ConfigEntryNotReady(
                 translation_domain=DOMAIN,
                 translation_key="cannot_connect",
@@ -156,14 +157,19 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
 
     async def _follow(self, connection: Connection) -> None:
         """Read one connection after another, for as long as the entry is loaded."""
-        while True:
-            try:
-                await self._read(connection)
-            except LinkLostError as error:
-                self._lost(error)
-            finally:
-                await connection.close()
-            connection = await self._reconnect()
+        try:
+            while True:
+                try:
+                    await self._read(connection)
+                except LinkLostError as error:
+                    _LOGGER.info("Link to %s is down: %s", self.config_entry.title, error)
+                    self._lost(error)
+                finally:
+                    await connection.close()
+                connection = await self._reconnect()
+        finally:
+            # Whatever ends this: nobody follows any more, so nothing may look current.
+            self._lost(LinkLostError("not followed"))
 
     async def _read(self, connection: Connection) -> None:
         while True:
@@ -195,7 +201,6 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
 
     @callback
     def _lost(self, error: LinkLostError) -> None:
-        _LOGGER.info("Link to %s is down: %s", self.config_entry.title, error)
         self._connection = None
         self.last_exception = error
         self.last_update_success = False
@@ -274,17 +279,17 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
 
     # -------------------------------------------------------------------------------------------------- commands
 
-    async def async_command(self, name: str, **args: Any) -> dict[str, Any]:
+    async def async_command(self, command: str, /, **args: Any) -> dict[str, Any]:
         """Have the edge do something; returns when it has accepted.
 
         Raises ServiceValidationError for what the person can set right, HomeAssistantError for all else.
         """
-        record: dict[str, Any] = {"name": name, "args": args, "at": dt_util.utcnow().isoformat(), "outcome": "ok"}
+        record: dict[str, Any] = {"command": command, "args": args, "at": dt_util.utcnow().isoformat(), "outcome": "ok"}
         self.commands.append(record)
         try:
             if self._connection is None:
                 raise LinkLostError("no link")
-            return await self._connection.command(name, args)
+            return await self._connection.command(command, args)
         except CommandRefusedError as error:
             record["outcome"] = error.code
             raise _translated(error) from error

@@ -22,6 +22,6 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Ridethr
         "schemas": [LOWEST_SCHEMA, HIGHEST_SCHEMA],
         "linked": coordinator.last_update_success,
         "state": async_redact_data(dict(coordinator.data), TO_REDACT),
-        "commands": [async_redact_data(command, TO_REDACT - {"name"}) for command in coordinator.commands],
+        "commands": [async_redact_data(command, TO_REDACT) for command in coordinator.commands],
         "occurrences": [async_redact_data(dict(occurrence), TO_REDACT) for occurrence in coordinator.occurrences],
     }

@@ -162,9 +162,9 @@ class RidethroughEntity[PartT](CoordinatorEntity[RidethroughCoordinator], ABC):
             self._written = shown
             self.async_write_ha_state()
 
-    async def async_order(self, name: str, **args: Any) -> None:
+    async def async_order(self, command: str, /, **args: Any) -> None:
         """Send a command; the change comes back as state, never before the edge says so."""
-        await self.coordinator.async_command(name, **args)
+        await self.coordinator.async_command(command, **args)
 
 
 def add_as_they_come[PartT, DescriptionT: Description[Any]](

@@ -7,6 +7,7 @@ from unittest.mock import patch
 import pytest
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.entity import Entity
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -48,7 +49,8 @@ async def house(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncGenerator[M
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     yield entry
-    await hass.config_entries.async_unload(entry.entry_id)
+    if hass.config_entries.async_get_entry(entry.entry_id) is not None:
+        await hass.config_entries.async_unload(entry.entry_id)
 
 
 @pytest.fixture
@@ -69,3 +71,15 @@ def eventually(hass: HomeAssistant) -> Eventually:
                 await asyncio.sleep(0)
 
     return wait
+
+
+def device_of(registry: dr.DeviceRegistry, entry: MockConfigEntry, part: str) -> dr.DeviceEntry | None:
+    """The device of a charger or program, such as ``charger-driveway``."""
+    return registry.async_get_device_by_identifier((DOMAIN, f"{INSTALLATION}-{part}"), entry.entry_id)
+
+
+def shown(hass: HomeAssistant, entity_id: str) -> str:
+    """The state of an entity that must exist."""
+    state = hass.states.get(entity_id)
+    assert state is not None, entity_id
+    return state.state

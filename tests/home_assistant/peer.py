@@ -230,7 +230,7 @@ class Peer:
 
     # ------------------------------------------------------------------------------------------------- what happens
 
-    async def push(self, change: Callable[[wire.State], None], *, lose: bool = False) -> None:
+    async def push(self, change: Callable[[Any], object], *, lose: bool = False) -> None:
         """Change the state and tell; ``lose``: the message gets lost on the way."""
         before = cast("dict[str, Any]", deepcopy(self.state))
         change(self.state)

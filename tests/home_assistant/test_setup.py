@@ -6,23 +6,26 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.ridethrough import async_remove_config_entry_device
+
+from .conftest import device_of, shown
 from .peer import INSTALLATION, Eventually, Peer
 
 
 async def test_a_paired_house_is_shown_at_once(hass: HomeAssistant, house: MockConfigEntry) -> None:
     assert house.state is ConfigEntryState.LOADED
-    assert hass.states.get("sensor.home_grid_status").state == "connected"
-    assert hass.states.get("binary_sensor.home_grid").state == STATE_ON
-    assert hass.states.get("sensor.driveway_charger_vehicle_battery").state == "78.0"
-    assert hass.states.get("sensor.peak_power_peak_event_status").state == "prepared"
+    assert shown(hass, "sensor.home_grid_status") == "connected"
+    assert shown(hass, "binary_sensor.home_grid") == STATE_ON
+    assert shown(hass, "sensor.driveway_charger_vehicle_battery") == "78.0"
+    assert shown(hass, "sensor.peak_power_peak_event_status") == "prepared"
 
 
 async def test_chargers_and_programs_hang_below_the_site(
     hass: HomeAssistant, house: MockConfigEntry, device_registry: dr.DeviceRegistry
 ) -> None:
-    site = device_registry.async_get_device(identifiers={("ridethrough", INSTALLATION)})
-    charger = device_registry.async_get_device(identifiers={("ridethrough", f"{INSTALLATION}-charger-driveway")})
-    program = device_registry.async_get_device(identifiers={("ridethrough", f"{INSTALLATION}-program-peak")})
+    site = device_registry.async_get_device_by_identifier(("ridethrough", INSTALLATION), house.entry_id)
+    charger = device_of(device_registry, house, "charger-driveway")
+    program = device_of(device_registry, house, "program-peak")
     assert site is not None
     assert charger is not None
     assert program is not None
@@ -72,22 +75,22 @@ async def test_another_house_at_our_address_is_not_shown_as_ours(
 async def test_unloading_closes_the_link(hass: HomeAssistant, house: MockConfigEntry, peer: Peer) -> None:
     assert await hass.config_entries.async_unload(house.entry_id)
     await peer.until(lambda: not peer._sockets)
-    assert hass.states.get("sensor.home_grid_status").state == STATE_UNAVAILABLE
+    assert shown(hass, "sensor.home_grid_status") == STATE_UNAVAILABLE
 
 
 async def test_a_lost_link_makes_everything_unavailable_except_what_says_so(
     hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
 ) -> None:
     await peer.stop()
-    await eventually(lambda: hass.states.get("sensor.home_grid_status").state == STATE_UNAVAILABLE)
-    assert hass.states.get("binary_sensor.home_grid").state == STATE_UNAVAILABLE
-    assert hass.states.get("number.driveway_charger_driver_s_reserve").state == STATE_UNAVAILABLE
-    assert hass.states.get("binary_sensor.home_controller").state == STATE_OFF
-    assert hass.states.get("event.home_outage").state != STATE_UNAVAILABLE
+    await eventually(lambda: shown(hass, "sensor.home_grid_status") == STATE_UNAVAILABLE)
+    assert shown(hass, "binary_sensor.home_grid") == STATE_UNAVAILABLE
+    assert shown(hass, "number.driveway_charger_driver_s_reserve") == STATE_UNAVAILABLE
+    assert shown(hass, "binary_sensor.home_controller") == STATE_OFF
+    assert shown(hass, "event.home_outage") != STATE_UNAVAILABLE
 
     await peer.start()
-    await eventually(lambda: hass.states.get("binary_sensor.home_controller").state == STATE_ON)
-    assert hass.states.get("sensor.home_grid_status").state == "connected"
+    await eventually(lambda: shown(hass, "binary_sensor.home_controller") == STATE_ON)
+    assert shown(hass, "sensor.home_grid_status") == "connected"
 
 
 async def test_a_token_withdrawn_while_running_asks_to_pair_again(
@@ -103,9 +106,9 @@ async def test_a_charger_that_appears_gets_its_entities_without_a_reload(
     hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
 ) -> None:
     second = {**peer.state["chargers"]["driveway"], "name": "Garage charger"}
-    await peer.push(lambda state: state["chargers"].update(garage=second))  # type: ignore[typeddict-item]
+    await peer.push(lambda state: state["chargers"].update(garage=second))
     await eventually(lambda: hass.states.get("sensor.garage_charger_status") is not None)
-    assert hass.states.get("sensor.garage_charger_status").state == "idle"
+    assert shown(hass, "sensor.garage_charger_status") == "idle"
 
 
 async def test_a_charger_that_is_gone_may_be_removed_and_a_present_one_not(
@@ -115,13 +118,11 @@ async def test_a_charger_that_is_gone_may_be_removed_and_a_present_one_not(
     eventually: Eventually,
     device_registry: dr.DeviceRegistry,
 ) -> None:
-    from custom_components.ridethrough import async_remove_config_entry_device
-
-    charger = device_registry.async_get_device(identifiers={("ridethrough", f"{INSTALLATION}-charger-driveway")})
+    charger = device_of(device_registry, house, "charger-driveway")
     assert charger is not None
     assert not await async_remove_config_entry_device(hass, house, charger)
     await peer.push(lambda state: state["chargers"].clear())
-    await eventually(lambda: hass.states.get("sensor.driveway_charger_status").state == STATE_UNAVAILABLE)
+    await eventually(lambda: shown(hass, "sensor.driveway_charger_status") == STATE_UNAVAILABLE)
     assert await async_remove_config_entry_device(hass, house, charger)
 
 

@@ -1,0 +1,249 @@
+"""What people set, press and order: what reaches the edge, and what they read when it says no."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, STATE_ON
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+from homeassistant.util import dt as dt_util
+from probatio import Invalid
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.ridethrough import coordinator as coordinator_module
+from custom_components.ridethrough.const import DOMAIN
+
+from .conftest import device_of, shown
+from .peer import Eventually, Peer, refusing
+
+
+@pytest.fixture
+def charger(house: MockConfigEntry, device_registry: dr.DeviceRegistry) -> str:
+    """The device id of the charger."""
+    device = device_of(device_registry, house, "charger-driveway")
+    assert device is not None
+    return device.id
+
+
+@pytest.fixture
+def program(house: MockConfigEntry, device_registry: dr.DeviceRegistry) -> str:
+    """The device id of the program."""
+    device = device_of(device_registry, house, "program-peak")
+    assert device is not None
+    return device.id
+
+
+@pytest.mark.parametrize(
+    ("domain", "service", "entity", "data", "command", "args"),
+    [
+        ("number", "set_value", "number.home_backup_reserve", {"value": 55}, "set_backup_reserve", {"pct": 55.0}),
+        (
+            "number",
+            "set_value",
+            "number.driveway_charger_driver_s_reserve",
+            {"value": 25},
+            "set_drivers_reserve",
+            {"charger": "driveway", "pct": 25.0},
+        ),
+        (
+            "number",
+            "set_value",
+            "number.peak_power_event_floor",
+            {"value": 15},
+            "set_event_floor",
+            {"program": "peak", "pct": 15.0},
+        ),
+        ("select", "select_option", "select.home_operating_mode", {"option": "paused"}, "set_mode", {"mode": "paused"}),
+        (
+            "select",
+            "select_option",
+            "select.home_at_the_driver_s_reserve",
+            {"option": "lend"},
+            "set_at_end",
+            {"at_end": "lend"},
+        ),
+        (
+            "switch",
+            "turn_off",
+            "switch.peak_power_participation",
+            {},
+            "set_participation",
+            {"program": "peak", "participating": False},
+        ),
+        (
+            "switch",
+            "turn_on",
+            "switch.peak_power_participation",
+            {},
+            "set_participation",
+            {"program": "peak", "participating": True},
+        ),
+        ("button", "press", "button.home_emergency_stop", {}, "stop", {}),
+        ("button", "press", "button.peak_power_opt_out_of_next_event", {}, "opt_out", {"event": "peak-1"}),
+    ],
+)
+async def test_what_people_set_reaches_the_edge_and_nothing_is_shown_before_it_says_so(
+    hass: HomeAssistant,
+    house: MockConfigEntry,
+    peer: Peer,
+    domain: str,
+    service: str,
+    entity: str,
+    data: dict[str, Any],
+    command: str,
+    args: dict[str, Any],
+) -> None:
+    before = shown(hass, entity)
+    await hass.services.async_call(domain, service, {ATTR_ENTITY_ID: entity, **data}, blocking=True)
+    assert peer.named(command) == [args]
+    if domain != "button":
+        assert shown(hass, entity) == before
+
+
+async def test_a_manual_order_can_be_taken_back_with_a_button(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    button = "button.driveway_charger_resume_automatic"
+    assert shown(hass, button) == "unavailable"
+    manual = {"kind": "charge", "power_w": None, "until": "2026-01-01T00:00:00+00:00"}
+    await peer.push(lambda state: state["chargers"]["driveway"].update(manual=manual))
+    await eventually(lambda: shown(hass, button) == "unknown")
+    await hass.services.async_call("button", "press", {ATTR_ENTITY_ID: button}, blocking=True)
+    assert peer.named("resume") == [{"charger": "driveway"}]
+
+
+async def test_charge_discharge_and_hold_carry_an_end_and_watts(
+    hass: HomeAssistant, charger: str, peer: Peer, freezer: Any
+) -> None:
+    freezer.move_to("2026-07-01T18:00:00+00:00")
+    await hass.services.async_call(
+        DOMAIN, "charge", {ATTR_DEVICE_ID: charger, "duration": {"hours": 2}, "power": 7.2}, blocking=True
+    )
+    await hass.services.async_call(
+        DOMAIN, "discharge", {ATTR_DEVICE_ID: charger, "until": "2026-07-01T21:30:00+00:00"}, blocking=True
+    )
+    await hass.services.async_call(DOMAIN, "hold", {ATTR_DEVICE_ID: charger, "duration": "00:30:00"}, blocking=True)
+    await hass.services.async_call(DOMAIN, "resume", {ATTR_DEVICE_ID: charger}, blocking=True)
+    assert peer.named("charge") == [
+        {"charger": "driveway", "until": "2026-07-01T20:00:00+00:00", "power_w": 7200}
+    ]
+    assert peer.named("discharge") == [
+        {"charger": "driveway", "until": "2026-07-01T21:30:00+00:00", "power_w": None}
+    ]
+    assert peer.named("hold") == [{"charger": "driveway", "until": "2026-07-01T18:30:00+00:00"}]
+    assert peer.named("resume") == [{"charger": "driveway"}]
+
+
+async def test_a_time_without_a_zone_is_the_homes_own(hass: HomeAssistant, charger: str, peer: Peer) -> None:
+    await hass.config.async_set_time_zone("America/New_York")
+    await hass.services.async_call(
+        DOMAIN, "hold", {ATTR_DEVICE_ID: charger, "until": "2026-07-01 21:30:00"}, blocking=True
+    )
+    assert peer.named("hold")[0]["until"] == "2026-07-02T01:30:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"until": "2026-07-01T21:30:00+00:00", "duration": "01:00:00"}, {"duration": "01:00", "power": 0}]
+)
+async def test_an_order_without_one_end_or_with_no_power_is_refused_here(
+    hass: HomeAssistant, charger: str, peer: Peer, data: dict[str, Any]
+) -> None:
+    with pytest.raises(Invalid):
+        await hass.services.async_call(DOMAIN, "charge", {ATTR_DEVICE_ID: charger, **data}, blocking=True)
+    assert peer.commands == []
+
+
+async def test_events_are_answered_and_entered_by_hand(hass: HomeAssistant, program: str, peer: Peer) -> None:
+    await hass.services.async_call(
+        DOMAIN, "opt_out_event", {ATTR_DEVICE_ID: program, "uid": "peak-1"}, blocking=True
+    )
+    await hass.services.async_call(DOMAIN, "opt_in_event", {ATTR_DEVICE_ID: program, "uid": "peak-1"}, blocking=True)
+    start = dt_util.utcnow() + timedelta(hours=1)
+    await hass.services.async_call(
+        DOMAIN,
+        "enter_event",
+        {
+            ATTR_DEVICE_ID: program,
+            "name": "Tomorrow 17 to 20",
+            "start": start.isoformat(),
+            "end": (start + timedelta(hours=3)).isoformat(),
+            "power": 5.5,
+        },
+        blocking=True,
+    )
+    assert peer.named("opt_out") == peer.named("opt_in") == [{"event": "peak-1"}]
+    assert peer.named("enter_event") == [
+        {
+            "program": "peak",
+            "name": "Tomorrow 17 to 20",
+            "start": start.isoformat(),
+            "end": (start + timedelta(hours=3)).isoformat(),
+            "power_w": 5500,
+        }
+    ]
+
+
+async def test_backup_ends_only_when_confirmed(hass: HomeAssistant, house: MockConfigEntry, peer: Peer) -> None:
+    with pytest.raises(ServiceValidationError) as refused:
+        await hass.services.async_call(
+            DOMAIN, "end_backup", {"config_entry_id": house.entry_id, "confirm": False}, blocking=True
+        )
+    assert refused.value.translation_key == "edge_confirm_needed"
+    assert peer.commands == []
+    await hass.services.async_call(
+        DOMAIN, "end_backup", {"config_entry_id": house.entry_id, "confirm": True}, blocking=True
+    )
+    assert peer.named("end_backup") == [{"confirm": True}]
+
+
+async def test_an_action_on_the_wrong_kind_of_device_says_which_to_choose(
+    hass: HomeAssistant, charger: str, program: str
+) -> None:
+    for action, device, key in (
+        ("resume", program, "not_a_charger"),
+        ("resume", "no-such-device", "not_a_charger"),
+        ("opt_out_event", charger, "not_a_program"),
+    ):
+        data = {ATTR_DEVICE_ID: device} | ({"uid": "peak-1"} if action == "opt_out_event" else {})
+        with pytest.raises(ServiceValidationError) as refused:
+            await hass.services.async_call(DOMAIN, action, data, blocking=True)
+        assert refused.value.translation_key == key
+
+
+@pytest.mark.parametrize("code", sorted(coordinator_module.MISTAKES))
+async def test_a_persons_mistake_is_told_as_one(hass: HomeAssistant, charger: str, peer: Peer, code: str) -> None:
+    peer.answers["resume"] = refusing(code, argument="pct", found="200", allowed="0 to 100")
+    with pytest.raises(ServiceValidationError) as refused:
+        await hass.services.async_call(DOMAIN, "resume", {ATTR_DEVICE_ID: charger}, blocking=True)
+    assert refused.value.translation_key == f"edge_{code}"
+    assert "{" not in str(refused.value)
+
+
+@pytest.mark.parametrize("code", [*sorted(coordinator_module.TROUBLES), "of_a_later_edge"])
+async def test_trouble_at_the_edge_is_told_as_that(hass: HomeAssistant, charger: str, peer: Peer, code: str) -> None:
+    peer.answers["resume"] = refusing(code, "the disk is full")
+    with pytest.raises(HomeAssistantError) as refused:
+        await hass.services.async_call(DOMAIN, "resume", {ATTR_DEVICE_ID: charger}, blocking=True)
+    assert not isinstance(refused.value, ServiceValidationError)
+    assert refused.value.translation_key == (f"edge_{code}" if code in coordinator_module.TROUBLES else "edge_refused")
+    assert "{" not in str(refused.value)
+
+
+async def test_without_a_link_an_order_says_so(
+    hass: HomeAssistant, charger: str, peer: Peer, eventually: Eventually
+) -> None:
+    await peer.stop()
+    await eventually(lambda: shown(hass, "binary_sensor.home_controller") != STATE_ON)
+    with pytest.raises(HomeAssistantError) as refused:
+        await hass.services.async_call(DOMAIN, "resume", {ATTR_DEVICE_ID: charger}, blocking=True)
+    assert refused.value.translation_key == "no_link"
+
+
+async def test_actions_exist_and_explain_themselves_without_a_loaded_house(
+    hass: HomeAssistant, charger: str, house: MockConfigEntry
+) -> None:
+    await hass.config_entries.async_unload(house.entry_id)
+    with pytest.raises(ServiceValidationError):
+        await hass.services.async_call(DOMAIN, "resume", {ATTR_DEVICE_ID: charger}, blocking=True)

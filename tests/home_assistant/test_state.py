@@ -1,0 +1,289 @@
+"""What is pushed and what people are shown: the published table, signs, unknown, and how often it is written."""
+
+from typing import Any, cast
+
+import pytest
+from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
+
+from custom_components.ridethrough.sensor import LONGEST_WAIT, grid_status
+from custom_components.ridethrough.wire import ChargerWire, EventWire, ProgramWire, SiteWire
+
+from .conftest import shown
+from .peer import Eventually, Peer, at, event, home
+
+
+@pytest.mark.parametrize(
+    ("grid", "supply", "status", "present"),
+    [
+        ("on", "grid", "connected", STATE_ON),
+        ("on", "island", "islanded", STATE_ON),
+        ("on", "vendor_backup", "islanded", STATE_ON),
+        ("suspect", "grid", "checking", STATE_ON),
+        ("outage", "transfer", "outage", STATE_OFF),
+        ("outage", "island", "outage", STATE_OFF),
+        ("outage", "none", "outage", STATE_OFF),
+        ("restoring", "island", "reconnecting", STATE_OFF),
+        ("generator", "grid", "generator", STATE_OFF),
+        ("unknown", "unknown", STATE_UNKNOWN, STATE_UNKNOWN),
+        ("a_later_word", "unknown", STATE_UNKNOWN, STATE_UNKNOWN),
+    ],
+)
+async def test_the_two_facts_become_one_word(
+    hass: HomeAssistant,
+    house: MockConfigEntry,
+    peer: Peer,
+    eventually: Eventually,
+    grid: str,
+    supply: str,
+    status: str,
+    present: str,
+) -> None:
+    await peer.push(lambda state: state["site"].update(grid=grid, supply=supply, grid_power_w=9000))
+    await eventually(lambda: shown(hass, "sensor.home_grid_power") == "9.0")
+    assert shown(hass, "sensor.home_grid_status") == status
+    assert shown(hass, "binary_sensor.home_grid") == present
+
+
+async def test_a_suspicion_leaves_the_grid_as_it_was(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    grid = "binary_sensor.home_grid"
+    for fact, present in (("outage", STATE_OFF), ("suspect", STATE_OFF), ("on", STATE_ON), ("suspect", STATE_ON)):
+        await peer.push(lambda state, fact=fact: state["site"].update(grid=fact))  # type: ignore[misc]
+        await eventually(
+            lambda fact=fact: shown(hass, "sensor.home_grid_status")  # type: ignore[misc]
+            == grid_status(cast("Any", {"grid": fact, "supply": "grid"}))
+        )
+        assert shown(hass, grid) == present
+
+
+async def test_power_out_of_the_vehicle_is_positive_in_home_assistant(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    await peer.push(
+        lambda state: (
+            state["chargers"]["driveway"].update(power_w=-4800, state="discharging"),
+            state["site"].update(grid_power_w=-3600),
+        )[0]
+    )
+    await eventually(lambda: shown(hass, "sensor.driveway_charger_power") == "4.8")
+    assert shown(hass, "sensor.home_grid_power") == "-3.6"
+    assert shown(hass, "sensor.peak_power_event_power_target") == "5.0"
+    assert shown(hass, "binary_sensor.driveway_charger_discharging") == STATE_ON
+    assert shown(hass, "binary_sensor.driveway_charger_charging") == STATE_OFF
+
+
+async def test_without_contact_to_a_charger_its_facts_are_unknown_and_not_off(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    await peer.push(
+        lambda state: state["chargers"]["driveway"].update(
+            connected=False, state="offline", plugged=None, soc_pct=None, power_w=None
+        )
+    )
+    await eventually(lambda: shown(hass, "sensor.driveway_charger_status") == "offline")
+    for entity in (
+        "sensor.driveway_charger_power",
+        "sensor.driveway_charger_vehicle_battery",
+        "binary_sensor.driveway_charger_vehicle",
+        "binary_sensor.driveway_charger_charging",
+        "binary_sensor.driveway_charger_discharging",
+    ):
+        assert shown(hass, entity) == STATE_UNKNOWN, entity
+    assert shown(hass, "binary_sensor.driveway_charger_connection") == STATE_OFF
+
+
+@pytest.mark.parametrize(
+    ("proofs", "position"),
+    [
+        ((True, False), "open"),
+        ((False, True), "closed"),
+        ((False, False), "moving"),
+        ((True, True), "contradictory"),
+        ((None, True), STATE_UNKNOWN),
+    ],
+)
+async def test_the_island_switch_shows_what_its_contacts_prove(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    peer: Peer,
+    proofs: tuple[bool | None, bool | None],
+    position: str,
+) -> None:
+    peer.state["site"]["switch"] = {"commanded_open": True, "open_proven": proofs[0], "closed_proven": proofs[1]}
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert shown(hass, "sensor.home_island_switch") == position
+    assert shown(hass, "sensor.home_island_switch_command") == "open"
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_what_a_house_does_not_have_is_not_shown(
+    hass: HomeAssistant, entry: MockConfigEntry, peer: Peer
+) -> None:
+    peer.state["site"] |= {"has_meter": False, "has_backup": False, "switch": None}
+    await hass.config_entries.async_setup(entry.entry_id)
+    for entity in ("sensor.home_grid_power", "binary_sensor.home_backup_power", "sensor.home_island_switch"):
+        assert hass.states.get(entity) is None
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_words_of_a_later_edge_are_shown_as_another_or_as_unknown(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    await peer.push(
+        lambda state: (
+            state["site"].update(reason="moon_phase", mode="dreaming"),
+            state["chargers"]["driveway"].update(state="levitating"),
+        )[0]
+    )
+    await eventually(lambda: shown(hass, "sensor.home_control_reason") == "other")
+    assert shown(hass, "sensor.driveway_charger_status") == STATE_UNKNOWN
+    assert shown(hass, "select.home_operating_mode") == STATE_UNKNOWN
+
+
+async def test_the_outage_has_a_start_only_while_it_runs(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    started = at(-600)
+    outage: Any = {
+        "started_at": started,
+        "ended_at": None,
+        "backup_started_at": at(-590),
+        "energy_wh": 400,
+        "lowest_soc_pct": 77.0,
+    }
+    await peer.push(lambda state: state["site"].update(outage=outage))
+    await eventually(lambda: shown(hass, "sensor.home_outage_started") != STATE_UNKNOWN)
+    await peer.push(lambda state: state["site"].update(outage={**outage, "ended_at": at()}))
+    await eventually(lambda: shown(hass, "sensor.home_outage_started") == STATE_UNKNOWN)
+    assert float(shown(hass, "sensor.home_last_outage_duration")) == pytest.approx(10, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "active", "out", "back"),
+    [
+        ([], "none", STATE_OFF, False, False),
+        ([event(status="announced")], "announced", STATE_OFF, True, False),
+        ([event(status="running", start_s=-60), event("later")], "running", STATE_ON, True, False),
+        ([event(status="interrupted", start_s=-60)], "interrupted", STATE_ON, True, False),
+        ([event(status="opted_out")], "opted_out", STATE_OFF, False, True),
+        ([event(status="opted_out", start_s=-7200, end_s=-60)], "opted_out", STATE_OFF, False, False),
+        ([event(status="missed", start_s=-7200, end_s=-60)], "missed", STATE_OFF, False, False),
+        ([event("old", "finished", -9000, -60), event("next")], "prepared", STATE_OFF, True, False),
+        ([event(status="cancelled")], "none", STATE_OFF, False, False),
+    ],
+)
+async def test_the_event_that_people_look_at(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    peer: Peer,
+    events: list[Any],
+    status: str,
+    active: str,
+    out: bool,
+    back: bool,
+) -> None:
+    peer.state["programs"]["peak"]["events"] = events
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert shown(hass, "sensor.peak_power_peak_event_status") == status
+    assert shown(hass, "binary_sensor.peak_power_peak_event_active") == active
+    assert (shown(hass, "button.peak_power_opt_out_of_next_event") != STATE_UNAVAILABLE) is out
+    assert (shown(hass, "button.peak_power_rejoin_next_event") != STATE_UNAVAILABLE) is back
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_an_entity_is_written_only_when_its_own_value_changed(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    written: list[str] = []
+
+    @callback
+    def note(change: Event[Any]) -> None:
+        written.append(change.data["entity_id"])
+
+    hass.bus.async_listen("state_changed", note)
+    await peer.push(lambda state: state["site"].update(backup_reserve_pct=45.0))
+    await eventually(lambda: shown(hass, "number.home_backup_reserve") == "45.0")
+    assert written == ["number.home_backup_reserve"]
+
+
+async def test_small_moves_of_a_power_wait_and_large_ones_and_zero_do_not(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually, freezer: Any
+) -> None:
+    changes = async_capture_events(hass, "state_changed")
+    power = "sensor.home_grid_power"
+
+    async def measure(watts: int) -> None:
+        await peer.push(lambda state: state["site"].update(grid_power_w=watts))
+        coordinator = house.runtime_data
+        await eventually(lambda: coordinator.data["site"]["grid_power_w"] == watts)
+
+    def written() -> list[str]:
+        return [change.data["new_state"].state for change in changes if change.data["entity_id"] == power]
+
+    await measure(1220)
+    assert written() == []
+    await measure(1300)
+    assert written() == ["1.3"]
+    await measure(1310)
+    freezer.tick(LONGEST_WAIT)
+    await measure(1311)
+    assert written() == ["1.3", "1.311"]
+    await measure(0)
+    assert written() == ["1.3", "1.311", "0.0"]
+
+
+async def test_a_lost_change_brings_a_new_snapshot_and_nothing_flickers(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    changes = async_capture_events(hass, "state_changed")
+    await peer.push(lambda state: state["site"].update(mode="paused"), lose=True)
+    await peer.push(lambda state: state["site"].update(backup_reserve_pct=50.0))
+    await eventually(lambda: shown(hass, "select.home_operating_mode") == "paused")
+    assert shown(hass, "number.home_backup_reserve") == "50.0"
+    assert len(peer.starts) == 2
+    assert STATE_UNAVAILABLE not in [change.data["new_state"].state for change in changes]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        "not json",
+        "[1]",
+        '{"type":"of_a_later_schema"}',
+        '{"type":"change"}',
+        '{"type":"result","id":"unasked","ok":true}',
+        '{"type":"occurrence","number":1}',
+        '{"type":"change","seq":1,"set":[[["site"],5]],"removed":[]}',
+        '{"type":"change","seq":1,"set":[[["nowhere","deep"],5]],"removed":[]}',
+        '{"type":"change","seq":1,"set":[],"removed":[["site","grid"]]}',
+    ],
+)
+async def test_nonsense_on_the_wire_is_survived(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually, nonsense: str
+) -> None:
+    await peer.say(nonsense)
+    await peer.push(lambda state: state["site"].update(mode="paused"))
+    await eventually(lambda: shown(hass, "select.home_operating_mode") == "paused")
+    assert shown(hass, "binary_sensor.home_controller") == STATE_ON
+
+
+async def test_every_entity_can_be_enabled_and_no_control_is_hidden_among_settings(
+    hass: HomeAssistant, everything_enabled: None, house: MockConfigEntry, entity_registry: er.EntityRegistry
+) -> None:
+    entries = er.async_entries_for_config_entry(entity_registry, house.entry_id)
+    assert all(hass.states.get(one.entity_id) is not None for one in entries)
+    used_by_people = {"number", "select", "switch", "button", "event"}
+    assert [one.entity_id for one in entries if one.domain in used_by_people and one.entity_category] == []
+    assert len({one.unique_id for one in entries}) == len(entries)
+
+
+def test_the_test_house_is_of_the_contracts_form() -> None:
+    state = home()
+    assert state["site"].keys() == SiteWire.__required_keys__
+    assert state["chargers"]["driveway"].keys() == ChargerWire.__required_keys__
+    assert state["programs"]["peak"].keys() == ProgramWire.__required_keys__
+    assert event().keys() == EventWire.__required_keys__
