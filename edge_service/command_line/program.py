@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 DOCUMENT = "programs"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-LONGEST_SECRET = 4096
+LONGEST_SECRET = 500
+
+# The record's subject of the site itself, and the prefix of events entered by hand.
+RESERVED_IDS = frozenset({"site", "hand"})
 
 _ID = re.compile(r"[a-z0-9_]{1,32}")
 
@@ -74,6 +77,7 @@ def _url(text: str) -> str:
         parts = urlsplit(text)
         good = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
         good = good and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc and text.isprintable()
+        good = good and not parts.query and not parts.fragment
     except ValueError:
         good = False
     if not good:
@@ -88,8 +92,9 @@ def _name(text: str) -> str:
 
 
 def _id(text: str) -> str:
-    if not _ID.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: 1 to 32 characters out of a-z, 0-9 and _")
+    if not _ID.fullmatch(text) or text in RESERVED_IDS:
+        allowed = "1 to 32 characters out of a-z, 0-9 and _, but not site or hand"
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: {allowed}")
     return text
 
 
@@ -110,7 +115,7 @@ def _count(text: str) -> int:
 
 def _add(args: argparse.Namespace) -> int:
     key = args.id or re.sub(r"[^a-z0-9]+", "_", args.name.lower()).strip("_")[:32].strip("_")
-    if not key:
+    if not key or key in RESERVED_IDS:
         raise CommandError("no id can be made from this name; say one with --id")
     book = _Book.of(args)
     if not args.replace and key in book.names():

@@ -145,6 +145,8 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         (["replay", "--from", "2026-07-04"], "found 2026-07-04; allowed: a time with its zone"),
         (["program", "add", "openadr3", "--name", "X", "--url", "http://vtn.example.org"], "allowed: https://"),
         (["program", "add", "manual", "--name", "X", "--id", "A b"], "allowed: 1 to 32 characters"),
+        (["program", "add", "manual", "--name", "X", "--id", "site"], "but not site or hand"),
+        (["program", "add", "openadr3", "--name", "X", "--url", "https://a:b@vtn.example.org"], "allowed: https://"),
         (["program", "add", "manual", "--name", "X", "--pay-usd-per-kw", "nan"], "allowed: dollars from 0"),
     ],
 )
