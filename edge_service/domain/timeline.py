@@ -216,7 +216,7 @@ def _day(moment: datetime) -> datetime:
 
 def _overlay(claims: Iterable[_Claim]) -> Iterator[Slot]:
     """Of the claims at each moment the one of highest rank. One sweep over starts and ends."""
-    ahead = sorted(claims, key=lambda claim: (claim.start, -claim.rank))
+    ahead = sorted(claims, key=attrgetter("start"))
     standing: list[tuple[int, datetime, _Claim]] = []
     edges = sorted(set(chain.from_iterable((claim.start, claim.end) for claim in ahead)))
     begun, slot_start, holder, at = 0, FOREVER, None, FOREVER

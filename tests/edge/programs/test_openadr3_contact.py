@@ -1,5 +1,6 @@
 """What servers on the way to the events may answer: every odd answer is an error of ours, and no secret goes astray."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from edge_service.ports import ProgramCredentialsError, ProgramError
+from edge_service.programs import openadr3
 from edge_service.programs.openadr3 import OpenAdr3Source
 from edge_service.programs.openadr3_client import MOST_BYTES, MOST_PAGES, ProgramAnswerError
 from edge_service.programs.openadr3_options import OpenAdr3Options
@@ -277,6 +279,20 @@ async def test_a_number_beyond_all_bounds_spoils_its_own_event_only(server: Serv
 # ---------------------------------------------------------------------------------------------------------------- pages
 
 
+async def test_a_server_that_never_finishes_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    forever = asyncio.Event()
+
+    async def hang(_: web.Request) -> web.Response:
+        await forever.wait()
+        return web.Response()
+
+    server.answers["/events"] = hang
+    monkeypatch.setattr(openadr3, "CONTACT_WITHIN_S", 0.2)
+    with pytest.raises(ProgramError, match=r"took more than 0\.2 s"):
+        await polled(server)
+    forever.set()
+
+
 async def test_a_server_that_ignores_pages_is_read_once(server: Server) -> None:
     server.answers["/events"] = [row(f"e{number}") for number in range(60)]
     assert len(await polled(server)) == 60
@@ -322,6 +338,15 @@ async def test_an_event_hidden_from_the_list_but_still_there_stands_and_one_that
         await source.poll(NOON)
     server.answers["/events/e1"] = web.Response(status=403)
     assert (await source.poll(NOON)).events == ()
+    await source.close()
+
+
+async def test_an_event_that_was_gone_and_comes_back_is_announced_anew(server: Server) -> None:
+    source = server.source()
+    for minute, rows, announced in ((0, [row()], [NOON]), (1, [], []), (2, [row()], [NOON + 2 * MINUTE])):
+        server.answers["/events"] = rows
+        news = await source.poll(NOON + minute * MINUTE)
+        assert [event.announced_at for event in news.events] == announced
     await source.close()
 
 

@@ -219,6 +219,16 @@ async def test_an_event_changed_to_start_now_starts_when_the_change_is_seen_also
     assert await desk.events(HOUR) == (event,)
 
 
+async def test_an_event_moved_to_a_fixed_time_and_back_to_now_starts_at_the_second_now(desk: Desk) -> None:
+    event_id = desk.write(intervalPeriod=NOW_PERIOD)
+    await desk.events()
+    desk.change(event_id, intervalPeriod={"start": (NOON + 9 * HOUR).isoformat(), "duration": "PT1H"})
+    await desk.events(MINUTE)
+    desk.change(event_id, intervalPeriod=NOW_PERIOD)
+    (event,) = await desk.events(HOUR)
+    assert event.start == NOON + MINUTE + HOUR
+
+
 async def test_a_random_start_stays_over_polls_and_restarts_and_differs_from_house_to_house(desk: Desk) -> None:
     desk.write(intervalPeriod={"start": (NOON + HOUR).isoformat(), "duration": "PT1H", "randomizeStart": "PT15M"})
     (event,) = await desk.events()
