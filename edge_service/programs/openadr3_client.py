@@ -24,6 +24,8 @@ PAGE = 50
 MOST_PAGES = 20
 # A server that asks for more patience is asked again after this, or an event could pass unseen.
 MOST_RETRY_AFTER_S = 900.0
+# Zero, or a date that has passed on our clock, must not become a loop.
+LEAST_RETRY_AFTER_S = 5.0
 # Without a word of the server's own.
 DEFAULT_RETRY_AFTER_S = 60.0
 
@@ -325,14 +327,13 @@ def _detail(answer: _Answer) -> str:
 
 
 def _retry_after_s(answer: _Answer, now: datetime) -> float:
-    """Seconds, from a number or a date, at most MOST_RETRY_AFTER_S."""
+    """Seconds, from a number or a date, from LEAST_RETRY_AFTER_S to MOST_RETRY_AFTER_S."""
     told = answer.headers.get("Retry-After", "").strip()
-    if told.isascii() and told.isdigit():
-        return float(min(int(told[:9]), MOST_RETRY_AFTER_S))
     date = _http_date(told)
-    if date is None:
-        return DEFAULT_RETRY_AFTER_S
-    return min(max((date - now).total_seconds(), 0.0), MOST_RETRY_AFTER_S)
+    seconds = DEFAULT_RETRY_AFTER_S if date is None else (date - now).total_seconds()
+    if told.isascii() and told.isdigit():
+        seconds = float(told[:9])
+    return min(max(seconds, LEAST_RETRY_AFTER_S), MOST_RETRY_AFTER_S)
 
 
 def _http_date(text: str | None) -> datetime | None:
