@@ -21,6 +21,10 @@ def ten_words(request: Request) -> bytes:
     return request.words(*TEN)
 
 
+def late_then_right(abandoned: Request) -> Callable[[Request], bytes]:
+    return lambda request: abandoned.words(*[0] * 10) + request.words(*TEN)
+
+
 def pdu(*parts: bytes) -> Callable[[Request], bytes]:
     return lambda request: request.frame(b"".join(parts))
 
@@ -169,9 +173,19 @@ async def test_a_late_reply_is_not_taken_for_the_next_one() -> None:
     async with linked(lambda _: None, timeout_s=0.1) as (peer, unit):
         with pytest.raises(DeviceUnreachableError):
             await read_ten(unit)
-        late = peer.requests[0].words(*[0] * 10)
-        peer.answer = lambda request: late + request.words(*TEN)
+        peer.answer = late_then_right(peer.requests[0])
         assert await read_ten(unit) == TEN
+        assert peer.connections == 1
+
+
+async def test_late_replies_are_no_wrong_replies() -> None:
+    async with linked(lambda _: None, timeout_s=0.05) as (peer, unit):
+        for _ in range(4):
+            peer.answer = lambda _: None
+            with pytest.raises(DeviceUnreachableError):
+                await read_ten(unit)
+            peer.answer = late_then_right(peer.requests[-1])
+            assert await read_ten(unit) == TEN
         assert peer.connections == 1
 
 

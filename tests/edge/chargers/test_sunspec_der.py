@@ -289,6 +289,16 @@ async def test_a_refused_block_leaves_the_others_known() -> None:
         assert reading.grid_present is True
 
 
+async def test_what_a_refused_block_told_before_is_no_longer_believed() -> None:
+    registers, charger = from_dump()
+    await charger.order(Power(-1000), NOW)
+    before = await charger.read(NOW)
+    assert (before.setpoint_w, before.soc_pct, before.authority) == (-1000, 70, Authority.OURS)
+    registers.refused = {M704 + 2, M713 + 2}
+    after = await charger.read(NOW)
+    assert (after.setpoint_w, after.soc_pct, after.authority) == (None, None, Authority.UNKNOWN)
+
+
 async def test_no_read_is_longer_than_the_fast_lane_can_bear() -> None:
     async with linked(Registers(load_dump(DUMP))) as (peer, unit):
         charger = SunSpecDer("left", unit)
