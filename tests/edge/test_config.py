@@ -9,10 +9,10 @@ import yaml
 from hypothesis import example, given, settings, strategies as st
 
 from edge_service.config import Config, load, parse
+from edge_service.config.schema import TOP, device_section, models
+from edge_service.config.value_rules import Address
 from edge_service.domain.model import Position
 from edge_service.ports import ConfigError
-from edge_service.site_schema import TOP, device_section, models
-from edge_service.value_rules import Address
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))

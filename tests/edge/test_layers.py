@@ -49,7 +49,7 @@ LAYERS = (
     Layer(edge("api"), (DOMAIN, PORTS, "aiohttp", "zeroconf")),
     Layer(edge("simulation"), EVERYTHING, never=edge("app", "api", "command_line")),
     Layer(
-        edge("config", "site_check", "site_schema", "value_rules", "marked_yaml"),
+        edge("config"),
         (DOMAIN, PORTS, *edge("chargers", "devices"), "voluptuous", "yaml"),
     ),
     Layer(edge("command_line", "__main__"), EVERYTHING),

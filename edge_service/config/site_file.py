@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-from edge_service import marked_yaml
+from edge_service.config import marked_yaml
+from edge_service.config.check import Check, dotted
+from edge_service.config.marked_yaml import KeyPath
+from edge_service.config.schema import NOMINAL_VOLTAGE_V, BackupChoice, Sign, breaker_w
+from edge_service.config.value_rules import Address
 from edge_service.domain.model import ChargerFacts, Position, SiteFacts, SwitchFacts, frozen_map
-from edge_service.marked_yaml import KeyPath
 from edge_service.ports import ConfigError
-from edge_service.site_check import Check, dotted
-from edge_service.site_schema import NOMINAL_VOLTAGE_V, BackupChoice, Sign, breaker_w
-from edge_service.value_rules import Address
 
 API_PORT = 8127
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})

@@ -8,9 +8,8 @@ from typing import Any
 
 import voluptuous as vol
 
-from edge_service.domain.model import Position
-from edge_service.marked_yaml import KeyPath, MarkedYaml
-from edge_service.site_schema import (
+from edge_service.config.marked_yaml import KeyPath, MarkedYaml
+from edge_service.config.schema import (
     ELSEWHERE,
     ID,
     ID_ALLOWED,
@@ -23,7 +22,8 @@ from edge_service.site_schema import (
     models,
     unknown_device_section,
 )
-from edge_service.value_rules import Rule, Section, UnknownKey, WrongValue
+from edge_service.config.value_rules import Rule, Section, UnknownKey, WrongValue
+from edge_service.domain.model import Position
 
 # A cycle may fail twice in a row before the charger takes back control by itself.
 CYCLES_PER_LEASE = 3

@@ -8,8 +8,7 @@ from functools import cache
 from types import NoneType
 from typing import Any, get_args
 
-from edge_service.domain.model import Position
-from edge_service.value_rules import (
+from edge_service.config.value_rules import (
     Rule,
     Section,
     choice,
@@ -22,6 +21,7 @@ from edge_service.value_rules import (
     text,
     whole,
 )
+from edge_service.domain.model import Position
 
 # US split phase, leg to leg.
 NOMINAL_VOLTAGE_V = 240.0
@@ -60,9 +60,7 @@ SITE = Section(
         "announce_return_s": number(0, 3600, "seconds"),
     },
 )
-_API = Section(
-    {}, {"host": host(), "port": whole(1, 65535, "TCP port"), "allowed_hosts": hosts(), "announce": flag()}
-)
+_API = Section({}, {"host": host(), "port": whole(1, 65535, "TCP port"), "allowed_hosts": hosts(), "announce": flag()})
 _CONTROL = Section(
     {},
     {

@@ -1,0 +1,27 @@
+"""The facts of an installation, from ``site.yaml``."""
+
+from edge_service.config.site_file import (
+    LOOPBACK,
+    ApiConfig,
+    ChargerConfig,
+    Config,
+    ControlConfig,
+    MeterConfig,
+    SiteConfig,
+    SwitchConfig,
+    load,
+    parse,
+)
+
+__all__ = [
+    "LOOPBACK",
+    "ApiConfig",
+    "ChargerConfig",
+    "Config",
+    "ControlConfig",
+    "MeterConfig",
+    "SiteConfig",
+    "SwitchConfig",
+    "load",
+    "parse",
+]
