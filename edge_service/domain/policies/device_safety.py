@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from edge_service.domain.band import ZERO, Band
-from edge_service.domain.model import Authority, Capability, ChargerReading, ChargerState, Control, frozen_map
+from edge_service.domain.model import Authority, Capability, ChargerReading, ChargerState, Control, Mode, frozen_map
 from edge_service.domain.view import HandsOff, Narrowing, Statement, View
 
 # Below this a vehicle's own battery management may open its contactors and end the session.
@@ -23,7 +23,7 @@ def device_safety(view: View) -> tuple[Statement, ...]:
 def _statements(view: View) -> Iterator[Statement]:
     for charger in view.open_chargers:
         reading, capability = view.reading(charger), view.capability(charger)
-        why = _why_not_ours(reading, capability)
+        why = _why_not_ours(reading, capability) or _only_watched(view)
         if why or reading is None or capability is None:
             yield HandsOff(charger, why or "no_contact")
         else:
@@ -45,6 +45,11 @@ def _why_not_ours(reading: ChargerReading | None, capability: Capability | None)
     if reading.state in NOT_READY - {ChargerState.UNAVAILABLE}:
         return f"charger_{reading.state}"
     return None
+
+
+def _only_watched(view: View) -> str | None:
+    """In mode ``read_only`` nothing is written; a person's stop is, all the same."""
+    return "read_only" if view.settings.mode is Mode.READ_ONLY and not view.settings.stopped else None
 
 
 def _allowed(reading: ChargerReading, capability: Capability) -> Band:
