@@ -1,6 +1,6 @@
 """One pure function decides: the same observation, memory, settings and facts always give the same decision."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -66,6 +66,7 @@ def decide(
 ) -> Decision:
     """Know the grid, follow the island's table, ask each rung in turn, and turn what is left into orders."""
     view, assessment = _look(observation, memory, settings, facts)
+    ladder = tuple(ladder)
     for rung in ladder:
         for statement in rung.policy(view):
             view = view.hears(rung.name, statement)
@@ -79,7 +80,7 @@ def decide(
         orders=frozen_map(orders),
         switch=islanding.SWITCH_ORDERS.get(after.island.step),
         reasons=frozen_map({name: settled.rung for name, settled in view.settled.items()}),
-        reason=_site_reason(view),
+        reason=_site_reason(view, ladder),
         steps=view.steps,
         evidence=grid_rules.collect(observation, facts),
         house_w=view.house_w,
@@ -107,7 +108,7 @@ def _look(observation: Observation, memory: Memory, settings: Settings, facts: S
     )
     chargers = {name: _seen(view, name) for name in facts.chargers}
     view = replace(view, memory=replace(view.memory, chargers=frozen_map(chargers)))
-    return replace(view, house_w=_house_w(view)), assessment
+    return replace(view, house_w=_house_w(view), others_w=_others_w(view)), assessment
 
 
 def _rated(facts: SiteFacts, charger: str) -> Band:
@@ -119,15 +120,23 @@ def _rated(facts: SiteFacts, charger: str) -> Band:
 
 def _house_w(view: View) -> int | None:
     """The house's own use: the meter less the chargers while tied, the forming charger's output in an island."""
-    powers = [reading.power_w if (reading := view.reading(name)) else None for name in view.facts.chargers]
-    known = [power for power in powers if power is not None]
+    known = _known_powers(view)
     if view.supply is Supply.ISLAND:
         return -sum(known) if known else None
+    return _others_w(view) if len(known) == len(view.facts.chargers) else None
+
+
+def _others_w(view: View) -> int | None:
     meter = view.observation.meter
     fresh = meter is not None and (view.observation.now - meter.at).total_seconds() <= view.facts.stale_after_s
-    if meter is None or not fresh or meter.power_w is None or len(known) < len(powers):
+    if meter is None or not fresh or meter.power_w is None:
         return None
-    return meter.power_w - sum(known)
+    return meter.power_w - sum(_known_powers(view))
+
+
+def _known_powers(view: View) -> list[int]:
+    readings = [view.reading(name) for name in view.facts.chargers]
+    return [reading.power_w for reading in readings if reading is not None and reading.power_w is not None]
 
 
 def _seen(view: View, charger: str) -> ChargerMemory:
@@ -233,9 +242,9 @@ def _in_island(view: View, outage: OutageMemory, last: datetime | None) -> Outag
     )
 
 
-def _site_reason(view: View) -> str:
+def _site_reason(view: View, ladder: Sequence[Rung]) -> str:
     """The highest rung that settled a charger: what people read as "why"."""
-    rungs = [rung.name for rung in LADDER]
+    rungs = [rung.name for rung in ladder]
     settled = sorted((s.rung for s in view.settled.values()), key=rungs.index)
     return settled[0] if settled else "idle"
 

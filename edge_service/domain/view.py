@@ -78,7 +78,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The state of a decision between two rungs. ``house_w``: what the house uses besides the chargers."""
+    """The state of a decision between two rungs.
+
+    ``house_w``: what the house uses besides the chargers. ``others_w``: what the meter sees besides the chargers that
+    tell their power; a silent charger counts there, as it can be no one's to steer.
+    """
 
     observation: Observation
     memory: Memory
@@ -87,6 +91,7 @@ class View:
     grid: Grid
     supply: Supply
     house_w: int | None
+    others_w: int | None = None
     site: Band = ANY
     bands: Mapping[str, Band] = field(default_factory=frozen_map)
     settled: Mapping[str, Settled] = field(default_factory=frozen_map)
@@ -173,11 +178,16 @@ class View:
     ) -> View:
         if charger in self.settled:
             return self
-        allowed = self.bands[charger]
+        allowed = self.bands[charger].squeeze(self._without_others(charger))
         point_w = allowed.nearest(want_w or 0)
         settled = Settled(rung, statement.reason, allowed, point_w, instead)
         step = Step(rung, statement.reason, point_w, point_w, statement.data)
         return self._put(charger, Band(point_w, point_w), settled, step)
+
+    def _without_others(self, charger: str) -> Band:
+        """What the site's band leaves while the other chargers rest: one's wish makes no other work."""
+        others_w = sum(band.nearest(0) for name, band in self.bands.items() if name != charger)
+        return Band(self.site.lo - others_w, self.site.hi - others_w)
 
     def _put(self, charger: str, band: Band, settled: Settled | None, step: Step, *, force: bool = False) -> View:
         bands = {**self.bands, charger: band}

@@ -17,7 +17,7 @@ PREPARE_AHEAD = timedelta(hours=24)
 def demand_response(view: View) -> tuple[Statement, ...]:
     """What the event that rules now asks of the chargers together; before an event, the charge it lacks."""
     now = view.observation.now
-    events = tuple(event for event in view.observation.events if takes_part(view.settings, event))
+    events = tuple(event for event in view.observation.events if event.slots and takes_part(view.settings, event))
     running = Timeline(events).at(now)
     if running is not None:
         return _serve(view, running.event, running.slot)
@@ -36,19 +36,30 @@ def _serve(view: View, event: Event, slot: Slot) -> tuple[Statement, ...]:
         charger: view.bands[charger].squeeze(Band(0, ANY.hi)) if charger in low else view.bands[charger]
         for charger in view.open_chargers
     }
-    wants = divide(target_w, squeezed, _spare_wh(view), view.memory.rotation)
+    wants = divide(_left_w(view, event, target_w), squeezed, _spare_wh(view), view.memory.rotation)
     return (floors, Narrowing("event", wants=frozen_map(wants), data=data))
 
 
 def _target_w(view: View, event: Event, slot: Slot) -> int:
-    house_w = view.house_w or 0
+    house_w = view.others_w or 0
     if slot.kind is SlotKind.MAX_DISCHARGE:
         return ANY.lo
     if slot.kind is SlotKind.COVER_HOUSE:
         return -max(house_w, 0)
+    return slot.power_w - house_w if _is_net(view, event) else slot.power_w
+
+
+def _left_w(view: View, event: Event, target_w: int) -> int:
+    """What the open chargers have yet to do: less what settled ones do, and within what the site allows."""
+    settled = [view.bands[charger].nearest(0) for charger in view.settled]
+    counted = settled if _is_net(view, event) else [power_w for power_w in settled if power_w < 0]
+    fixed_w = sum(settled)
+    return Band(view.site.lo - fixed_w, view.site.hi - fixed_w).nearest(target_w - sum(counted))
+
+
+def _is_net(view: View, event: Event) -> bool:
     program = view.facts.programs.get(event.program_id)
-    net = program is not None and program.scope is Scope.SITE
-    return slot.power_w - house_w if net else slot.power_w
+    return program is not None and program.scope is Scope.SITE
 
 
 def _spare_wh(view: View) -> Mapping[str, float]:

@@ -10,14 +10,16 @@ def site_limits(view: View) -> tuple[Statement, ...]:
 
     A configured meter that does not answer is taken for the worst case: no export, no import on top (a house that
     draws nothing cannot take our power; one that draws all leaves none). Without a meter the limits hold for the
-    chargers alone.
+    chargers alone. What the house and chargers that are let alone do beyond a limit is not ours to balance: a limit
+    never makes a charger work.
     """
     if not view.tied:
         return (Narrowing("no_export_off_grid", site=Band(0, max(0, view.facts.import_max_w))),)
-    facts, house_w = view.facts, view.house_w
-    if house_w is None and facts.has_meter:
-        return (Narrowing("meter_silent", site=Band(0, 0)),)
-    house_w = house_w or 0
-    low, high = -(facts.export_max_w + max(house_w, 0)) - min(house_w, 0), facts.import_max_w - house_w
-    band = Band(min(low, high), high)
-    return (Narrowing("service_limits", site=band, data=frozen_map({"house_w": house_w})),)
+    facts, others_w = view.facts, view.others_w
+    let_alone_w = sum(view.bands[charger].nearest(0) for charger in view.settled)
+    if others_w is None and facts.has_meter:
+        return (Narrowing("meter_silent", site=Band(let_alone_w, let_alone_w)),)
+    others_w = others_w or 0
+    low_w = min(-facts.export_max_w - others_w, let_alone_w)
+    high_w = max(facts.import_max_w - others_w, let_alone_w)
+    return (Narrowing("service_limits", site=Band(low_w, high_w), data=frozen_map({"house_w": others_w})),)
