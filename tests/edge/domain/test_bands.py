@@ -1,0 +1,197 @@
+"""Bands stay jointly reachable, sharing adds up, and orders stay inside what the rungs have left."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from edge_service.domain.band import ANY, Band, propagate, total
+from edge_service.domain.memory import ChargerMemory, Memory
+from edge_service.domain.model import (
+    Capability,
+    Control,
+    Grid,
+    Hold,
+    Limits,
+    Pause,
+    Power,
+    Release,
+    Settings,
+    Stop,
+    Supply,
+    frozen_map,
+)
+from edge_service.domain.realise import order_power_w, realise
+from edge_service.domain.sharing import divide
+from edge_service.domain.view import HandsOff, Narrowing, Statement, View
+from tests.edge.domain.houses import T0, a_site, after, an_observation, capabilities
+
+NAMES = ("a", "b", "c")
+watts = st.integers(-20000, 20000)
+bands = st.tuples(watts, watts).map(lambda pair: Band(min(pair), max(pair)))
+around_zero = st.tuples(st.integers(0, 20000), st.integers(0, 20000)).map(lambda pair: Band(-pair[0], pair[1]))
+stacks = st.dictionaries(st.sampled_from(NAMES), bands, min_size=1)
+
+
+def test_an_empty_band_is_refused() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        Band(1, 0)
+
+
+@given(bands, bands)
+def test_a_squeezed_wish_never_leaves_the_band(band: Band, wish: Band) -> None:
+    left = band.squeeze(wish)
+    assert left.lo in band
+    assert left.hi in band
+
+
+@given(bands, stacks)
+def test_every_power_that_propagation_leaves_is_reachable_together(site: Band, chargers: Mapping[str, Band]) -> None:
+    left, tight = propagate(site, chargers)
+    for name, band in tight.items():
+        others = total(other for key, other in tight.items() if key != name)
+        for power_w in (band.lo, band.hi):
+            assert max(left.lo, power_w + others.lo) <= min(left.hi, power_w + others.hi)
+            assert power_w in chargers[name]
+    assert total(tight.values()).lo <= left.lo <= left.hi <= total(tight.values()).hi
+
+
+@given(bands, stacks)
+def test_propagating_again_changes_nothing(site: Band, chargers: Mapping[str, Band]) -> None:
+    once = propagate(site, chargers)
+    assert propagate(*once) == once
+
+
+statements: st.SearchStrategy[Statement] = st.one_of(
+    st.builds(Narrowing, st.just("bands"), bands=st.dictionaries(st.sampled_from(NAMES), bands).map(frozen_map)),
+    st.builds(Narrowing, st.just("site"), site=bands),
+    st.builds(Narrowing, st.just("wants"), wants=st.dictionaries(st.sampled_from(NAMES), watts).map(frozen_map)),
+    st.builds(
+        Narrowing,
+        st.just("instead"),
+        instead=st.dictionaries(st.sampled_from(NAMES), st.sampled_from([Stop(), Pause()])).map(frozen_map),
+    ),
+)
+
+
+def a_view(ratings: Mapping[str, Band]) -> View:
+    return View(
+        observation=an_observation(),
+        memory=Memory(),
+        settings=Settings(),
+        facts=a_site(*ratings),
+        grid=Grid.ON,
+        supply=Supply.GRID,
+        house_w=0,
+        bands=frozen_map(ratings),
+    )
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), around_zero, min_size=1), st.lists(statements, max_size=8))
+@settings(max_examples=400)
+def test_no_stack_of_statements_widens_what_an_upper_one_left(
+    ratings: Mapping[str, Band], stack: list[Statement]
+) -> None:
+    view = a_view(ratings)
+    for number, statement in enumerate(stack):
+        known = _known_only(statement, ratings)
+        after_it = view.hears(f"rung {number}", known)
+        for name in ratings:
+            assert after_it.bands[name].lo in view.bands[name]
+            assert after_it.bands[name].hi in view.bands[name]
+        reach = total(after_it.bands.values())
+        assert reach.lo <= after_it.site.lo <= after_it.site.hi <= reach.hi or after_it.site == ANY
+        view = after_it
+    for name, settled in view.settled.items():
+        if settled.allowed is not None and settled.want_w is not None:
+            assert settled.want_w in settled.allowed
+            assert settled.want_w in ratings[name]
+
+
+def _known_only(statement: Statement, ratings: Mapping[str, Band]) -> Statement:
+    if isinstance(statement, HandsOff):
+        return statement
+    return Narrowing(
+        statement.reason,
+        bands=frozen_map({name: band for name, band in statement.bands.items() if name in ratings}),
+        site=statement.site,
+        wants=frozen_map({name: want for name, want in statement.wants.items() if name in ratings}),
+        instead=frozen_map({name: order for name, order in statement.instead.items() if name in ratings}),
+    )
+
+
+@given(
+    st.dictionaries(st.sampled_from(NAMES), around_zero, min_size=2),
+    around_zero,
+    st.lists(st.tuples(st.sampled_from(NAMES), watts), max_size=6),
+)
+def test_one_charger_s_wish_never_makes_another_work(
+    ratings: Mapping[str, Band], site: Band, wishes: list[tuple[str, int]]
+) -> None:
+    """A discharge beyond what may be exported is cut; it does not make the neighbour charge."""
+    view = a_view(ratings).hears("site_limits", Narrowing("limits", site=site))
+    for name, want_w in wishes:
+        if name in ratings:
+            view = view.hears("manual", Narrowing("manual", wants=frozen_map({name: want_w})))
+    for name in view.open_chargers:
+        assert 0 in view.bands[name]
+    assert sum(settled.want_w or 0 for settled in view.settled.values()) in site
+
+
+@given(
+    st.integers(-50000, 50000),
+    st.dictionaries(st.sampled_from(NAMES), bands, min_size=1),
+    st.dictionaries(st.sampled_from(NAMES), st.floats(-1, 1e9)),
+    st.integers(0, 10),
+)
+@settings(max_examples=400)
+def test_shares_add_up_to_the_nearest_total_and_stay_in_their_bands(
+    wish_w: int, chargers: Mapping[str, Band], weight: Mapping[str, float], rotation: int
+) -> None:
+    parts = divide(wish_w, chargers, weight, rotation)
+    assert sum(parts.values()) == total(chargers.values()).nearest(wish_w)
+    assert all(parts[name] in band for name, band in chargers.items())
+
+
+@given(bands, watts, capabilities, st.one_of(st.none(), watts), st.integers(0, 20))
+@settings(max_examples=600)
+def test_an_order_leaves_the_band_only_to_pause_or_stop(
+    band: Band, want_w: int, capability: Capability, before_w: int | None, ago_s: int
+) -> None:
+    memory = ChargerMemory(order_w=before_w, order_since=after(-ago_s))
+    realised = realise(band, want_w, capability, memory, T0)
+    assert not isinstance(realised.order, Release)
+    if not isinstance(realised.order, Pause | Stop):
+        power_w = order_power_w(realised.order)
+        assert power_w is not None
+        assert power_w in band
+
+
+@given(around_zero, watts, st.sampled_from([1400, 2000]), st.sampled_from([900, 1400]), st.sampled_from([1, 100, 230]))
+def test_an_order_is_never_inside_the_dead_zone(
+    band: Band, want_w: int, min_charge_w: int, min_discharge_w: int, step_w: int
+) -> None:
+    capability = Capability(Control.STEPS, 20000, 20000, min_charge_w, min_discharge_w, step_w)
+    power_w = order_power_w(realise(band, want_w, capability, ChargerMemory(), T0).order)
+    assert power_w is not None
+    assert power_w == 0 or power_w >= min_charge_w or power_w <= -min_discharge_w
+
+
+def test_two_limits_are_never_both_zero_but_a_stop() -> None:
+    capability = Capability(Control.TWO_LIMITS, 9600, 9600)
+    assert realise(Band(-9600, 9600), 0, capability, ChargerMemory(), T0).order == Stop()
+    assert realise(Band(-9600, 9600), -4000, capability, ChargerMemory(), T0).order == Limits(0, 4000)
+
+
+def test_a_charger_whose_session_dies_at_zero_is_paused() -> None:
+    capability = Capability(Control.SIGNED, 9600, 9600, zero_ends_session_after_s=5)
+    assert realise(Band(-9600, 9600), 0, capability, ChargerMemory(), T0).order == Pause()
+    assert realise(Band(-9600, 9600), 0, Capability(Control.SIGNED, 1, 1), ChargerMemory(), T0).order == Hold()
+
+
+def test_within_the_guard_time_the_former_order_stands_unless_it_is_no_longer_allowed() -> None:
+    capability = Capability(Control.SIGNED, 9600, 9600, guard_s=10)
+    memory = ChargerMemory(order_w=4000, order_since=T0)
+    assert realise(Band(-9600, 9600), -2000, capability, memory, after(5)).order == Power(4000)
+    assert realise(Band(-9600, 3000), -2000, capability, memory, after(5)).order == Power(-2000)
+    assert realise(Band(-9600, 9600), -2000, capability, memory, after(10)).order == Power(-2000)
