@@ -83,10 +83,13 @@ def _program(name: str, entry: Mapping[str, Any]) -> Program:
 
 
 def _source_options(name: str, entry: Mapping[str, Any]) -> dict[str, object]:
-    """A kept program as its protocol's options."""
-    same = ("name", "client_id", "client_secret", "scope", "pay_usd_per_kw", "season_events")
-    options: dict[str, object] = {key: entry[key] for key in same if entry.get(key) is not None}
-    return options | {"id": name, "base_url": entry["url"], "poll_s": float(entry.get("poll_s") or POLL_S)}
+    """A kept program as its protocol's options. Raises ``ConfigError``."""
+    if not entry.get("url"):
+        raise ConfigError(f"program {name} names no url of its server")
+    options: dict[str, object] = {
+        key: value for key, value in entry.items() if key not in ("kind", "url") and value is not None
+    }
+    return {"poll_s": POLL_S} | options | {"id": name, "base_url": entry["url"]}
 
 
 # ------------------------------------------------------------------------------------------------------- edge
@@ -101,6 +104,7 @@ class Edge:
         self.started_at = self.clock.now()
         self.programs: dict[str, dict[str, Any]] = {}
         self.installation = ""
+        self._group: asyncio.TaskGroup | None = None
         self._polls: dict[str, tuple[asyncio.Task[None], PolledProgram]] = {}
 
     async def prepare(self) -> None:
@@ -205,7 +209,8 @@ class Edge:
         await self.journal.save_document("programs", {"programs": programs})
         self.programs = _programs({"programs": programs})
         self.runner.set_programs(self._facts())
-        await self._poll_programs()
+        if self._group is not None:
+            await self._poll_programs(self._group)
 
     def _check_program(self, key: str, entry: Mapping[str, Any]) -> None:
         kind = entry.get("kind")
@@ -215,7 +220,7 @@ class Edge:
         if kind != BY_HAND:
             try:
                 PROGRAMS[str(kind)](_source_options(key, entry), self.installation)
-            except (ConfigError, KeyError) as error:
+            except ConfigError as error:
                 raise CommandRefusedError("bad_argument", str(error), argument="program") from error
 
     async def check(self) -> list[Mapping[str, Any]]:
@@ -229,28 +234,41 @@ class Edge:
 
     # Programs
 
-    async def _poll_programs(self) -> None:
-        """One polling task per program with a server; changed ones start anew."""
+    async def _poll_programs(self, group: asyncio.TaskGroup) -> None:
+        """One polling task per program with a server; all start anew when one changes."""
+        await self._end_polls()
+        for name, entry in self.programs.items():
+            source = self._source(name, entry)
+            if source is not None:
+                task = group.create_task(self.intake.poll(source), name=f"program {name}")
+                self._polls[name] = task, source
+
+    def _source(self, name: str, entry: Mapping[str, Any]) -> PolledProgram | None:
+        """The program's source; None without a server, or with options that are no longer allowed."""
+        open_source = PROGRAMS.get(str(entry.get("kind")))
+        if open_source is None:
+            return None
+        try:
+            return open_source(_source_options(name, entry), self.installation, self.intake.known_of(name))
+        except ConfigError as error:
+            LOG.error("program %s is not asked: %s; set it anew with: ridethrough program add", name, error)
+            return None
+
+    async def _end_polls(self) -> None:
         for task, source in self._polls.values():
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await source.close()
         self._polls = {}
-        for name, entry in self.programs.items():
-            open_source = PROGRAMS.get(str(entry.get("kind")))
-            if open_source is None:
-                continue
-            source = open_source(_source_options(name, entry), self.installation, self.intake.known_of(name))
-            task = asyncio.create_task(self.intake.poll(source), name=f"program {name}")
-            self._polls[name] = task, source
 
     async def serve(self) -> None:
         """Run everything until cancelled; then let go in order. What stands at the chargers dies with its lease."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
             await self._open_door(stack)
-            await self._poll_programs()
             async with asyncio.TaskGroup() as group:
+                self._group = group
+                await self._poll_programs(group)
                 group.create_task(self.scribe.write(), name="scribe")
                 group.create_task(self.runner.run(), name="runner")
 
@@ -272,10 +290,7 @@ class Edge:
                 stack.push_async_callback(announcement.stop)
 
     async def _close(self) -> None:
-        for task, source in self._polls.values():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await source.close()
+        await self._end_polls()
         await self.runner.close()
         document = _encoded_memory(self.runner.memory)
         await self.journal.save_document("memory", document)

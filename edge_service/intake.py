@@ -9,6 +9,7 @@ from typing import Protocol
 
 from edge_service.domain.model import Event
 from edge_service.ports import Clock, ProgramCredentialsError, ProgramError, ProgramSource
+from edge_service.programs.manual import by_hand
 
 LOG = logging.getLogger(__name__)
 
@@ -72,8 +73,16 @@ class Intake:
             else:
                 failures = 0
                 self.contacts[source.id] = Contact(True, news.at, "; ".join(news.problems[:3]) or None)
-                await self._put(source.id, list(news.events))
+                await self._take(source.id, news.events)
                 await asyncio.sleep(source.poll_s)
+
+    async def _take(self, program: str, events: Sequence[Event]) -> None:
+        """Take what the server says beside what people entered. What cannot be kept is not promised."""
+        entered = [event for event in self.known_of(program) if by_hand(event)]
+        try:
+            await self._put(program, [*events, *entered])
+        except OSError as error:
+            LOG.error("program %s: its events could not be kept, the former ones stand: %s", program, error)
 
     def _lost(self, program: str, error: ProgramError) -> None:
         before = self.contacts.get(program, Contact())

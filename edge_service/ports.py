@@ -132,8 +132,9 @@ class IslandSwitch(Protocol):
 class ProgramNews:
     """What one good contact with a program server brought.
 
-    ``events`` holds every event of the program that is neither over nor gone. An event missing from it was confirmed
-    as gone, so the core may cancel it. ``problems`` names objects that were skipped, one sentence each.
+    ``events`` holds every event of the program that can be followed. One missing from it is gone by its id, cancelled,
+    over, or rewritten beyond understanding: the core stops it. ``problems`` names objects that were skipped, one
+    sentence each, again with each contact. ``clock_skew_s`` is positive when our clock is ahead.
     """
 
     at: datetime

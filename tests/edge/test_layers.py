@@ -38,10 +38,10 @@ LAYERS = (
     Layer(edge("chargers.link"), (DOMAIN, PORTS, "modbus_connection", "pymodbus")),
     Layer(edge("chargers", "devices"), (DOMAIN, PORTS, "modbus_connection")),
     Layer(edge("programs"), (DOMAIN, PORTS, "aiohttp", "yarl", "openleadr")),
-    # The cycle, and what stands beside it: one file each for orders, events and records.
-    Layer(edge("runner", "charger_desk", "intake", "scribe"), (DOMAIN, PORTS)),
-    # People's wishes; an event entered by hand is made by the program of that name.
-    Layer(edge("household"), (DOMAIN, PORTS, *edge("intake", "programs.manual"))),
+    # The cycle, and what stands beside it: one file each for orders and records.
+    Layer(edge("runner", "charger_desk", "scribe"), (DOMAIN, PORTS)),
+    # What people and utilities want; an event entered by hand is made by the program of that name.
+    Layer(edge("household", "intake"), (DOMAIN, PORTS, *edge("programs.manual"))),
     Layer(edge("replay"), (DOMAIN, PORTS, *edge("journal"))),
     Layer((WIRE,)),
     Layer(edge("api.publish"), (DOMAIN, WIRE)),
