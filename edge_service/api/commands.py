@@ -1,0 +1,168 @@
+"""Commands from clients: in time, once, and answered in the contract's words."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, cast
+
+from edge_service.api import wire
+from edge_service.api.hub import Hub
+from edge_service.api.pairing import Client, Pairing, Role
+from edge_service.domain.commands import CommandRefusedError
+from edge_service.ports import Clock, Journal
+
+_LOGGER = logging.getLogger(__name__)
+
+# Seconds in practice; minutes allow for a client's clock. Far below the day for which answers are recalled, so a
+# command that is sent again can never be carried out again.
+LONGEST_DEADLINE = timedelta(minutes=10)
+
+
+class Executor(Protocol):
+    """Carries a command out."""
+
+    async def __call__(self, name: str, args: Mapping[str, Any], *, command_id: str, deadline: datetime,
+                       role: Role) -> Mapping[str, Any]:
+        """Return ``{"stage": ..., "data": {...}}``, both optional (``accepted``, nothing).
+
+        Called at most once per ``command_id``, unless the process died before the answer was kept.
+        Raises ``CommandRefusedError``.
+        """
+        ...
+
+
+class Commands:
+    """Stands between the clients and the executor: roles, deadlines, and each id answered once."""
+
+    def __init__(self, execute: Executor, journal: Journal, hub: Hub, pairing: Pairing, clock: Clock) -> None:
+        self._execute = execute
+        self._journal = journal
+        self._hub = hub
+        self._pairing = pairing
+        self._clock = clock
+        self._running: dict[str, asyncio.Future[wire.Result]] = {}
+
+    async def answer(self, message: Mapping[str, Any], client: Client) -> wire.Result:
+        """The answer to a command message. Never raises but for cancellation.
+
+        A second message with the same id gets the first one's answer, also while that is still being carried out.
+        """
+        command_id = message.get("id")
+        if not isinstance(command_id, str) or not command_id.isascii() or not 0 < len(command_id) <= 128:
+            return refused("", "bad_argument", "id must be 1 to 128 ASCII characters", argument="id")
+        key = f"{client.id}:{command_id}"
+        running = self._running.get(key)
+        if running is None:
+            running = self._running[key] = asyncio.ensure_future(self._answer(key, command_id, message, client))
+            running.add_done_callback(lambda _: self._running.pop(key, None))
+        # A client that goes away does not undo what it began.
+        result: wire.Result = await asyncio.shield(running)
+        return result
+
+    async def _answer(self, key: str, command_id: str, message: Mapping[str, Any], client: Client) -> wire.Result:
+        try:
+            if (known := await self._recall(key)) is not None:
+                return known
+            stage, data = await self._carried_out(key, message, client)
+            result = wire.Result(type="result", id=command_id, ok=True, stage=stage, data=data)
+            wire.encode(result)
+        except CommandRefusedError as error:
+            result = refused(command_id, error.code, str(error), **error.data)
+            if error.code in _NOT_REMEMBERED:
+                return result
+        except Exception:  # a defect in one command must not take the edge's door down
+            _LOGGER.exception("Command %s failed", message.get("name"))
+            return refused(command_id, "internal", "the edge failed; its log says why")
+        name = message.get("name")
+        if isinstance(name, str) and name not in _OF_THE_DOOR:
+            await self._remember(key, result)
+        return result
+
+    async def _carried_out(self, key: str, message: Mapping[str, Any], client: Client) -> tuple[str, dict[str, Any]]:
+        name, args, deadline = self._checked(message)
+        if name == "notice_delivered":
+            await self._notice_delivered(args)
+            return "accepted", {}
+        _require(client.role is not Role.READ, "not_permitted", "this token may only look")
+        if name == "new_pairing_code":
+            _require(client.role is Role.LOCAL, "not_permitted", "only the edge's own command line makes pairing codes")
+            code = self._pairing.offer()
+            return "accepted", {"code": code.text, "until": code.until.isoformat()}
+        answer = await self._execute(name, args, command_id=key, deadline=deadline, role=client.role)
+        return str(answer.get("stage", "accepted")), dict(answer.get("data", {}))
+
+    def _checked(self, message: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], datetime]:
+        name, args = message.get("name"), message.get("args", {})
+        if not isinstance(name, str):
+            raise CommandRefusedError("bad_argument", "name must be a text", argument="name")
+        if not isinstance(args, dict):
+            raise CommandRefusedError("bad_argument", "args must be an object", argument="args")
+        _require(_is_sound(args), "bad_argument", "args hold text or numbers that cannot be passed on")
+        return name, args, self._deadline(message.get("deadline"))
+
+    def _deadline(self, text: Any) -> datetime:
+        deadline = _moment(text)
+        if deadline is None:
+            raise CommandRefusedError("bad_argument", "deadline must be a time with its offset", argument="deadline",
+                                      found=text, allowed="2026-07-15T21:00:00Z")
+        now = self._clock.now()
+        _require(deadline > now, "too_late", "the command came after its deadline; do the clocks agree?")
+        _require(deadline <= now + LONGEST_DEADLINE, "bad_argument", "the deadline is more than 10 minutes ahead")
+        return deadline
+
+    async def _notice_delivered(self, args: Mapping[str, Any]) -> None:
+        number = args.get("number")
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise CommandRefusedError("bad_argument", "number must be a whole number", argument="number")
+        self._hub.delivered(number)
+        await self._journal.mark_notice(number, delivered_at=self._clock.now())
+
+    async def _recall(self, key: str) -> wire.Result | None:
+        """A disk that fails must not keep a person from stopping the charger: then nothing is recalled."""
+        try:
+            known = await self._journal.recall(key)
+        except OSError as error:
+            _LOGGER.error("Answers cannot be recalled: %s", error)
+            return None
+        return None if known is None else cast("wire.Result", dict(known))
+
+    async def _remember(self, key: str, result: wire.Result) -> None:
+        try:
+            await self._journal.remember(key, result, self._clock.now())
+        except OSError as error:
+            _LOGGER.error("An answer could not be kept: %s", error)
+
+
+# Refusals that say nothing about the command itself: sent again, it may fare better.
+_NOT_REMEMBERED = frozenset({"too_late", "not_ready", "internal"})
+# Carried out here, harmless to repeat; and a pairing code must not lie on the disk.
+_OF_THE_DOOR = frozenset({"notice_delivered", "new_pairing_code"})
+
+
+def refused(command_id: str, code: str, message: str, **data: Any) -> wire.Result:
+    """The answer that says no."""
+    error = wire.CommandError(code=code, message=message, data=data)
+    return wire.Result(type="result", id=command_id, ok=False, error=error)
+
+
+def _require(fact: bool, code: str, message: str) -> None:
+    if not fact:
+        raise CommandRefusedError(code, message)
+
+
+def _is_sound(args: Mapping[str, Any]) -> bool:
+    """Whether it can be stored and sent again: no half characters, no infinite numbers."""
+    try:
+        wire.encode(args).encode()
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo is not None else None

@@ -1,0 +1,124 @@
+"""The listening socket: where, with which key, how many connections, how long one may stay silent."""
+
+import asyncio
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from aiohttp import web
+
+from edge_service.ports import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """A certificate and its key, both PEM files. Clients pin the certificate's fingerprint."""
+
+    certificate: Path
+    key: Path
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate, as hex. Raises ``ConfigError``."""
+        try:
+            pem = self.certificate.read_text(encoding="ascii")
+            return sha256(ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN CERTIFICATE") :])).hexdigest()
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{self.certificate} cannot be read as a certificate: {error}") from error
+
+    def context(self) -> ssl.SSLContext:
+        """TLS 1.3 and nothing older. Raises ``ConfigError``."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        try:
+            context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"{self.certificate} and {self.key} are no certificate with its key: {error}") from error
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen. Port 0: any free one. ``names``: further host names under which clients may ask for us.
+
+    Beyond this machine a token must not travel in the clear: without ``tls`` such an address is refused, unless
+    ``insecure_lan`` says that the network is trusted.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8790
+    tls: Tls | None = None
+    insecure_lan: bool = False
+    names: frozenset[str] = frozenset()
+
+    def check(self) -> None:
+        """Raises ``ConfigError`` when tokens would travel in the clear."""
+        if self.tls is None and not self.insecure_lan and not is_loopback(self.host):
+            raise ConfigError(f"api.host {self.host} is reachable from other machines: give api.tls a certificate and "
+                              "key (docs/decisions/0006-api-pairing.md shows how to make them), or allow plain HTTP "
+                              "on a network that you trust with api.insecure_lan: true")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What strangers may take from us: open connections, sockets of the contract among them, and seconds of silence
+    until a request's headers, and then its body, are complete."""
+
+    connections: int = 64
+    sockets: int = 32
+    silence_s: float = 10.0
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Listener:
+    """Hands connections to aiohttp, but not too many."""
+
+    def __init__(self, serve: web.Server, bounds: Bounds) -> None:
+        self._serve = serve
+        self._bounds = bounds
+        self._server: asyncio.Server | None = None
+
+    async def open(self, listen: Listen) -> Self:
+        """Bind. Raises ``ConfigError`` for an address that is refused, ``OSError`` for one that is taken."""
+        listen.check()
+        context = None if listen.tls is None else listen.tls.context()
+        loop = asyncio.get_running_loop()
+        handshake_s = None if context is None else self._bounds.silence_s
+        self._server = await loop.create_server(self._protocol, listen.host, listen.port, ssl=context,
+                                                ssl_handshake_timeout=handshake_s)
+        return self
+
+    @property
+    def port(self) -> int:
+        """The port in use. Only while open."""
+        if self._server is None or not self._server.sockets:
+            raise LookupError("not listening")
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def close(self) -> None:
+        """Take no new connections."""
+        if self._server is not None:
+            self._server.close()
+
+    def _protocol(self) -> asyncio.Protocol:
+        if len(self._serve.connections) >= self._bounds.connections:
+            return _Refusal()
+        return self._serve()
+
+
+class _Refusal(asyncio.Protocol):
+    """Closes the connection at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
