@@ -228,6 +228,9 @@ class Connection:
         except (LinkLostError, TimeoutError) as error:
             await self.close()
             raise CannotConnectError(f"the edge sent no state: {error}") from error
+        except BaseException:
+            await self.close()
+            raise
         snapshot = cast("wire.Snapshot", message)
         self.last_event = snapshot["last_event"] if last_event is None else last_event
         return snapshot

@@ -1,6 +1,7 @@
 """An edge service as the contract describes it, over a real socket: what the integration is tested against."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -140,14 +141,14 @@ class Peer:
 
     # ------------------------------------------------------------------------------------------------- its life
 
-    async def start(self) -> None:
+    async def start(self, tls: ssl.SSLContext | None = None) -> None:
         """Listen, on the same port as before if there was one."""
         app = web.Application()
         app.router.add_post(wire.PAIR_PATH, self._pair)
         app.router.add_get(wire.PATH, self._socket)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
 

@@ -1,0 +1,146 @@
+"""The edge's standing notices as notifications: once each, in words, gone when they are over."""
+
+from typing import Any
+
+import pytest
+from homeassistant.components import persistent_notification
+from homeassistant.components.persistent_notification import Notification, UpdateType
+from homeassistant.core import HomeAssistant, callback
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.ridethrough.notices import KINDS
+
+from .peer import INSTALLATION, Eventually, Peer, at, notice
+
+
+class Board:
+    """The notifications that people see now, and how often one was put up anew."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        self.seen: dict[str, Notification] = {}
+        self.put_up: list[str] = []
+        self.stop = persistent_notification.async_register_callback(hass, self._changed)
+
+    @callback
+    def _changed(self, kind: UpdateType, notifications: dict[str, Notification]) -> None:
+        if kind is UpdateType.REMOVED:
+            for notification in notifications:
+                self.seen.pop(notification)
+            return
+        self.seen |= notifications
+        if kind is UpdateType.ADDED:
+            self.put_up += notifications
+
+    def texts(self) -> list[str]:
+        return [str(notification["message"]) for notification in self.seen.values()]
+
+
+@pytest.fixture
+def board(hass: HomeAssistant) -> Board:
+    """Watched from before the set-up."""
+    return Board(hass)
+
+
+OUTAGE = f"ridethrough_{INSTALLATION}_outage"
+
+
+async def test_a_notice_is_shown_at_once_and_confirmed_to_the_edge(
+    hass: HomeAssistant, board: Board, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    await peer.raise_notice(notice(7))
+    await peer.until(lambda: bool(peer.named("notice_delivered")))
+    assert peer.named("notice_delivered") == [{"number": 7}]
+    assert board.put_up == [OUTAGE]
+    assert "Home has no grid power since" in board.texts()[0]
+
+
+async def test_one_raised_while_home_assistant_was_dark_is_shown_once(
+    hass: HomeAssistant, board: Board, entry: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    await peer.raise_notice(notice(7))
+    await hass.config_entries.async_setup(entry.entry_id)
+    await peer.until(lambda: bool(peer.named("notice_delivered")))
+    assert board.put_up == [OUTAGE]
+
+    await peer.drop()
+    await peer.until(lambda: len(peer.starts) == 2)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await peer.until(lambda: len(peer.starts) == 3)
+    await hass.async_block_till_done()
+    assert board.put_up == [OUTAGE]
+    assert peer.named("notice_delivered") == [{"number": 7}]
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_the_return_of_power_takes_the_place_of_the_outage(
+    hass: HomeAssistant, board: Board, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    await peer.raise_notice(notice(7))
+    await peer.raise_notice(notice(8, "outage", "power_back", duration_s=11_400, energy_wh=9400))
+    await eventually(lambda: any("9.4 kWh" in text for text in board.texts()))
+    assert board.texts() == ["Home is on the grid again after 190 min. The vehicle gave 9.4 kWh."]
+
+
+async def test_what_the_edge_clears_is_taken_down(
+    hass: HomeAssistant, board: Board, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    await peer.raise_notice(notice(7))
+    await eventually(lambda: OUTAGE in board.seen)
+    await peer.push(lambda state: state.update(notices=[]))
+    await eventually(lambda: not board.seen)
+    assert peer.named("acknowledge_notice") == []
+
+
+async def test_a_person_who_dismisses_it_has_acknowledged_it(
+    hass: HomeAssistant, board: Board, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    await peer.raise_notice(notice(7))
+    await eventually(lambda: OUTAGE in board.seen)
+    persistent_notification.async_dismiss(hass, OUTAGE)
+    await peer.until(lambda: bool(peer.named("acknowledge_notice")))
+    assert peer.named("acknowledge_notice") == [{"number": 7}]
+    await peer.push(lambda state: state["site"].update(mode="paused"))
+    await eventually(lambda: house.runtime_data.data["site"]["mode"] == "paused")
+    assert board.put_up == [OUTAGE]
+
+
+SAID: dict[str, Any] = {
+    "name": "Summer peak",
+    "start": at(3600),
+    "end": at(7200),
+    "power_w": -5000,
+    "feasible_w": -4800,
+    "energy_wh": 20_700,
+    "average_w": 6900,
+    "earnings_usd": 12.5,
+    "soc_pct": 24.0,
+    "duration_s": 600,
+    "in_s": 60,
+    "charger": "Driveway charger",
+    "reason": "not_formed",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+async def test_every_kind_is_told_in_words_without_gaps(
+    hass: HomeAssistant, board: Board, entry: MockConfigEntry, peer: Peer, kind: str
+) -> None:
+    peer.state["notices"] = [notice(1, "subject", kind, **SAID)]
+    await hass.config_entries.async_setup(entry.entry_id)
+    (told,) = board.seen.values()
+    for text in (told["title"], told["message"]):
+        assert text
+        assert not set("{}–_") & set(text), text
+        assert text != kind
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_kind_of_a_later_edge_and_missing_facts_are_still_told(
+    hass: HomeAssistant, board: Board, entry: MockConfigEntry, peer: Peer
+) -> None:
+    peer.state["notices"] = [notice(1, "a", "meteor"), notice(2, "b", "power_back")]
+    await hass.config_entries.async_setup(entry.entry_id)
+    later, power_back = board.texts()
+    assert "meteor" in later
+    assert power_back == "Home is on the grid again after –. The vehicle gave –."
+    await hass.config_entries.async_unload(entry.entry_id)
