@@ -6,8 +6,8 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
@@ -104,6 +104,7 @@ class Edge:
         self.started_at = self.clock.now()
         self.programs: dict[str, dict[str, Any]] = {}
         self.installation = ""
+        self.port: int | None = None
         self._group: asyncio.TaskGroup | None = None
         self._polls: dict[str, tuple[asyncio.Task[None], PolledProgram]] = {}
 
@@ -282,6 +283,7 @@ class Edge:
         )
         server = ApiServer(door, listen)
         await server.start()
+        self.port = server.port
         stack.push_async_callback(server.stop)
         LOG.info("clients are served at %s:%s", api.host, server.port)
         if api.announce:
@@ -318,9 +320,9 @@ def _digest(image: Image) -> Mapping[str, Any]:
 # ------------------------------------------------------------------------------------------------------- entry points
 
 
-async def run(config: Config) -> None:
-    """Serve the site until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[Edge]:
+    """The edge of a site with its files and connections open, ready to ``serve``."""
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         journal = await SqliteJournal.open(config.data)
@@ -332,6 +334,13 @@ async def run(config: Config) -> None:
             await stack.enter_async_context(link)
         edge = Edge(config, journal, recorder, installation.devices)
         await edge.prepare()
+        yield edge
+
+
+async def run(config: Config) -> None:
+    """Serve the site until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    async with opened(config) as edge:
         serving = asyncio.create_task(edge.serve(), name="edge")
         _stop_on_signals(serving)
         await asyncio.wait({serving})

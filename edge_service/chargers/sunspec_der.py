@@ -564,7 +564,7 @@ class SunSpecDer:
         """See ``ports.Charger``. ``Hold`` and ``Pause`` are a setpoint of 0 W.
 
         ``Stop`` ceases operation and withdraws the setpoint. ``Power``, ``Hold`` and ``Pause`` start again what is
-        stopped; ``Release`` only what our own ``Stop`` stopped. Refusal reasons: ``local_mode``,
+        stopped; ``Release`` only what a stop over Modbus stopped: ours, also from before a restart. Refusal reasons: ``local_mode``,
         ``service_not_permitted``, ``identity_changed``, ``not_supported``, ``beyond_rating``, ``not_applied``.
         """
         async with self._ordering:
@@ -677,8 +677,17 @@ class SunSpecDer:
 
     async def _release(self, models: _Models, now: datetime) -> None:
         await self._withdraw(models)
-        if self._stopped:
+        if self._stopped or self._is_stopped_over_modbus(models):
             await self._start(models, now, needed=True)
+
+    @staticmethod
+    def _is_stopped_over_modbus(models: _Models) -> bool:
+        """Off, and the stop stands in the register that only a controller writes: ours, from before a restart.
+
+        A person's stop at the charger shows as local mode, a missing permission or a fault, and is respected.
+        """
+        operation = models.operation
+        return models.ac.state == 0 and operation is not None and operation.operation == _REMOTE_STOP
 
     async def _withdraw(self, models: _Models) -> None:
         """Disable the setpoint, in one write and its read-back, unless it is known to be disabled."""

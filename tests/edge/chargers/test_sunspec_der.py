@@ -433,15 +433,30 @@ async def test_stop_ceases_operation_once_and_power_starts_it_again() -> None:
         assert (await charger.read(NOW)).power_w == -4000
 
 
-async def test_release_starts_only_what_our_own_stop_stopped() -> None:
+async def test_release_starts_what_a_stop_over_modbus_stopped() -> None:
     async with a_charger() as (site, _, charger):
         await charger.order(Stop(), NOW)
         named(site)
         await charger.order(Release(), NOW)
         assert named(site) == [{"715.OpCtl": 1}]
-    async with a_charger(SiteOptions(started=False)) as (site, _, charger):
+
+
+async def test_release_starts_what_our_stop_from_before_a_restart_left_off() -> None:
+    """Else an edge that restarts between stop and closing leaves the house dark in the next outage."""
+    async with a_charger() as (site, _, charger):
+        await charger.order(Stop(), NOW)
+        named(site)
+        async with Link(HOST, site.charger_port) as link:
+            await SunSpecDer("restarted", link.unit(1)).order(Release(), NOW)
+        assert named(site)[0] == {"715.OpCtl": 1}
+
+
+async def test_release_starts_nothing_that_a_person_locked_out() -> None:
+    registers, charger = from_dump(m701_4=0, m715_8=0, m715_2=1)
+    await charger.read(NOW)
+    with pytest.raises(DeviceRefusedError):
         await charger.order(Release(), NOW)
-        assert named(site) == []
+    assert not OP_CTL & registers.written
 
 
 async def test_a_charger_in_standby_is_started_for_power_and_left_alone_for_zero() -> None:
