@@ -564,8 +564,9 @@ class SunSpecDer:
         """See ``ports.Charger``. ``Hold`` and ``Pause`` are a setpoint of 0 W.
 
         ``Stop`` ceases operation and withdraws the setpoint. ``Power``, ``Hold`` and ``Pause`` start again what is
-        stopped; ``Release`` only what a stop over Modbus stopped: ours, also from before a restart. Refusal reasons: ``local_mode``,
-        ``service_not_permitted``, ``identity_changed``, ``not_supported``, ``beyond_rating``, ``not_applied``.
+        stopped; ``Release`` only what a stop over Modbus stopped: ours, also from before a restart. Refusal
+        reasons: ``local_mode``, ``service_not_permitted``, ``identity_changed``, ``not_supported``,
+        ``beyond_rating``, ``not_applied``.
         """
         async with self._ordering:
             models = await self._known()
