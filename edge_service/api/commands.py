@@ -81,10 +81,10 @@ class Commands:
 
     async def _carried_out(self, key: str, message: Mapping[str, Any], client: Client) -> tuple[str, dict[str, Any]]:
         name, args, deadline = self._checked(message)
+        _require(client.role is not Role.READ, "not_permitted", "this token may only look")
         if name == "notice_delivered":
             await self._notice_delivered(args)
             return "accepted", {}
-        _require(client.role is not Role.READ, "not_permitted", "this token may only look")
         if name == "new_pairing_code":
             _require(client.role is Role.LOCAL, "not_permitted", "only the edge's own command line makes pairing codes")
             code = self._pairing.offer()

@@ -123,10 +123,10 @@ class Hub:
     # --------------------------------------------------------------------------------------------------- from the core
 
     def publish(self, state: wire.State) -> None:
-        """Show a new state."""
+        """Show a new state. A notice that stands in it no longer is not brought any more."""
         before, self._state = self._state, state
         self._ready.set()
-        self._pass_on_unconfirmed()
+        self._pass_on_unconfirmed({notice["number"] for notice in state["notices"]})
         if before is None or not self._subscribers:
             return
         put, gone = wire.changes(before, state)
@@ -140,14 +140,13 @@ class Hub:
         self._send(self._subscribers, occurrence(numbered), numbered.number)
 
     def notify(self, notice: Notice) -> None:
-        """Bring a notice to people, through one client; a former one of the same key is no longer brought."""
+        """Bring a notice to people, through one client; a former one of the same key is no longer brought.
+
+        Every state published afterwards names it among its notices, for as long as it stands.
+        """
         self._errands = {number: errand for number, errand in self._errands.items() if errand.notice.key != notice.key}
         self._errands[notice.number] = errand = _Errand(notice)
         self._give(errand, self._carriers())
-
-    def withdraw(self, number: int) -> None:
-        """A notice was cleared or acknowledged before anybody brought it."""
-        self._errands.pop(number, None)
 
     # ----------------------------------------------------------------------------------------------- from the clients
 
@@ -199,9 +198,10 @@ class Hub:
             errand.since_s = asyncio.get_running_loop().time()
             self._send([subscriber], wire.NoticeMessage(type="notice", notice=publish.notice(errand.notice)))
 
-    def _pass_on_unconfirmed(self) -> None:
+    def _pass_on_unconfirmed(self, standing: set[int]) -> None:
         if not self._errands:
             return
+        self._errands = {number: errand for number, errand in self._errands.items() if number in standing}
         late = asyncio.get_running_loop().time() - CONFIRM_WITHIN_S
         for errand in self._errands.values():
             if errand.carrier is not None and errand.since_s < late:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
-from edge_service.api import wire
+from edge_service.api import hub, publish, wire
 from edge_service.api.connection import NO_START, NOT_OF_THE_CONTRACT, UNKNOWN_SCHEMA, Patience
 from edge_service.api.pairing import Role
 from edge_service.domain.model import Notice
@@ -36,6 +36,13 @@ async def notice(house: House, key: str = "outage") -> Notice:
     raised = await house.journal.raise_notice(Notice(key, "outage", "critical", NOW, {"a": 1}))
     house.hub.notify(raised)
     return raised
+
+
+async def pause(house: House) -> None:
+    """Publish a state that differs, with the notices that stand."""
+    paused = state(mode="paused")
+    paused["notices"] = [publish.notice(standing) for standing in await house.journal.standing_notices()]
+    house.hub.publish(paused)
 
 
 async def deliver(socket: ClientWebSocketResponse, number: int) -> dict[str, Any]:
@@ -212,7 +219,7 @@ async def test_a_notice_is_brought_once_though_two_clients_listen(house: House) 
     assert message["notice"]["number"] == raised.number
     assert message["notice"]["key"] == "outage"
     assert (await deliver(first, raised.number))["ok"]
-    house.hub.publish(state(mode="paused"))
+    await pause(house)
     assert await kinds(second, 1) == ["change"]
     assert (await house.journal.standing_notices())[0].delivered_at == NOW
     await first.close()
@@ -228,7 +235,7 @@ async def test_a_standing_notice_waits_for_a_client_and_is_not_brought_again_aft
     await socket.close()
     again = await house.started()
     assert await kinds(again, 1) == ["snapshot"]
-    house.hub.publish(state(mode="paused"))
+    await pause(house)
     assert await kinds(again, 1) == ["change"]
     await again.close()
 
@@ -249,7 +256,7 @@ async def test_a_client_that_may_only_look_brings_no_notices(house: House) -> No
     reader = await house.started(token=await house.token(Role.READ))
     assert await kinds(reader, 1) == ["snapshot"]
     await notice(house)
-    house.hub.publish(state(mode="paused"))
+    await pause(house)
     assert await kinds(reader, 1) == ["change"]
     await reader.close()
 
@@ -260,9 +267,35 @@ async def test_a_replaced_notice_is_no_longer_brought(house: House) -> None:
     socket = await house.started()
     await told(socket)
     assert (await told(socket))["notice"]["number"] == newer.number
-    house.hub.publish(state(mode="paused"))
+    await pause(house)
     assert await kinds(socket, 1) == ["change"]
     await socket.close()
+
+
+async def test_a_notice_that_was_cleared_before_anybody_brought_it_is_not_brought(house: House) -> None:
+    await notice(house)
+    await house.journal.clear_notice("outage", NOW)
+    await pause(house)
+    socket = await house.started()
+    assert await kinds(socket, 1) == ["snapshot"]
+    house.hub.publish(state())
+    assert await kinds(socket, 1) == ["change"]
+    await socket.close()
+
+
+async def test_a_client_that_confirms_too_late_is_passed_over_for_the_next(
+        house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "CONFIRM_WITHIN_S", -1.0)
+    first = await house.started()
+    assert await kinds(first, 1) == ["snapshot"]
+    second = await house.started()
+    assert await kinds(second, 1) == ["snapshot"]
+    raised = await notice(house)
+    assert await kinds(first, 1) == ["notice"]
+    await pause(house)
+    assert (await told(second))["notice"]["number"] == raised.number
+    await first.close()
+    await second.close()
 
 
 # ------------------------------------------------------------------------------------------------------------ commands
@@ -359,8 +392,9 @@ async def test_a_refusal_for_lateness_is_not_held_against_the_next_try(house: Ho
 async def test_who_may_only_look_moves_nothing(house: House) -> None:
     socket = await house.started(token=await house.token(Role.READ))
     await told(socket)
-    await say(socket, command("stop"))
-    assert (await told(socket))["error"]["code"] == "not_permitted"
+    for name in ("stop", "notice_delivered", "acknowledge_notice", "new_pairing_code"):
+        await say(socket, command(name, name, number=1))
+        assert (await told(socket))["error"]["code"] == "not_permitted"
     assert house.doer.asked == []
     await socket.close()
 

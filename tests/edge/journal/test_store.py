@@ -26,7 +26,7 @@ from edge_service.domain.model import (
     frozen_map,
 )
 from edge_service.journal import store
-from edge_service.journal.database import JournalError
+from edge_service.journal.database import BALLAST_BYTES, JournalError
 from edge_service.journal.store import SqliteJournal
 from edge_service.ports import Journal
 
@@ -231,3 +231,16 @@ async def test_no_acknowledged_happening_is_lost_however_often_the_process_is_ki
     assert set(acknowledged) <= set(stored)
     assert acknowledged == sorted(set(acknowledged))
     assert stored == list(range(1, len(stored) + 1))
+
+
+async def test_on_a_full_disk_the_ballast_is_given_up_and_reading_goes_on(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal:
+        await journal.save_document("before", {"a": 1})
+        assert (tmp_path / "journal.ballast").stat().st_size == BALLAST_BYTES
+        await journal._database.run(lambda connection: connection.execute("PRAGMA max_page_count=1").fetchall())
+        with pytest.raises(JournalError, match="full"):
+            await journal.save_document("big", {"a": "x" * 100_000})
+        assert not (tmp_path / "journal.ballast").exists()
+        assert await journal.load_document("before") == {"a": 1}
+        await journal._database.run(lambda connection: connection.execute("PRAGMA max_page_count=100000").fetchall())
+        await journal.save_document("big", {"a": "x" * 100_000})
