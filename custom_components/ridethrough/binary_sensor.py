@@ -15,7 +15,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import RidethroughConfigEntry
 from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
-from .program_events import is_active
+from .program_events import BY_HAND, is_active
 from .wire import ChargerWire, ProgramWire, SiteWire
 
 PARALLEL_UPDATES = 0
@@ -109,6 +109,7 @@ PROGRAM_FACTS: tuple[BinaryRow[ProgramWire], ...] = (
         device_class=BinarySensorDeviceClass.CONNECTIVITY,
         entity_category=EntityCategory.DIAGNOSTIC,
         value=lambda program, _: program["connected"],
+        exists=lambda program: program["kind"] != BY_HAND,
     ),
 )
 

@@ -6,6 +6,8 @@ from homeassistant.util import dt as dt_util
 
 from .wire import EventWire, ProgramWire
 
+# The kind of a program whose events people enter: it has no server to be connected to.
+BY_HAND = "manual"
 RUNNING = frozenset({"running", "interrupted"})
 COMING = frozenset({"announced", "preparing", "prepared"})
 OVER = frozenset({"finished", "missed", "cancelled"})

@@ -24,7 +24,7 @@ from homeassistant.util import dt as dt_util
 
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
 from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, Scope, add_as_they_come, always
-from .program_events import measured_event, next_event, shown_event, time_of
+from .program_events import BY_HAND, measured_event, next_event, shown_event, time_of
 from .wire import ChargerWire, EventWire, ProgramWire, SiteWire, SwitchWire
 
 PARALLEL_UPDATES = 0
@@ -396,6 +396,7 @@ PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
     time_row(
         "last_contact",
         lambda program: time_of(program["last_contact"]),
+        exists=lambda program: program["kind"] != BY_HAND,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
     ),

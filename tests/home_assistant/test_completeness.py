@@ -1,0 +1,166 @@
+"""What has to fit together: words, icons, manifest, contract, dashboard."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.loader import async_get_integration
+from PIL import Image
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.ridethrough import const, coordinator, notices
+from custom_components.ridethrough.services import ACTIONS
+
+ROOT = Path(__file__).parents[2]
+HERE = ROOT / "custom_components" / "ridethrough"
+WORDS: dict[str, Any] = json.loads((HERE / "translations" / "en.json").read_text())
+ICONS: dict[str, Any] = json.loads((HERE / "icons.json").read_text())
+MANIFEST: dict[str, Any] = json.loads((HERE / "manifest.json").read_text())
+SOURCES = {path.name: path.read_text() for path in HERE.glob("*.py")}
+PLATFORMS = ["binary_sensor", "button", "event", "number", "select", "sensor", "switch"]
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from leaves(value, f"{path}.{key}")
+    else:
+        yield path, node
+
+
+async def test_every_entity_has_words_for_its_name_and_states_and_an_icon(
+    hass: HomeAssistant, everything_enabled: None, house: MockConfigEntry, entity_registry: er.EntityRegistry
+) -> None:
+    used: dict[str, set[str]] = {platform: set() for platform in PLATFORMS}
+    for entry in er.async_entries_for_config_entry(entity_registry, house.entry_id):
+        key = entry.translation_key
+        assert key is not None, entry.entity_id
+        used[entry.domain].add(key)
+        words = WORDS["entity"][entry.domain][key]
+        assert words["name"]
+        options = (entry.capabilities or {}).get("options", [])
+        assert set(options) == set(words.get("state", {})) or entry.domain == "binary_sensor", entry.entity_id
+        if kinds := (entry.capabilities or {}).get("event_types"):
+            assert set(kinds) == set(words["state_attributes"]["event_type"]["state"])
+        assert ICONS["entity"][entry.domain][key]["default"].startswith("mdi:")
+        assert set(ICONS["entity"][entry.domain][key].get("state", {})) <= set(words.get("state", {}))
+    for platform, keys in used.items():
+        assert set(WORDS["entity"][platform]) == keys
+        assert set(ICONS["entity"][platform]) == keys
+
+
+def test_every_error_is_translated_and_no_translation_is_left_over() -> None:
+    used = {f"edge_{code}" for code in coordinator.MISTAKES | coordinator.TROUBLES} | {"edge_refused"}
+    used |= {f"not_a_{action.kind}" for action in ACTIONS} | {"edge_too_old", "edge_too_new"}
+    for text in SOURCES.values():
+        used |= set(re.findall(r'translation_domain=DOMAIN,\s+translation_key="([a-z_]+)"', text))
+    assert set(WORDS["exceptions"]) == used
+
+
+def test_every_kind_of_notice_has_its_words() -> None:
+    kinds = {match[0] for key in WORDS["common"] if (match := re.findall(r"^notice_(.*)_(?:title|text)$", key))}
+    assert kinds == notices.KINDS | {"other"}
+
+
+def test_the_flows_forms_and_errors_have_words() -> None:
+    flow = SOURCES["config_flow.py"]
+    steps = set(re.findall(r"async def async_step_(\w+)\(", flow)) - {"zeroconf", "reauth"}
+    assert set(WORDS["config"]["step"]) == steps
+    for step in WORDS["config"]["step"].values():
+        assert set(step["data"]) == set(step["data_description"])
+    errors = set(re.findall(r'return "(\w+)"', flow)) | {"edge_too_old", "edge_too_new"}
+    assert set(WORDS["config"]["error"]) == errors
+    aborts = set(re.findall(r'reason="(\w+)"', flow))
+    assert aborts <= set(WORDS["config"]["abort"])
+
+
+def test_every_action_has_words_and_icon_and_its_fields_match() -> None:
+    described = yaml.safe_load((HERE / "services.yaml").read_text())
+    names = {action.name for action in ACTIONS} | {"end_backup"}
+    assert set(described) == set(WORDS["services"]) == set(ICONS["services"]) == names
+    for name, action in described.items():
+        assert set(action["fields"]) == set(WORDS["services"][name]["fields"])
+
+
+def test_words_carry_no_addresses_and_no_stray_space() -> None:
+    for path, text in leaves(WORDS):
+        assert text == text.strip(), path
+        assert "://" not in text, path
+        assert not re.search(r"['\"]\{|\}['\"]", text), path
+
+
+def test_the_manifest_is_in_order_and_asks_for_nothing() -> None:
+    keys = list(MANIFEST)
+    assert keys[:2] == ["domain", "name"]
+    assert all(one < other for one, other in pairwise(keys[2:]))
+    assert MANIFEST["requirements"] == []
+    assert MANIFEST["domain"] == const.DOMAIN
+    for service in MANIFEST["zeroconf"]:
+        assert len(service.partition(".")[0].lstrip("_")) <= 15
+        assert f'"{service}"' in SOURCES["wire.py"]
+
+
+async def test_home_assistant_accepts_the_manifest(hass: HomeAssistant) -> None:
+    integration = await async_get_integration(hass, const.DOMAIN)
+    assert integration.version == MANIFEST["version"]
+    assert not integration.disabled
+
+
+def test_the_contract_is_the_edges_byte_for_byte() -> None:
+    assert (HERE / "wire.py").read_bytes() == (ROOT / "edge_service" / "api" / "wire.py").read_bytes()
+
+
+def imports(name: str) -> set[str]:
+    """The top-level packages that a file imports; our own files with a dot."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(SOURCES[name])):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            own = [f".{node.module}"] if node.module else [f".{alias.name}" for alias in node.names]
+            found |= set(own) if node.level else {str(node.module).partition(".")[0]}
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_no_file_reaches_into_the_edge_or_past_home_assistants_validation(name: str) -> None:
+    assert not imports(name) & {"edge_service", "voluptuous", "pymodbus"}
+
+
+def test_the_client_knows_no_home_assistant() -> None:
+    ours = imports("client.py") & {"homeassistant", "probatio", ".coordinator", ".const"}
+    assert not ours
+    assert ".wire" in imports("client.py")
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_each_platform_says_how_many_updates_may_run(platform: str) -> None:
+    acts = platform in ("button", "number", "select", "switch")
+    assert f"\nPARALLEL_UPDATES = {int(acts)}\n" in SOURCES[f"{platform}.py"]
+
+
+@pytest.mark.parametrize(("name", "side"), [("icon.png", 256), ("icon@2x.png", 512)])
+def test_the_brand_images_have_their_size(name: str, side: int) -> None:
+    with Image.open(HERE / "brand" / name) as image:
+        assert image.size == (side, side)
+
+
+async def test_the_dashboard_shows_only_what_exists(
+    hass: HomeAssistant, house: MockConfigEntry, entity_registry: er.EntityRegistry
+) -> None:
+    text = (ROOT / "docs" / "dashboard" / "ridethrough.yaml").read_text()
+    board = yaml.safe_load(text)
+    assert [view["title"] for view in board["views"]] == ["Now", "Outage", "Peak events"]
+    named = set(re.findall(rf"\b(?:{'|'.join(PLATFORMS)})\.[a-z0-9_]+", text)) - {"button.press"}
+    assert named
+    known = {entry.entity_id for entry in er.async_entries_for_config_entry(entity_registry, house.entry_id)}
+    assert named - known == set()
+    assert {entity for entity in named if hass.states.get(entity) is None} == set()
