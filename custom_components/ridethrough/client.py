@@ -33,6 +33,8 @@ QUIET_S = 3.0
 CLOSE_TIMEOUT_S = 1.0
 # The edge answers a command when it is on disk or read back from the device; a charger may take seconds.
 COMMAND_TIMEOUT_S = 15.0
+# How far ahead a command stays valid: the wait, and as much again for two clocks that differ.
+DEADLINE_S = 30.0
 # Pairing, the upgrade and the first snapshot are local and small.
 CONNECT_TIMEOUT_S = 10.0
 
@@ -317,7 +319,7 @@ class Connection:
         Raises CommandRefusedError, CommandTimeoutError, LinkLostError.
         """
         number = uuid4().hex
-        deadline = datetime.now(UTC) + timedelta(seconds=COMMAND_TIMEOUT_S)
+        deadline = datetime.now(UTC) + timedelta(seconds=DEADLINE_S)
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
             await self._send(
