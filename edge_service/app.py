@@ -168,9 +168,6 @@ class Edge:
     def notify(self, notice: Any) -> None:
         self.hub.notify(notice)
 
-    def withdraw(self, number: int) -> None:
-        self.hub.withdraw(number)
-
     # Commands
 
     async def execute(
@@ -183,6 +180,7 @@ class Edge:
             return {}
         if name in ("set_program", "remove_program"):
             await self._change_programs(name, args, local=local)
+            self.runner.wake()
             return {}
         data = await self.household.carry_out(name, args, self.runner.facts, self.runner.memory, local=local)
         if name in ("stop", "reset_stop"):
@@ -196,7 +194,6 @@ class Edge:
             raise CommandRefusedError("bad_argument", "number must be a whole number", argument="number", found=number)
         await self.journal.mark_notice(number, acknowledged_at=self.clock.now())
         self.scribe.acknowledged(number)
-        self.hub.withdraw(number)
 
     async def _change_programs(self, name: str, args: Mapping[str, Any], *, local: bool) -> None:
         if not local:

@@ -26,8 +26,6 @@ class Audience(Protocol):
 
     def notify(self, notice: Notice) -> None: ...
 
-    def withdraw(self, number: int) -> None: ...
-
 
 class Recorder(Protocol):
     """Keeps cycles for replay."""
@@ -102,9 +100,7 @@ class Scribe:
         # Memory last: after a crash between the two, news are told twice rather than never.
         await self._tell(image.happenings)
         for key in image.decision.cleared:
-            former = self._standing.pop(key, None)
-            if former is not None:
-                self._audience.withdraw(former.number)
+            self._standing.pop(key, None)
             await self._journal.clear_notice(key, image.decision.at)
         for notice in image.decision.notices:
             kept = await self._journal.raise_notice(notice)
