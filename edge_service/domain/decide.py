@@ -78,11 +78,11 @@ def decide(
         grid=view.grid,
         supply=view.supply,
         orders=frozen_map(orders),
-        switch=islanding.SWITCH_ORDERS.get(after.island.step),
+        switch=islanding.switch_order(after.island, view.grid, settings),
         reasons=frozen_map({name: settled.rung for name, settled in view.settled.items()}),
         reason=_site_reason(view, ladder),
         steps=view.steps,
-        evidence=grid_rules.collect(observation, facts),
+        evidence=grid_rules.collect(observation, facts, view.grid),
         house_w=view.house_w,
         memory=replace(after, notices=told.standing),
         happenings=told.happenings,
@@ -200,9 +200,10 @@ def _remember_charger(view: View, charger: str, order: Order | None) -> ChargerM
     if power_w != memory.order_w:
         memory = replace(memory, order_w=power_w, order_since=view.observation.now)
     if reading is None:
-        return memory
+        return replace(memory, silent_since=memory.silent_since or view.observation.now)
     return replace(
         memory,
+        silent_since=None,
         plugged=memory.plugged if reading.plugged is None else reading.plugged,
         discharging=memory.discharging if reading.power_w is None else reading.state == "discharging",
         faulty=reading.state == "fault",

@@ -22,9 +22,9 @@ from edge_service.domain.model import (
 
 # Below half of nominal no appliance runs and no inverter rides through: IEEE 1547-2018 asks to cease within 0.16 s.
 LOST_BELOW_PU = 0.5
-# IEEE 1547-2018 enter-service voltage range.
-GOOD_FROM_PU = 0.917
-GOOD_TO_PU = 1.05
+# IEEE 1547-2018: the voltage range to enter service, and the wider one of continuous operation.
+ENTER_PU = (0.917, 1.05)
+STAY_PU = (0.88, 1.10)
 # A charger needs a moment after the switch has closed before its own view is of the grid again.
 SWITCH_SETTLE = timedelta(seconds=3)
 # A suspicion that no source can confirm or clear any more ends here as "unknown".
@@ -49,11 +49,15 @@ class Assessment:
     words: str
 
 
-def collect(observation: Observation, facts: SiteFacts) -> tuple[GridEvidence, ...]:
-    """Every source's word, fresh or not, whether or not it can see the grid now."""
+def collect(observation: Observation, facts: SiteFacts, state: Grid = Grid.UNKNOWN) -> tuple[GridEvidence, ...]:
+    """Every source's word, fresh or not, whether or not it can see the grid now.
+
+    After an outage (``state``) the grid has to be better to count as there than while it was never gone.
+    """
     pieces = list(observation.evidence)
     if observation.meter is not None:
-        pieces.append(_of_meter(observation.meter, facts))
+        low, high = ENTER_PU if state in (Grid.OUTAGE, Grid.RESTORING) else STAY_PU
+        pieces.append(_of_meter(observation.meter, facts, low, high))
     for name, reading in observation.chargers.items():
         if reading is not None:
             detail = ", ".join(reading.alarms)
@@ -61,7 +65,7 @@ def collect(observation: Observation, facts: SiteFacts) -> tuple[GridEvidence, .
     return tuple(pieces)
 
 
-def _of_meter(meter: MeterReading, facts: SiteFacts) -> GridEvidence:
+def _of_meter(meter: MeterReading, facts: SiteFacts, low_pu: float, high_pu: float) -> GridEvidence:
     present = None
     detail = ""
     if meter.voltage_v is not None:
@@ -69,7 +73,7 @@ def _of_meter(meter: MeterReading, facts: SiteFacts) -> GridEvidence:
         detail = f"{meter.voltage_v:.0f} V"
         if per_unit < LOST_BELOW_PU:
             present = False
-        elif GOOD_FROM_PU <= per_unit <= GOOD_TO_PU:
+        elif low_pu <= per_unit <= high_pu:
             present = True
     return GridEvidence("meter", meter.at, present, facts.meter_position, detail)
 
@@ -79,7 +83,7 @@ def assess(observation: Observation, memory: GridMemory, facts: SiteFacts) -> As
     sees_house = _sees_grid_through_switch(observation, memory, facts)
     pieces = tuple(
         piece
-        for piece in collect(observation, facts)
+        for piece in collect(observation, facts, memory.state)
         if (observation.now - piece.at).total_seconds() <= facts.stale_after_s
         and (piece.position is Position.GRID_SIDE or sees_house)
         and piece.present is not None
@@ -91,11 +95,15 @@ def _sees_grid_through_switch(observation: Observation, memory: GridMemory, fact
     if facts.switch is None:
         return True
     settled = memory.closed_since is not None and observation.now - memory.closed_since >= SWITCH_SETTLE
-    return settled and not _is_moving(observation.switch)
+    switch = _fresh_switch(observation, facts)
+    return settled and not (switch is not None and switch.closed_proven is False)
 
 
-def _is_moving(switch: SwitchReading | None) -> bool:
-    return switch is not None and switch.closed_proven is False
+def _fresh_switch(observation: Observation, facts: SiteFacts) -> SwitchReading | None:
+    switch = observation.switch
+    if switch is None or (observation.now - switch.at).total_seconds() > facts.stale_after_s:
+        return None
+    return switch
 
 
 def _verdict(pieces: Sequence[GridEvidence]) -> Verdict:
@@ -120,7 +128,7 @@ def _word(piece: GridEvidence) -> str:
 def follow(observation: Observation, memory: GridMemory, facts: SiteFacts) -> tuple[GridMemory, Assessment]:
     """The next grid memory. See the state diagram in ``docs/architecture.md``."""
     now = observation.now
-    memory = replace(memory, closed_since=_closed_since(observation, memory))
+    memory = replace(memory, closed_since=_closed_since(observation, memory, facts))
     assessment = assess(observation, memory, facts)
     verdict = assessment.verdict
     memory = replace(
@@ -129,7 +137,8 @@ def follow(observation: Observation, memory: GridMemory, facts: SiteFacts) -> tu
         good_since=_since(verdict is Verdict.GOOD, memory.good_since, now),
         silent_since=_since(verdict is Verdict.SILENT, memory.silent_since, now),
     )
-    state = _next_state(memory, verdict, facts, now)
+    first_s = facts.enter_service_s if _carried(observation, facts) else facts.outage_after_s
+    state = _next_state(memory, verdict, facts, now, first_s)
     if state is memory.state:
         return memory, assessment
     return replace(memory, state=state, since=now, evidence=assessment.words), assessment
@@ -139,18 +148,30 @@ def _since(holds: bool, before: datetime | None, now: datetime) -> datetime | No
     return (before or now) if holds else None
 
 
-def _closed_since(observation: Observation, memory: GridMemory) -> datetime | None:
-    if observation.switch is None:
+def _carried(observation: Observation, facts: SiteFacts) -> bool:
+    """A charger carries the house: after a restart there is no hurry to call the grid good."""
+    readings = [reading for reading in observation.chargers.values() if reading is not None]
+    return any(
+        reading.forming and (observation.now - reading.at).total_seconds() <= facts.stale_after_s
+        for reading in readings
+    )
+
+
+def _closed_since(observation: Observation, memory: GridMemory, facts: SiteFacts) -> datetime | None:
+    switch = _fresh_switch(observation, facts)
+    if switch is None:
         return memory.closed_since
-    if not observation.switch.closed_proven:
+    if not switch.closed_proven:
         return None
     # At the first sight of a closed switch after a start there is nothing to settle.
     first_sight = observation.now - SWITCH_SETTLE if memory.state is Grid.UNKNOWN and memory.since is None else None
     return memory.closed_since or first_sight or observation.now
 
 
-def _next_state(memory: GridMemory, verdict: Verdict, facts: SiteFacts, now: datetime) -> Grid:  # noqa: PLR0911
-    """One transition at most. Lost evidence acts at once; good evidence has to last."""
+def _next_state(  # noqa: PLR0911
+    memory: GridMemory, verdict: Verdict, facts: SiteFacts, now: datetime, first_s: float
+) -> Grid:
+    """One transition at most. Lost evidence acts at once; good evidence has to last, ``first_s`` from the unknown."""
 
     def lasted(since: datetime | None, seconds: float) -> bool:
         return since is not None and (now - since).total_seconds() >= seconds
@@ -173,7 +194,7 @@ def _next_state(memory: GridMemory, verdict: Verdict, facts: SiteFacts, now: dat
                 return Grid.SUSPECT
             if verdict is Verdict.SILENT:
                 return Grid.UNKNOWN
-            ripe = memory.state is Grid.ON or lasted(memory.good_since, facts.outage_after_s)
+            ripe = memory.state is Grid.ON or lasted(memory.good_since, first_s)
             return Grid.ON if ripe else Grid.UNKNOWN
 
 

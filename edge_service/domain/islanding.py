@@ -15,11 +15,14 @@ from edge_service.domain.model import (
     Backup,
     ChargerReading,
     Grid,
+    Mode,
     Observation,
+    Position,
     Settings,
     SiteFacts,
     Supply,
     SwitchOrder,
+    SwitchReading,
 )
 
 # Transfer switches of this class move in well under a second; five leave room for a slow contact.
@@ -32,6 +35,8 @@ STOP_DEADLINE = timedelta(seconds=15)
 DEAD_BELOW_PU = 0.1
 # A switch that fails this often in a row waits for a person.
 MOST_ATTEMPTS = 3
+# A return that failed may have darkened the house: not again at once.
+RETURN_RETRY = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +49,33 @@ class Situation:
     settings: Settings
     facts: SiteFacts
 
+    def fresh(self, at: datetime) -> bool:
+        return (self.observation.now - at).total_seconds() <= self.facts.stale_after_s
+
     @property
     def former(self) -> ChargerReading | None:
         """A fresh reading of the charger that forms the island."""
         reading = self.observation.chargers.get(self.memory.former or "")
-        if reading is None or (self.observation.now - reading.at).total_seconds() > self.facts.stale_after_s:
-            return None
-        return reading
+        return reading if reading is not None and self.fresh(reading.at) else None
+
+    @property
+    def switch(self) -> SwitchReading | None:
+        """A fresh reading of the switch."""
+        reading = self.observation.switch
+        return reading if reading is not None and self.fresh(reading.at) else None
 
     @property
     def opened(self) -> bool:
-        switch = self.observation.switch
-        return switch is not None and switch.open_proven is True and switch.closed_proven is not True
+        return self.switch is not None and self.switch.open_proven is True and self.switch.closed_proven is not True
 
     @property
     def closed(self) -> bool:
-        switch = self.observation.switch
-        return switch is not None and switch.closed_proven is True and switch.open_proven is not True
+        return self.switch is not None and self.switch.closed_proven is True and self.switch.open_proven is not True
+
+    @property
+    def told_to_close(self) -> bool:
+        """It may still move by our last command."""
+        return self.switch is None or self.switch.commanded_open is False
 
     @property
     def formed(self) -> bool:
@@ -72,17 +87,22 @@ class Situation:
 
     @property
     def dead(self) -> bool:
-        """Nothing feeds the house: proven by the voltage at the charger, not by its silence."""
-        former = self.former
-        if former is None or former.forming is not False or former.voltage_v is None:
+        """Nothing feeds the house: proven by voltage on the house's side, not by silence, and denied by none."""
+        readings = [r for r in self.observation.chargers.values() if r is not None and self.fresh(r.at)]
+        voltages = [reading.voltage_v for reading in readings if reading.voltage_v is not None]
+        meter = self.observation.meter
+        if meter is not None and self.facts.meter_position is Position.PROTECTED_SIDE and self.fresh(meter.at):
+            voltages += [] if meter.voltage_v is None else [meter.voltage_v]
+        if not voltages or any(reading.forming for reading in readings):
             return False
-        return former.voltage_v < DEAD_BELOW_PU * self.facts.nominal_voltage_v
+        former_may_form = self.former is not None and self.former.forming is None
+        return not former_may_form and max(voltages) < DEAD_BELOW_PU * self.facts.nominal_voltage_v
 
     @property
     def at_reserve(self) -> bool:
         """The driver's reserve is reached and the resident did not choose to lend it."""
         soc = self.former.soc_pct if self.former else None
-        if soc is None or self.settings.at_end is AtEnd.LEND or self.memory.former is None:
+        if soc is None or self.settings.at_end is AtEnd.LEND or self.memory.former is None or self.watching:
             return False
         return soc <= self.settings.drivers_reserve(self.memory.former)
 
@@ -95,20 +115,40 @@ class Situation:
         return soc is not None and soc > self.settings.drivers_reserve(self.memory.former or "") + 1.0
 
     @property
-    def may_return(self) -> bool:
-        """The grid is back for good and the announcement has had its time."""
-        waited = self.memory.since is not None and self.observation.now - self.memory.since >= timedelta(
-            seconds=self.facts.announce_return_s
-        )
+    def watching(self) -> bool:
+        """Nothing is ours to move."""
+        return self.settings.mode is Mode.READ_ONLY
+
+    @property
+    def returnable(self) -> bool:
+        """The grid is there; and after a failed return a while has passed, or there is nothing left to darken."""
+        if self.grid is not Grid.ON or self.watching:
+            return False
+        failed_at = self.memory.return_failed_at
+        return failed_at is None or self.observation.now - failed_at >= RETURN_RETRY or self.dead
+
+    @property
+    def postponed(self) -> bool:
+        """The return is not wanted for longer than its announcement takes. A reached reserve does not wait for it."""
         not_before = self.settings.return_not_before
-        return waited and (not_before is None or self.observation.now >= not_before)
+        if not_before is None or self.at_reserve:
+            return False
+        return not_before - self.observation.now > timedelta(seconds=self.facts.announce_return_s)
+
+    @property
+    def may_return(self) -> bool:
+        """The announcement has had its time, and a person's date has come."""
+        if not self.returnable or self.memory.since is None:
+            return False
+        waited = self.observation.now - self.memory.since >= timedelta(seconds=self.facts.announce_return_s)
+        not_before = self.settings.return_not_before
+        return waited and (not_before is None or self.observation.now >= not_before or self.at_reserve)
 
     @property
     def wants_island(self) -> bool:
         return (
             self.grid is Grid.OUTAGE
-            and not self.settings.stopped
-            and not self.settings.end_backup
+            and not (self.settings.stopped or self.settings.end_backup or self.watching or self.at_reserve)
             and self.memory.attempts < MOST_ATTEMPTS
             and choose_former(self.observation, self.facts) is not None
         )
@@ -130,50 +170,64 @@ def _late(deadline: timedelta) -> Callable[[Situation], bool]:
 
 S = IslandStep
 
+
+def _ended_by_person(at: Situation) -> bool:
+    return at.settings.stopped or at.settings.end_backup
+
+
+def _reserve_reached(at: Situation) -> bool:
+    return at.at_reserve and not at.returnable
+
+
 # Per step, in order of precedence. The first guard that holds decides.
 TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
     S.UNKNOWN: (
         Transition(S.TIED, lambda at: at.closed, "found_closed"),
         Transition(S.ISLAND, lambda at: at.opened and at.formed, "found_island"),
         Transition(S.FORMING, lambda at: at.opened and at.grid in (Grid.OUTAGE, Grid.RESTORING), "found_open"),
-        Transition(S.STOPPING, lambda at: at.opened and at.grid is Grid.ON, "found_open_on_grid"),
+        Transition(S.STOPPING, lambda at: at.opened and at.returnable, "found_open_on_grid"),
     ),
     S.TIED: (
         Transition(S.OPENING, lambda at: at.wants_island, "outage"),
-        Transition(S.FORMING, lambda at: at.opened and at.grid is not Grid.ON, "opened_by_other"),
+        Transition(S.FORMING, lambda at: at.opened, "opened_by_other"),
     ),
     S.OPENING: (
         Transition(S.FORMING, lambda at: at.opened, "open_proven"),
-        Transition(S.CLOSING, lambda at: at.grid is Grid.ON, "grid_back"),
         Transition(S.STUCK, _late(OPEN_DEADLINE), "open_not_proven", failure=True),
     ),
     S.FORMING: (
-        Transition(S.ENDED, lambda at: at.settings.stopped or at.settings.end_backup, "ended_by_person"),
+        Transition(S.ENDED, _ended_by_person, "ended_by_person"),
         Transition(S.TIED, lambda at: at.closed, "closed_by_other"),
+        Transition(S.ENDED, _reserve_reached, "reserve_reached"),
         Transition(S.ISLAND, lambda at: at.formed, "formed"),
-        Transition(S.STOPPING, lambda at: at.grid is Grid.ON, "grid_back"),
+        Transition(S.STOPPING, lambda at: at.returnable, "grid_back"),
         Transition(S.DARK, _late(FORM_DEADLINE), "not_formed", failure=True),
     ),
     S.DARK: (
-        Transition(S.ENDED, lambda at: at.settings.stopped or at.settings.end_backup, "ended_by_person"),
+        Transition(S.ENDED, _ended_by_person, "ended_by_person"),
         Transition(S.TIED, lambda at: at.closed, "closed_by_other"),
+        Transition(S.ENDED, _reserve_reached, "reserve_reached"),
         Transition(S.ISLAND, lambda at: at.formed, "formed"),
-        Transition(S.STOPPING, lambda at: at.grid is Grid.ON, "grid_back"),
+        Transition(S.STOPPING, lambda at: at.returnable, "grid_back"),
     ),
     S.ISLAND: (
         Transition(S.ENDED, lambda at: at.settings.stopped, "stopped"),
+        Transition(S.STOPPING, lambda at: at.settings.end_backup and at.returnable, "ended_by_person"),
         Transition(S.ENDED, lambda at: at.settings.end_backup, "ended_by_person"),
-        Transition(S.ENDED, lambda at: at.at_reserve and at.grid is not Grid.ON, "reserve_reached"),
+        Transition(S.ENDED, _reserve_reached, "reserve_reached"),
         Transition(S.FORMING, lambda at: at.collapsed, "collapsed"),
-        Transition(S.ANNOUNCED, lambda at: at.grid is Grid.ON, "grid_back"),
+        Transition(S.ANNOUNCED, lambda at: at.returnable and not at.postponed, "grid_back"),
     ),
     S.ANNOUNCED: (
         Transition(S.ENDED, lambda at: at.settings.stopped, "stopped"),
+        Transition(S.STOPPING, lambda at: at.settings.end_backup and at.returnable, "ended_by_person"),
         Transition(S.FORMING, lambda at: at.collapsed, "collapsed"),
-        Transition(S.ISLAND, lambda at: at.grid is not Grid.ON, "grid_gone_again"),
+        Transition(S.ISLAND, lambda at: not at.returnable, "grid_gone_again"),
+        Transition(S.ISLAND, lambda at: at.postponed, "postponed"),
         Transition(S.STOPPING, lambda at: at.may_return, "announced"),
     ),
     S.STOPPING: (
+        Transition(S.TIED, lambda at: at.closed and not at.formed, "closed_by_other"),
         Transition(S.CLOSING, lambda at: at.dead and at.grid is Grid.ON, "dead_proven"),
         Transition(S.FORMING, lambda at: at.grid in (Grid.OUTAGE, Grid.RESTORING), "grid_gone_again"),
         Transition(S.ISLAND, lambda at: _late(STOP_DEADLINE)(at) and at.formed, "would_not_stop", failure=True),
@@ -181,24 +235,40 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
     ),
     S.CLOSING: (
         Transition(S.TIED, lambda at: at.closed, "closed_proven"),
-        Transition(S.OPENING, lambda at: at.grid is Grid.OUTAGE and at.opened, "grid_gone_again"),
+        Transition(S.STOPPING, lambda at: at.opened and at.formed, "alive_again"),
+        Transition(
+            S.OPENING, lambda at: at.grid is Grid.OUTAGE and at.opened and not at.settings.stopped, "grid_gone_again"
+        ),
         Transition(S.STUCK, _late(CLOSE_DEADLINE), "close_not_proven", failure=True),
     ),
     S.ENDED: (
         Transition(S.TIED, lambda at: at.closed, "closed_by_other"),
-        Transition(S.STOPPING, lambda at: at.grid is Grid.ON and not at.settings.stopped, "grid_back"),
+        Transition(S.STOPPING, lambda at: at.returnable and not at.settings.stopped, "grid_back"),
         Transition(
             S.FORMING,
-            lambda at: not at.settings.stopped and not at.settings.end_backup and at.may_lend and at.opened,
+            lambda at: not _ended_by_person(at) and at.may_lend and at.opened,
             "lent",
         ),
     ),
     S.STUCK: (
         Transition(S.TIED, lambda at: at.closed, "closed_proven_late"),
-        Transition(S.FORMING, lambda at: at.opened and at.grid is not Grid.ON, "open_proven_late"),
-        Transition(S.STOPPING, lambda at: at.opened and at.grid is Grid.ON, "open_with_grid"),
+        Transition(
+            S.FORMING, lambda at: at.opened and at.grid is not Grid.ON and not at.told_to_close, "open_proven_late"
+        ),
+        Transition(
+            S.OPENING, lambda at: at.opened and at.grid is Grid.OUTAGE and not at.settings.stopped, "grid_gone_again"
+        ),
+        Transition(
+            S.STOPPING,
+            lambda at: at.opened and at.returnable and (at.memory.attempts < MOST_ATTEMPTS or _late(RETURN_RETRY)(at)),
+            "open_with_grid",
+        ),
     ),
 }
+
+RETURNING = frozenset({S.STOPPING, S.CLOSING})
+# The house is between two supplies: the runner looks more often.
+IN_TRANSFER = RETURNING | {S.OPENING, S.FORMING}
 
 # What the switch is told in each step; no entry: nothing.
 SWITCH_ORDERS: Mapping[IslandStep, SwitchOrder] = {
@@ -206,8 +276,13 @@ SWITCH_ORDERS: Mapping[IslandStep, SwitchOrder] = {
     S.CLOSING: SwitchOrder.CLOSE,
 }
 
-# The house is between two supplies.
-IN_TRANSFER = frozenset({S.OPENING, S.FORMING, S.STOPPING, S.CLOSING})
+
+def switch_order(memory: IslandMemory, grid: Grid, settings: Settings) -> SwitchOrder | None:
+    """What the switch is told now: it opens in an outage only, closes onto a good grid only."""
+    order = SWITCH_ORDERS.get(memory.step)
+    needs = Grid.OUTAGE if order is SwitchOrder.OPEN else Grid.ON
+    return order if grid is needs and settings.mode is not Mode.READ_ONLY else None
+
 
 SUPPLIES: Mapping[IslandStep, Supply] = {
     S.UNKNOWN: Supply.UNKNOWN,
@@ -224,11 +299,15 @@ SUPPLIES: Mapping[IslandStep, Supply] = {
 
 
 def choose_former(observation: Observation, facts: SiteFacts) -> str | None:
-    """The one charger that may form: island capable, not known to be unplugged, highest charge; ties by name."""
+    """The one charger that may form: who forms already, else island capable, not known to be unplugged, heard of
+    lately, highest charge; ties by name."""
 
-    def rank(name: str) -> tuple[float, str]:
-        reading = observation.chargers.get(name)
-        return (-(reading.soc_pct or 0.0) if reading else 0.0, name)
+    def rank(name: str) -> tuple[bool, bool, float, str]:
+        reading = observation.chargers[name]
+        if reading is None:
+            return True, True, 0.0, name
+        silent = (observation.now - reading.at).total_seconds() > facts.stale_after_s
+        return not reading.forming or silent, silent, -(reading.soc_pct or 0.0), name
 
     able = [
         name
@@ -241,6 +320,16 @@ def choose_former(observation: Observation, facts: SiteFacts) -> str | None:
     return min(able, key=rank) if able else None
 
 
+def _former(observation: Observation, memory: IslandMemory, facts: SiteFacts) -> str | None:
+    """Who forms, or would. After a restart it is still who it was, unless another is seen to form."""
+    chosen = choose_former(observation, facts)
+    reading = observation.chargers.get(chosen or "")
+    remembered = memory.former if memory.former in facts.chargers else None
+    if memory.step is S.UNKNOWN and remembered and not (reading and reading.forming):
+        return remembered
+    return chosen or remembered
+
+
 def follow(
     observation: Observation, memory: IslandMemory, grid: Grid, settings: Settings, facts: SiteFacts
 ) -> IslandMemory:
@@ -248,7 +337,9 @@ def follow(
     if facts.switch is None:
         return memory if memory.step is S.TIED else IslandMemory(step=S.TIED, since=observation.now)
     if memory.step in (S.UNKNOWN, S.TIED):
-        memory = replace(memory, former=choose_former(observation, facts) or memory.former)
+        memory = replace(memory, former=_former(observation, memory, facts))
+    if memory.step is S.TIED and grid is Grid.ON:
+        memory = replace(memory, attempts=0, failure=None, return_failed_at=None)
     situation = Situation(observation, memory, grid, settings, facts)
     for transition in TABLE[memory.step]:
         if transition.guard(situation):
@@ -257,14 +348,13 @@ def follow(
 
 
 def _take(memory: IslandMemory, transition: Transition, now: datetime) -> IslandMemory:
-    attempts = 0 if transition.to in (S.TIED, S.ISLAND) else memory.attempts + int(transition.failure)
-    return replace(
-        memory,
-        step=transition.to,
-        since=now,
-        attempts=attempts,
-        failure=transition.why if transition.failure else None,
-    )
+    returning_failed = transition.failure and memory.step in RETURNING
+    moved = replace(memory, step=transition.to, since=now)
+    if returning_failed:
+        moved = replace(moved, return_failed_at=now)
+    if transition.failure:
+        return replace(moved, attempts=memory.attempts + 1, failure=transition.why)
+    return replace(moved, attempts=0, failure=None) if transition.to is S.ISLAND else moved
 
 
 def supply(memory: IslandMemory, grid: Grid, facts: SiteFacts) -> Supply:

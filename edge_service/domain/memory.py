@@ -56,13 +56,17 @@ class GridMemory:
 
 @dataclass(frozen=True, slots=True)
 class IslandMemory:
-    """The step of the islanding sequence, the charger that forms, and failed attempts in this outage."""
+    """The step of the islanding sequence, the charger that forms, and failed attempts in this outage.
+
+    ``failure`` names the last of them, until the next success. ``return_failed_at``: the last failed return.
+    """
 
     step: IslandStep = IslandStep.UNKNOWN
     since: datetime | None = None
     former: str | None = None
     attempts: int = 0
     failure: str | None = None
+    return_failed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,10 @@ class OutageMemory:
 
 @dataclass(frozen=True, slots=True)
 class ChargerMemory:
-    """What was last wanted of a charger and since when; ``low``: the floors it is below, with hysteresis."""
+    """What was last wanted of a charger and since when; ``low``: the floors it is below, with hysteresis.
+
+    ``silent_since``: no answer since then.
+    """
 
     order_w: int | None = None
     order_since: datetime | None = None
@@ -113,6 +120,7 @@ class ChargerMemory:
     plugged: bool | None = None
     discharging: bool | None = None
     faulty: bool | None = None
+    silent_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,10 @@ class Memory:
 
     def after_restart(self) -> Memory:
         """What may be believed after a restart: accounts and notices. Grid and switch are read anew first."""
-        chargers = {name: replace(charger, order_w=None, order_since=None) for name, charger in self.chargers.items()}
+        chargers = {
+            name: replace(charger, order_w=None, order_since=None, silent_since=None)
+            for name, charger in self.chargers.items()
+        }
         return replace(
             self,
             at=None,

@@ -36,7 +36,8 @@ def _statements(view: View) -> Iterator[Statement]:
 
 def _let_serve(view: View, charger: str) -> HandsOff:
     reading = view.reading(charger)
-    if reading is not None and reading.forming:
+    in_island = view.memory.island.step in (IslandStep.ISLAND, IslandStep.ANNOUNCED)
+    if reading is not None and (reading.forming or (reading.forming is None and in_island)):
         return HandsOff(charger, "forms_the_island")
     reason = "protective_act" if view.grid is Grid.SUSPECT else "left_to_its_own_act"
     return HandsOff(charger, reason, withdraw=True)
