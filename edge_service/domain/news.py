@@ -2,14 +2,22 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from edge_service.domain.memory import EventMemory, EventStage, IslandStep, Memory
-from edge_service.domain.model import Grid, Happening, Notice, frozen_map
+from edge_service.domain.islanding import CLOSE_DEADLINE, STOP_DEADLINE
+from edge_service.domain.memory import OVER, EventMemory, EventStage, IslandStep, Memory
+from edge_service.domain.model import AtEnd, Grid, Happening, Notice, Supply, frozen_map
 from edge_service.domain.performance import earnings_usd
 from edge_service.domain.view import View
 
 ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED})
+FAILED_BACKUP = frozenset({"open_not_proven", "not_formed"})
+# A charger that answers again within this time was not worth waking anybody.
+OFFLINE_AFTER = timedelta(seconds=30)
+# Time enough to switch something off, or to lend the reserve.
+RESERVE_NEAR_PCT = 5.0
+RESERVE_HYSTERESIS_PCT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +34,22 @@ def tell(view: View, before: Memory, after: Memory) -> Told:
     """All news between two memories."""
     happenings = tuple(_happenings(view, before, after))
     wanted = {notice.key: notice for notice in _notices(view, before, after)}
-    fresh = tuple(notice for key, notice in wanted.items() if before.notices.get(key) != notice.kind)
-    passing = {key: kind for key, kind in before.notices.items() if key not in wanted and _lingers(key, kind, view)}
+    updated = {f"event:{uid}" for uid, account in after.events.items() if _changed(before.events.get(uid), account)}
+    fresh = tuple(notice for key, notice in wanted.items() if before.notices.get(key) != notice.kind or key in updated)
+    passing = {key: kind for key, kind in before.notices.items() if key not in wanted and _lingers(key, kind, after)}
     cleared = tuple(key for key in before.notices if key not in wanted and key not in passing)
     standing = passing | {key: notice.kind for key, notice in wanted.items()}
     return Told(happenings, fresh, cleared, frozen_map(standing))
 
 
-def _lingers(key: str, kind: str, view: View) -> bool:
-    """A result stays until people have read it: it stands until acknowledged or replaced."""
-    return kind in ("power_back", "event_result") or (key.startswith("offline:") and not view.facts.chargers)
+def _lingers(key: str, kind: str, after: Memory) -> bool:
+    """A result stays until people have read it, or its event is forgotten: till then it stands."""
+    return kind == "power_back" or (kind == "event_result" and key.removeprefix("event:") in after.events)
+
+
+def _changed(old: EventMemory | None, new: EventMemory) -> bool:
+    """The utility has changed its mind about when or how much."""
+    return old is not None and (old.start, old.end, old.target_w) != (new.start, new.end, new.target_w)
 
 
 # -------------------------------------------------------------------------------------------------- what happened once
@@ -75,7 +89,7 @@ def _of_island(view: View, before: Memory, after: Memory) -> Iterator[Happening]
         started_at = after.outage.started_at if after.outage else view.observation.now
         transfer_s = round((view.observation.now - started_at).total_seconds(), 2)
         yield _happening(view, "backup_started", transfer_s=transfer_s)
-    if after.island.failure in ("open_not_proven", "not_formed"):
+    if after.island.attempts > before.island.attempts and after.island.failure in FAILED_BACKUP:
         yield _happening(view, "backup_failed", reason=after.island.failure)
     if former in ALIVE and step not in ALIVE:
         yield _happening(view, "backup_stopped", reason=_why_stopped(step))
@@ -83,8 +97,16 @@ def _of_island(view: View, before: Memory, after: Memory) -> Iterator[Happening]
         charger = after.island.former or ""
         yield _happening(view, "reserve_reached", charger=charger, soc_pct=view.soc_pct(charger))
     if step is IslandStep.ANNOUNCED:
-        at = view.observation.now.timestamp() + view.facts.announce_return_s
-        yield _happening(view, "return_announced", in_s=view.facts.announce_return_s, at_s=round(at))
+        yield _happening(view, "return_announced", **_return(view, after))
+
+
+def _return(view: View, after: Memory) -> dict[str, Any]:
+    """When the house goes dark for the return, and for how long at most if all goes well."""
+    announced_at = after.island.since or view.observation.now
+    at = announced_at + timedelta(seconds=view.facts.announce_return_s)
+    not_before = view.settings.return_not_before
+    dark_s = (STOP_DEADLINE + CLOSE_DEADLINE).total_seconds()
+    return {"at": (max(at, not_before) if not_before else at).isoformat(), "dark_s": dark_s}
 
 
 def _why_stopped(step: IslandStep) -> str:
@@ -115,20 +137,19 @@ STAGE_NEWS: Mapping[EventStage, str] = {
 
 
 def _of_event(view: View, uid: str, old: EventMemory | None, new: EventMemory) -> Iterator[Happening]:
-    if old is None:
+    if old is None or (old.stage is EventStage.CANCELLED and new.stage not in OVER):
         yield _happening(view, "event_announced", new.program_id, uid=uid, **_terms(new))
         return
-    if (old.start, old.end, old.target_w) != (new.start, new.end, new.target_w):
+    if _changed(old, new):
         yield _happening(view, "event_updated", new.program_id, uid=uid, **_terms(new))
     if old.stage is new.stage:
         return
+    if old.stage is EventStage.OPTED_OUT and new.stage not in OVER:
+        yield _happening(view, "event_opted_in", new.program_id, uid=uid)
     if new.stage is EventStage.RUNNING:
-        kind = "event_resumed" if old.stage is EventStage.INTERRUPTED else "event_started"
-        yield _happening(view, kind, new.program_id, uid=uid)
+        yield _happening(view, "event_resumed" if new.run_s > 0 else "event_started", new.program_id, uid=uid)
     elif new.stage in STAGE_NEWS:
         yield _happening(view, STAGE_NEWS[new.stage], new.program_id, uid=uid, **_result(view, new))
-    elif old.stage is EventStage.OPTED_OUT:
-        yield _happening(view, "event_opted_in", new.program_id, uid=uid)
 
 
 def _terms(account: EventMemory) -> dict[str, Any]:
@@ -157,14 +178,18 @@ def _result(view: View, account: EventMemory) -> dict[str, Any]:
 def _notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
     yield from _outage_notice(view, before, after)
     if after.island.step is IslandStep.ANNOUNCED:
-        yield _notice(view, "return", "return_announced", "warning", in_s=view.facts.announce_return_s)
+        yield _notice(view, "return", "return_announced", "warning", **_return(view, after))
+    if (soc := _near_reserve(view, before, after)) is not None:
+        former = view.facts.chargers[after.island.former or ""].name
+        yield _notice(view, "reserve", "reserve_near", "critical", charger=former, soc_pct=soc)
     if view.settings.stopped:
         yield _notice(view, "stop", "stopped", "warning")
     for charger, facts in view.facts.chargers.items():
         reading = view.reading(charger)
-        if reading is None:
+        silent_since = after.charger(charger).silent_since
+        if reading is None and silent_since and view.observation.now - silent_since >= OFFLINE_AFTER:
             yield _notice(view, f"offline:{charger}", "charger_offline", "warning", charger=facts.name)
-        elif reading.service_permitted is False:
+        elif reading is not None and reading.service_permitted is False:
             yield _notice(view, f"service:{charger}", "service_not_permitted", "warning", charger=facts.name)
     for uid, account in after.events.items():
         yield from _event_notice(view, uid, account)
@@ -185,16 +210,32 @@ def _outage_notice(view: View, before: Memory, after: Memory) -> Iterator[Notice
                 view, "outage", "power_back", "info", duration_s=duration_s, energy_wh=round(outage.energy_wh)
             )
         return
-    soc = view.soc_pct(after.island.former or "")
-    if after.island.step in (IslandStep.DARK, IslandStep.STUCK, IslandStep.ENDED) or _cannot(view, after):
+    if _no_backup(view, before, after):
         reason = after.island.failure or ("ended" if after.island.step is IslandStep.ENDED else "no_charger")
         yield _notice(view, "outage", "no_backup", "critical", reason=reason)
     else:
+        soc = view.soc_pct(after.island.former or "")
         yield _notice(view, "outage", "outage", "critical", since=outage.started_at.isoformat(), soc_pct=soc)
 
 
-def _cannot(view: View, after: Memory) -> bool:
-    return view.grid is Grid.OUTAGE and after.island.step is IslandStep.TIED
+def _no_backup(view: View, before: Memory, after: Memory) -> bool:
+    """Nothing carries the house, or an attempt has failed. What was told stands while nothing is known."""
+    step, told = after.island.step, before.notices.get("outage") == "no_backup"
+    if step in ALIVE or view.supply is Supply.VENDOR_BACKUP:
+        return False
+    if step in (IslandStep.DARK, IslandStep.STUCK, IslandStep.ENDED) or after.island.failure in FAILED_BACKUP:
+        return True
+    return told or (step is IslandStep.TIED and view.grid is Grid.OUTAGE)
+
+
+def _near_reserve(view: View, before: Memory, after: Memory) -> float | None:
+    """The charge in percent, while the driver's reserve that ends the backup is near."""
+    former = after.island.former or ""
+    soc = view.soc_pct(former)
+    if soc is None or after.island.step not in ALIVE or view.settings.at_end is AtEnd.LEND:
+        return None
+    near_pct = RESERVE_NEAR_PCT + (RESERVE_HYSTERESIS_PCT if "reserve" in before.notices else 0)
+    return soc if soc <= view.settings.drivers_reserve(former) + near_pct else None
 
 
 def _event_notice(view: View, uid: str, account: EventMemory) -> Iterator[Notice]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from edge_service.domain.memory import OVER, EventMemory, EventStage
-from edge_service.domain.model import Event, Program, Settings, SlotKind, frozen_map
+from edge_service.domain.model import Event, Grid, Program, Settings, SlotKind, frozen_map
 from edge_service.domain.view import View
 
 # AC energy out of the vehicle per energy stored, and stored per AC energy in: measured 0.89-0.95 on shipping chargers.
@@ -104,7 +104,7 @@ def follow(view: View, before: Mapping[str, EventMemory], last: datetime | None)
     present = {event.uid: event for event in view.observation.events}
     accounts: dict[str, EventMemory] = {}
     for uid, event in present.items():
-        if event.slots and (uid in before or event.end > now):
+        if event.slots and (uid in before or (event.end > now and not event.cancelled)):
             accounts[uid] = _account(view, event, before.get(uid), last)
     for uid, account in before.items():
         if uid not in accounts:
@@ -112,11 +112,12 @@ def follow(view: View, before: Mapping[str, EventMemory], last: datetime | None)
     return frozen_map(_keep_recent(accounts, now))
 
 
+# An event that was over and is asked for again (listed again, or made longer) goes on where it was.
 def _account(view: View, event: Event, before: EventMemory | None, last: datetime | None) -> EventMemory:
     now = view.observation.now
     if before is None:
         return EventMemory(
-            EventStage.ANNOUNCED,
+            EventStage.ANNOUNCED if takes_part(view.settings, event) else EventStage.OPTED_OUT,
             now,
             event.name,
             event.program_id,
@@ -125,7 +126,7 @@ def _account(view: View, event: Event, before: EventMemory | None, last: datetim
             target_w(event),
             feasible_w(view, event),
         )
-    if before.is_over(now):
+    if before.is_over(now) and (event.cancelled or now >= event.end):
         return before
     account = _add_energy(view, before, last) if before.stage is EventStage.RUNNING else before
     stage = _stage(view, event, account)
@@ -150,7 +151,9 @@ def _stage(view: View, event: Event, account: EventMemory) -> EventStage:
     if now >= event.end:
         return _result(account)
     if now >= event.start:
-        return EventStage.RUNNING if view.tied else EventStage.INTERRUPTED
+        # A restarted edge knows nothing for a moment; what it had begun goes on at the charger by its lease.
+        goes_on = view.grid is Grid.UNKNOWN and account.stage is EventStage.RUNNING
+        return EventStage.RUNNING if view.tied or goes_on else EventStage.INTERRUPTED
     short = any(missing_wh(view, event, charger) > 0 for charger in view.facts.chargers)
     return EventStage.PREPARING if short else EventStage.PREPARED
 
