@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -85,9 +85,10 @@ class Asked:
         text = self.text(name)
         try:
             moment = datetime.fromisoformat(text)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
+            utc = None if moment.tzinfo is None else moment.astimezone(UTC)
+        except ValueError, OverflowError:
+            utc = None
+        if utc is None:
             raise CommandRefusedError(
                 "bad_argument",
                 f"{name} must be a time with its offset",
@@ -95,7 +96,7 @@ class Asked:
                 found=text,
                 allowed="2026-07-15T21:00:00Z",
             )
-        return moment
+        return utc
 
     def charger(self) -> str:
         name = self.text("charger")
@@ -253,6 +254,8 @@ def _end_backup(asked: Asked) -> Settings:
 
 def _postpone_return(asked: Asked) -> Settings:
     until = asked.time("until")
+    if asked.memory.island.step is IslandStep.TIED:
+        raise CommandRefusedError("no_backup_running", "no backup is running, so there is no return to postpone")
     if until <= asked.now:
         raise CommandRefusedError("in_the_past", "the end is in the past", argument="until")
     if until > asked.now + LONGEST_POSTPONEMENT:
