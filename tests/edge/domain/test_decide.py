@@ -1,0 +1,256 @@
+"""What no decision may ever do, whatever is observed."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from edge_service.domain.decide import Decision, decide
+from edge_service.domain.memory import IslandStep, Memory
+from edge_service.domain.model import (
+    Event,
+    Grid,
+    Hold,
+    Limits,
+    Mode,
+    Observation,
+    Order,
+    Pause,
+    Position,
+    Power,
+    Release,
+    Settings,
+    SiteFacts,
+    Stop,
+    SwitchOrder,
+    frozen_map,
+)
+from edge_service.domain.policies import LADDER
+from edge_service.domain.policy import Rung
+from edge_service.domain.realise import order_power_w
+from edge_service.domain.view import View
+from tests.edge.domain.houses import (
+    T0,
+    a_site,
+    an_event,
+    an_observation,
+    likely_observations,
+    observations,
+    settings_of_people,
+    sites,
+)
+
+bounded = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[SiteFacts, Settings, list[Observation]]:
+    """A site and observations one after the other, so that memory is anything that a life can leave."""
+    facts = draw(sites())
+    kind = draw(st.sampled_from([observations, likely_observations, likely_observations]))
+    gaps = draw(st.lists(st.sampled_from([0.1, 1.0, 1.0, 3.0, 20.0]), min_size=1, max_size=8))
+    seen = [draw(kind(sum(gaps[: number + 1]))) for number in range(len(gaps))]
+    return facts, draw(settings_of_people), seen
+
+
+def decisions(facts: SiteFacts, wishes: Settings, seen: list[Observation]) -> list[Decision]:
+    memory, made = Memory(), []
+    for observation in seen:
+        made.append(decide(observation, memory, wishes, facts))
+        memory = made[-1].memory
+    return made
+
+
+def gives_w(order: Order | None) -> int:
+    return max(0, -(order_power_w(order) or 0))
+
+
+@given(histories())
+@bounded
+def test_the_same_past_always_gives_the_same_decision(history: tuple[SiteFacts, Settings, list[Observation]]) -> None:
+    assert decisions(*history) == decisions(*history)
+
+
+@given(histories())
+@bounded
+def test_nothing_is_ordered_to_flow_unless_the_grid_is_on(
+    history: tuple[SiteFacts, Settings, list[Observation]],
+) -> None:
+    for decision in decisions(*history):
+        if decision.grid is not Grid.ON or decision.memory.island.step is not IslandStep.TIED:
+            assert not any(isinstance(order, Power | Limits | Hold) for order in decision.orders.values())
+
+
+@given(histories())
+@bounded
+def test_only_an_outage_opens_the_switch_and_only_a_dead_house_closes_it(
+    history: tuple[SiteFacts, Settings, list[Observation]],
+) -> None:
+    facts, wishes, seen = history
+    closing_before = False
+    for observation, decision in zip(seen, decisions(facts, wishes, seen), strict=True):
+        if decision.switch is SwitchOrder.OPEN:
+            assert decision.grid is Grid.OUTAGE
+            assert wishes.mode is not Mode.READ_ONLY
+        if decision.switch is SwitchOrder.CLOSE:
+            assert closing_before or _proven_dead(observation, facts)
+            assert decision.grid is Grid.ON
+            assert wishes.mode is not Mode.READ_ONLY
+        closing_before = decision.switch is SwitchOrder.CLOSE
+
+
+def _proven_dead(observation: Observation, facts: SiteFacts) -> bool:
+    fresh = [
+        reading
+        for reading in observation.chargers.values()
+        if reading is not None and (observation.now - reading.at).total_seconds() <= facts.stale_after_s
+    ]
+    voltages = [reading.voltage_v for reading in fresh if reading.voltage_v is not None]
+    meter = observation.meter
+    if facts.meter_position is Position.PROTECTED_SIDE and meter is not None:
+        fresh_meter = (observation.now - meter.at).total_seconds() <= facts.stale_after_s
+        voltages += [meter.voltage_v] if fresh_meter and meter.voltage_v is not None else []
+    return (
+        bool(voltages)
+        and all(volts < 0.1 * facts.nominal_voltage_v for volts in voltages)
+        and not any(reading.forming for reading in fresh)
+    )
+
+
+@given(histories())
+@bounded
+def test_a_reserve_or_an_unknown_charge_is_never_given_away(
+    history: tuple[SiteFacts, Settings, list[Observation]],
+) -> None:
+    facts, wishes, seen = history
+    for observation, decision in zip(seen, decisions(facts, wishes, seen), strict=True):
+        for name, order in decision.orders.items():
+            reading = observation.chargers.get(name)
+            if not gives_w(order):
+                continue
+            assert reading is not None
+            assert reading.soc_pct is not None
+            assert reading.soc_pct > wishes.drivers_reserve(name)
+            assert reading.plugged is not False
+
+
+@given(histories())
+@bounded
+def test_the_point_of_connection_keeps_its_limits_or_what_the_house_alone_makes_of_them(
+    history: tuple[SiteFacts, Settings, list[Observation]],
+) -> None:
+    facts, wishes, seen = history
+    for observation, decision in zip(seen, decisions(facts, wishes, seen), strict=True):
+        ordered = {name: order_power_w(order) or 0 for name, order in decision.orders.items()}
+        fresh = {
+            name: reading
+            for name, reading in observation.chargers.items()
+            if reading is not None and (observation.now - reading.at).total_seconds() <= facts.stale_after_s
+        }
+        meter = observation.meter
+        silent = meter is None or (observation.now - meter.at).total_seconds() > facts.stale_after_s
+        if facts.has_meter and (silent or meter is None or meter.power_w is None):
+            assert not any(ordered.values())
+            continue
+        power_w = meter.power_w if meter is not None and not silent and meter.power_w is not None else None
+        # What we do not order goes on as it is: the house, and chargers that are let alone.
+        rest_w = 0 if power_w is None else power_w - sum(fresh[name].power_w or 0 for name in ordered if name in fresh)
+        if power_w is None:
+            rest_w = sum(reading.power_w or 0 for name, reading in fresh.items() if name not in ordered)
+        net_w = rest_w + sum(ordered.values())
+        assert net_w <= max(facts.import_max_w, rest_w)
+        assert net_w >= min(-facts.export_max_w, rest_w)
+
+
+@given(histories())
+@bounded
+def test_a_stopped_site_stops_what_it_may_command_and_moves_nothing(
+    history: tuple[SiteFacts, Settings, list[Observation]],
+) -> None:
+    facts, wishes, seen = history
+    for decision in decisions(facts, replace(wishes, stopped=True), seen):
+        assert all(order == Stop() for order in decision.orders.values())
+        assert decision.switch is not SwitchOrder.OPEN
+        left_alone = set(facts.chargers) - set(decision.orders)
+        assert all(decision.reasons[name] == "device_safety" for name in left_alone)
+
+
+@given(histories())
+@bounded
+def test_who_is_let_alone_gets_nothing_but_its_order_withdrawn(
+    history: tuple[SiteFacts, Settings, list[Observation]],
+) -> None:
+    for decision in decisions(*history):
+        for name, steps in decision.steps.items():
+            if steps[-1].low_w is None:
+                assert decision.orders.get(name) in (None, Release())
+
+
+@given(histories())
+@bounded
+def test_in_read_only_nothing_is_written_but_a_person_s_stop(
+    history: tuple[SiteFacts, Settings, list[Observation]],
+) -> None:
+    facts, wishes, seen = history
+    for decision in decisions(facts, replace(wishes, mode=Mode.READ_ONLY), seen):
+        assert decision.switch is None
+        assert all(order == Stop() for order in decision.orders.values())
+        assert wishes.stopped or not decision.orders
+
+
+@given(histories())
+@bounded
+def test_every_charger_is_settled_and_says_why(history: tuple[SiteFacts, Settings, list[Observation]]) -> None:
+    facts = history[0]
+    for decision in decisions(*history):
+        assert set(decision.reasons) == set(facts.chargers)
+        assert all(decision.steps[name] for name in facts.chargers)
+        assert decision.reason in {rung.name for rung in LADDER}
+
+
+@given(histories())
+@bounded
+def test_a_notice_is_told_once_while_it_stands(history: tuple[SiteFacts, Settings, list[Observation]]) -> None:
+    standing: dict[str, str] = {}
+    for decision in decisions(*history):
+        updated = {f"event:{h.data['uid']}" for h in decision.happenings if h.kind == "event_updated"}
+        for notice in decision.notices:
+            assert standing.get(notice.key) != notice.kind or notice.key in updated
+        for key in decision.cleared:
+            del standing[key]
+        standing |= {notice.key: notice.kind for notice in decision.notices}
+        assert standing == dict(decision.memory.notices)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_site_without_any_answer_gets_no_order(mode: Mode) -> None:
+    observation = Observation(T0, frozen_map({"car": None}))
+    decision = decide(observation, Memory(), Settings(mode=mode), a_site())
+    assert not decision.orders
+    assert decision.switch is None
+    assert decision.grid is Grid.UNKNOWN
+
+
+def test_an_event_that_says_nothing_is_no_error() -> None:
+    empty = Event("e0", "peak", "Empty", T0, ())
+    decision = decide(an_observation(events=(empty,)), Memory(), Settings(), a_site())
+    assert "e0" not in decision.memory.events
+
+
+def test_a_ladder_of_one_s_own_is_explained_in_its_own_words() -> None:
+    def parks(view: View) -> tuple[()]:
+        return ()
+
+    ladder = (*LADDER[:-1], Rung("parks", parks), LADDER[-1])
+    memory = decide(an_observation(0), Memory(), Settings(), a_site()).memory
+    decision = decide(an_observation(3), memory, Settings(), a_site(), ladder)
+    assert decision.reason == "idle"
+    assert Pause() not in decision.orders.values()
+
+
+def test_a_running_event_is_served() -> None:
+    memory = decide(an_observation(0), Memory(), Settings(), a_site()).memory
+    event = an_event("e1", 1, 60)
+    decision = decide(an_observation(2, events=(event,)), memory, Settings(), a_site())
+    assert decision.orders["car"] == Power(-5000)
+    assert decision.reason == "demand_response"
