@@ -1,0 +1,147 @@
+"""What people may ask for, and why not."""
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from edge_service.domain.commands import COMMANDS, Asked, CommandRefusedError, carry_out, expire
+from edge_service.domain.memory import EventMemory, EventStage, GridMemory, IslandMemory, IslandStep, Memory
+from edge_service.domain.model import (
+    ChargerFacts,
+    Grid,
+    ManualKind,
+    ManualOrder,
+    Mode,
+    Settings,
+    frozen_map,
+)
+from tests.edge.domain.houses import DER, T0, a_site, after
+
+ON = Memory(grid=GridMemory(Grid.ON), island=IslandMemory(IslandStep.TIED))
+ISLAND = Memory(grid=GridMemory(Grid.OUTAGE), island=IslandMemory(IslandStep.ISLAND, T0, "car"))
+SOON = after(600).isoformat()
+
+
+def asked(memory: Memory = ON, settings: Settings | None = None, local: bool = False, **args: Any) -> Asked:
+    return Asked(args, settings or Settings(), a_site("car"), memory, T0, local)
+
+
+def refusal(name: str, what: Asked) -> str:
+    with pytest.raises(CommandRefusedError) as refused:
+        carry_out(name, what)
+    return refused.value.code
+
+
+def an_account(stage: EventStage = EventStage.PREPARED) -> Memory:
+    return replace(ON, events=frozen_map({"e1": EventMemory(stage, T0, "Peak", "peak", after(60), after(600))}))
+
+
+def test_a_manual_order_is_kept_with_its_end_in_utc() -> None:
+    settings = carry_out("charge", asked(charger="car", until="2026-07-15T22:30:00+02:00", power_w=3000))
+    assert settings.manual["car"] == ManualOrder(ManualKind.CHARGE, T0, after(1800), 3000)
+    assert str(settings.manual["car"].until.tzinfo) == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "code"),
+    [
+        ("charge", asked(charger="car"), "bad_argument"),
+        ("charge", asked(charger="car", until="tomorrow"), "bad_argument"),
+        ("charge", asked(charger="car", until="2026-07-15T23:00:00"), "bad_argument"),
+        ("charge", asked(charger="car", until="9999-12-31T23:59:59-12:00"), "bad_argument"),
+        ("charge", asked(charger="car", until=after(-1).isoformat()), "in_the_past"),
+        ("charge", asked(charger="car", until=after(86401).isoformat()), "until_too_far"),
+        ("charge", asked(charger="bike", until=SOON), "unknown_charger"),
+        ("charge", asked(charger="car", until=SOON, power_w=0), "bad_argument"),
+        ("charge", asked(charger="car", until=SOON, power_w=float("nan")), "bad_argument"),
+        ("charge", asked(charger="car", until=SOON, power_w=True), "bad_argument"),
+        ("charge", asked(ISLAND, charger="car", until=SOON), "outage_running"),
+        ("hold", asked(settings=Settings(stopped=True), charger="car", until=SOON), "stopped"),
+        ("set_mode", asked(mode="turbo"), "bad_argument"),
+        ("set_backup_reserve", asked(pct=101), "bad_argument"),
+        ("set_event_floor", asked(program="none", pct=10), "unknown_program"),
+        ("set_participation", asked(program="peak", participating="yes"), "bad_argument"),
+        ("opt_out", asked(event="e1"), "unknown_event"),
+        ("opt_out", asked(an_account(EventStage.FINISHED), event="e1"), "event_over"),
+        ("reset_stop", asked(settings=Settings(stopped=True)), "reset_on_site"),
+        ("end_backup", asked(confirm=True), "no_backup_running"),
+        ("end_backup", asked(ISLAND), "confirm_needed"),
+        ("postpone_return", asked(until=SOON), "no_backup_running"),
+        ("postpone_return", asked(ISLAND, until=after(-1).isoformat()), "in_the_past"),
+        ("postpone_return", asked(ISLAND, until=after(13 * 3600).isoformat()), "until_too_far"),
+        ("dance", asked(), "unknown_command"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_reason(name: str, what: Asked, code: str) -> None:
+    assert refusal(name, what) == code
+
+
+def test_a_charger_that_cannot_discharge_is_not_asked_to() -> None:
+    one_way = ChargerFacts("car", "Car", replace(DER, discharge_rating_w=0))
+    facts = replace(a_site("car"), chargers=frozen_map({"car": one_way}))
+    what = replace(asked(charger="car", until=SOON), facts=facts)
+    assert refusal("discharge", what) == "not_bidirectional"
+
+
+def test_a_stop_is_reset_on_site_only() -> None:
+    stopped = carry_out("stop", asked())
+    assert stopped.stopped
+    assert not carry_out("reset_stop", asked(settings=stopped, local=True)).stopped
+
+
+def test_opting_out_and_in() -> None:
+    out = carry_out("opt_out", asked(an_account(), event="e1"))
+    assert out.opted_out == {"e1"}
+    assert carry_out("opt_in", asked(an_account(), out, event="e1")).opted_out == frozenset()
+
+
+def test_preferences_are_kept() -> None:
+    settings = carry_out("set_drivers_reserve", asked(charger="car", pct=35))
+    settings = carry_out("set_at_end", asked(settings=settings, at_end="lend"))
+    settings = carry_out("set_mode", asked(settings=settings, mode="paused"))
+    settings = carry_out("set_participation", asked(settings=settings, program="peak", participating=False))
+    assert settings.drivers_reserve("car") == 35
+    assert settings.mode is Mode.PAUSED
+    assert settings.not_participating == {"peak"}
+    again = carry_out("set_participation", asked(settings=settings, program="peak", participating=True))
+    assert again.not_participating == frozenset()
+
+
+def test_wishes_end_with_what_they_belonged_to() -> None:
+    order = ManualOrder(ManualKind.HOLD, T0, after(60))
+    settings = Settings(
+        manual=frozen_map({"car": order}),
+        opted_out=frozenset({"e1"}),
+        end_backup=True,
+        return_not_before=after(600),
+    )
+    over = replace(an_account(EventStage.FINISHED), island=IslandMemory(IslandStep.ISLAND, T0, "car"))
+    assert expire(settings, replace(over, events=frozen_map()), T0) == settings
+    island = expire(settings, over, after(61))
+    assert not island.manual
+    assert not island.opted_out
+    assert island.end_backup
+    assert island.return_not_before is not None
+    tied = expire(settings, ON, T0)
+    assert not tied.end_backup
+    assert tied.return_not_before is None
+
+
+anything = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.just("car"), st.just("peak"),
+    st.just(SOON), st.just("9999-12-31T23:59:59-12:00"), st.lists(st.integers(), max_size=2),
+)  # fmt: skip
+arguments = st.sampled_from(
+    ["charger", "until", "power_w", "pct", "mode", "at_end", "event", "program", "participating", "confirm"]
+)
+
+
+@given(st.sampled_from(sorted(COMMANDS)), st.dictionaries(arguments, anything), st.sampled_from([ON, ISLAND]))
+def test_whatever_is_sent_a_command_is_done_or_refused(name: str, args: dict[str, Any], memory: Memory) -> None:
+    settings = Settings()
+    with suppress(CommandRefusedError):
+        settings = carry_out(name, asked(memory, **args))
+    assert expire(settings, memory, T0).manual == settings.manual
