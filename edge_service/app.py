@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from typing import Any
 
-from edge_service.api import publish
+from edge_service.api import certificate, publish
 from edge_service.api.announce import Announcement
 from edge_service.api.commands import Commands
 from edge_service.api.hub import Hub
-from edge_service.api.listener import Listen
+from edge_service.api.listener import Listen, Tls
 from edge_service.api.pairing import Pairing, Role, installation_id
 from edge_service.api.server import ApiServer, Edge as Door
 from edge_service.config import Config
@@ -273,7 +273,7 @@ class Edge:
     async def _open_door(self, stack: AsyncExitStack) -> None:
         """Listen for clients, and say on the network that we are here."""
         api = self.config.api
-        listen = Listen(api.host, api.port, names=frozenset(api.allowed_hosts))
+        listen = Listen(api.host, api.port, self._tls(), api.insecure_lan, frozenset(api.allowed_hosts))
         commands = Commands(self.execute, self.journal, self.hub, self.pairing, self.clock)
         door = Door(
             self.installation, VERSION, self.hub, self.journal, self.pairing, commands, self.is_healthy, self.check
@@ -287,6 +287,13 @@ class Edge:
             announcement = await Announcement.start(self.installation, listen, server.port, server.fingerprint)
             if announcement is not None:
                 stack.push_async_callback(announcement.stop)
+
+    def _tls(self) -> Tls | None:
+        """Whose certificate is shown: the installer's, else our own; none where nobody else can listen."""
+        if not self.config.api.encrypted:
+            return None
+        tls = Tls(*self.config.certificate)
+        return tls if self.config.api.certificate else certificate.own(tls)
 
     async def _close(self) -> None:
         await self._end_polls()

@@ -46,9 +46,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
         prog="ridethrough",
         description="Backup power for the house, and paid peak power for the grid, from a bidirectional charger.",
     )
-    commands: Commands = parser.add_subparsers(
-        title="commands", metavar="COMMAND", required=True, parser_class=_Parser
-    )
+    commands: Commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     edge.add_commands(commands)
     program.add_commands(commands)
     simulate.add_commands(commands, words)

@@ -121,8 +121,10 @@ def _check(args: argparse.Namespace) -> int:
 def _findings(answer: Mapping[str, Any]) -> list[tuple[str, bool, str]]:
     """Each finding is an object with these keys, or a list in this order."""
     try:
-        listed = [list(map(item.get, ("device", "ok", "text"))) if isinstance(item, dict) else item
-                  for item in answer["findings"]]
+        listed = [
+            list(map(item.get, ("device", "ok", "text"))) if isinstance(item, dict) else item
+            for item in answer["findings"]
+        ]
         return [(str(device), bool(ok), str(text)) for device, ok, text in listed]
     except (KeyError, TypeError, ValueError) as error:
         raise CommandError("the running edge gave no findings; is it of the same version?") from error
@@ -164,8 +166,19 @@ def _pair(args: argparse.Namespace) -> int:
     ]
     if config.api.host in LOOPBACK:
         lines.append("Home Assistant must run on this machine: api.host says so.")
+    if config.api.encrypted:
+        lines += ["", "Fingerprint of this edge, to type in or to compare:", *_fingerprint(config)]
     say(boxed(lines))
     return 0
+
+
+def _fingerprint(config: Config) -> list[str]:
+    """SHA-256 of the certificate that the edge shows, in two lines of pairs."""
+    from edge_service.api.listener import Tls  # noqa: PLC0415
+
+    digits = Tls(*config.certificate).fingerprint()
+    pairs = [digits[at : at + 2] for at in range(0, len(digits), 2)]
+    return [":".join(pairs[:16]) + ":", ":".join(pairs[16:])]
 
 
 def _until(text: object) -> str:

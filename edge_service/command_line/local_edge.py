@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,10 +40,16 @@ class LocalEdge:
     host: str
     port: int
     token_file: Path
+    certificate: Path | None = None
 
     @classmethod
     def of(cls, config: Config) -> Self:
-        return cls(_ANY_ADDRESS.get(config.api.host, config.api.host), config.api.port, config.data / TOKEN_FILE)
+        return cls(
+            _ANY_ADDRESS.get(config.api.host, config.api.host),
+            config.api.port,
+            config.data / TOKEN_FILE,
+            config.certificate[0] if config.api.encrypted else None,
+        )
 
     def state(self) -> Mapping[str, Any]:
         """The state document of the contract."""
@@ -73,7 +80,7 @@ class LocalEdge:
     ) -> Mapping[str, Any]:
         """One request; the answer is a JSON object."""
         headers = {"Authorization": f"Bearer {self._token()}", "Content-Type": "application/json"}
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=within_s)
+        connection = self._connection(within_s)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             response = connection.getresponse()
@@ -84,6 +91,17 @@ class LocalEdge:
             raise CommandError(f"the edge at {self.host}:{self.port} did not answer: {error}") from error
         finally:
             connection.close()
+
+    def _connection(self, within_s: float) -> http.client.HTTPConnection:
+        """Over TLS it must be the very certificate in the edge's folder; the name in it does not matter."""
+        if self.certificate is None:
+            return http.client.HTTPConnection(self.host, self.port, timeout=within_s)
+        try:
+            context = ssl.create_default_context(cafile=self.certificate)
+        except FileNotFoundError as error:
+            raise NotRunningError(f"{self._name()}; start it with: ridethrough run") from error
+        context.check_hostname = False
+        return http.client.HTTPSConnection(self.host, self.port, timeout=within_s, context=context)
 
     def _object(self, status: int, content: bytes) -> Mapping[str, Any]:
         if status == http.client.UNAUTHORIZED:

@@ -128,6 +128,12 @@ class Check:
         self.shared_units(good)
         self.switch(good)
         self.pace(good)
+        self.certificate(good.get("api", {}))
+
+    def certificate(self, api: Mapping[str, Any]) -> None:
+        for one, other in (("certificate", "key"), ("key", "certificate")):
+            if one in api and other not in api:
+                self.wrong(("api", one), f"together with {other}; without both the edge makes its own")
 
     def breaker(self, top: Any) -> None:
         site = top.get("site") if isinstance(top, dict) else None

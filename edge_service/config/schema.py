@@ -60,7 +60,18 @@ SITE = Section(
         "announce_return_s": number(0, 3600, "seconds"),
     },
 )
-_API = Section({}, {"host": host(), "port": whole(1, 65535, "TCP port"), "allowed_hosts": hosts(), "announce": flag()})
+_API = Section(
+    {},
+    {
+        "host": host(),
+        "port": whole(1, 65535, "TCP port"),
+        "allowed_hosts": hosts(),
+        "announce": flag(),
+        "certificate": text(1000),
+        "key": text(1000),
+        "insecure_lan": flag(),
+    },
+)
 _CONTROL = Section(
     {},
     {

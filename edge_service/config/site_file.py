@@ -75,12 +75,24 @@ class SiteConfig:
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
-    """Where Home Assistant connects. ``announce``: by mDNS."""
+    """Where Home Assistant connects. ``announce``: by mDNS.
+
+    Reachable from other machines it speaks TLS: with ``certificate`` and ``key`` (PEM files), else with its own, made
+    at the first start. ``insecure_lan``: in the clear, on a network that is trusted.
+    """
 
     host: str = "127.0.0.1"
     port: int = API_PORT
     allowed_hosts: tuple[str, ...] = ()
     announce: bool = True
+    certificate: str | None = None
+    key: str | None = None
+    insecure_lan: bool = False
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether clients must speak TLS."""
+        return self.certificate is not None or (self.host not in LOOPBACK and not self.insecure_lan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +106,27 @@ class ControlConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One installation. ``warnings``: sentences about what is allowed but should be meant."""
+    """One installation. ``warnings``: sentences about what is allowed but should be meant.
+
+    ``data``: where the edge keeps what it learns. ``folder``: where ``site.yaml`` lies; relative paths begin there.
+    """
 
     site: SiteConfig
     chargers: Mapping[str, ChargerConfig]
     data: Path
+    folder: Path
     meter: MeterConfig | None = None
     island_switch: SwitchConfig | None = None
     api: ApiConfig = ApiConfig()
     control: ControlConfig = ControlConfig()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def certificate(self) -> tuple[Path, Path]:
+        """The certificate that the local API shows when it speaks TLS, and its key."""
+        if self.api.certificate and self.api.key:
+            return self.folder / self.api.certificate, self.folder / self.api.key
+        return self.data / "certificate.pem", self.data / "key.pem"
 
     def facts(self) -> SiteFacts:
         """What the domain is told; each charger's capability follows from its probe, programs from the journal."""
@@ -158,6 +181,7 @@ def _assemble(sections: Mapping[str, Any], path: Path) -> Config:
         site=_site(sections["site"]),
         chargers=frozen_map(chargers),
         data=path.absolute().parent / sections.get("data", "data"),
+        folder=path.absolute().parent,
         meter=_device(MeterConfig, meter) if meter else None,
         island_switch=_device(SwitchConfig, switch) if switch else None,
         api=ApiConfig(**sections.get("api", {})),
@@ -190,8 +214,8 @@ def _warnings(check: Check, config: Config) -> tuple[str, ...]:
         found.append(((), "there is no meter: import and export at the point of connection cannot be watched"))
     if switch and all(charger.backup is not BackupChoice.AUTO for charger in config.chargers.values()):
         found.append((("island_switch",), "no charger has backup: auto, so nothing can feed the house when it opens"))
-    if config.api.host not in LOOPBACK:
-        found.append((("api", "host"), _REACHABLE))
+    if config.api.host not in LOOPBACK and config.api.insecure_lan:
+        found.append((("api", "insecure_lan"), _REACHABLE))
     return tuple(f"{check.path}:{check.source.line(path)}: {dotted(path)}: {text}" for path, text in found)
 
 

@@ -46,7 +46,7 @@ LAYERS = (
     Layer((WIRE,)),
     Layer(edge("api.publish"), (DOMAIN, WIRE)),
     # The link to a network includes being found in it: mDNS.
-    Layer(edge("api"), (DOMAIN, PORTS, "aiohttp", "zeroconf")),
+    Layer(edge("api"), (DOMAIN, PORTS, "aiohttp", "cryptography", "zeroconf")),
     Layer(edge("simulation"), EVERYTHING, never=edge("app", "api", "command_line")),
     Layer(
         edge("config"),

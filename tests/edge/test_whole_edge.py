@@ -1,10 +1,17 @@
 """The whole edge on real sockets: from the utility's event to the charger's register, and through an outage."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from edge_service.api import certificate
+from edge_service.api.listener import Tls
+from edge_service.command_line.local_edge import LocalEdge
+from edge_service.command_line.outcome import CommandError
 from edge_service.domain.memory import Memory
 from edge_service.journal.recording import read_stretch
 from edge_service.replay import Replay, differences
@@ -12,7 +19,7 @@ from edge_service.simulation import acts
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.site import SimulatedSite
 from edge_service.simulation.utility import SimulatedUtility, UtilityOptions
-from tests.edge.edge_kit import a_house, config_of, running
+from tests.edge.edge_kit import QUICK_SITE, a_house, config_of, running
 
 
 async def truth(site: SimulatedSite) -> dict[str, Any]:
@@ -122,3 +129,18 @@ async def test_a_recorded_stretch_is_decided_again_to_the_same(tmp_path: Path) -
 
 def _in_an_hour() -> str:
     return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+
+async def test_an_edge_on_the_network_speaks_tls_and_its_command_line_checks_the_certificate(tmp_path: Path) -> None:
+    async with SimulatedSite(QUICK_SITE) as site:
+        config = config_of(site, tmp_path)
+        config = replace(config, api=replace(config.api, host="0.0.0.0", announce=False))
+        async with running(config) as edge:
+            config = replace(config, api=replace(config.api, port=edge.edge.port or 0))
+            state = await asyncio.to_thread(LocalEdge.of(config).state)
+            assert state["site"]["name"] == "Home"
+            other = certificate.own(Tls(tmp_path / "other.pem", tmp_path / "other-key.pem"))
+            stranger = replace(LocalEdge.of(config), certificate=other.certificate)
+            with pytest.raises(CommandError, match="did not answer"):
+                await asyncio.to_thread(stranger.state)
+            assert (config.certificate[1].stat().st_mode & 0o077) == 0
