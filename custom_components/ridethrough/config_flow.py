@@ -52,7 +52,7 @@ class BadFingerprintError(EdgeError):
 
 def address_of(typed: Mapping[str, Any]) -> Address:
     """The address as typed in; colons and spaces in the fingerprint do not matter. Raises BadFingerprintError."""
-    fingerprint = "".join(sign for sign in typed.get(CONF_FINGERPRINT, "").lower() if sign not in ": ")
+    fingerprint = "".join(typed.get(CONF_FINGERPRINT, "").lower().replace(":", " ").split())
     if fingerprint and (len(fingerprint) != FINGERPRINT_DIGITS or set(fingerprint) - set(hexdigits)):
         raise BadFingerprintError("not a SHA-256 fingerprint")
     return Address(typed[CONF_HOST].strip(), typed[CONF_PORT], fingerprint or None)

@@ -5,7 +5,6 @@ notification has acknowledged the notice, so that a restart does not bring it ag
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from homeassistant.components import persistent_notification
@@ -83,7 +82,6 @@ class Notices:
         site = self._coordinator.data["site"]["name"]
         said = _Said({name: _plain(name, value) for name, value in notice["data"].items()})
         said |= {"site": site, "kind": notice["kind"], "raised_at": _plain("raised_at", notice["raised_at"])}
-        said["at"] = _plain("at", _later(notice["raised_at"], notice["data"].get("in_s")))
         said["reason"] = self._word(f"reason_{notice['data'].get('reason')}") or said["reason"]
         title, text = (self._word(f"notice_{kind}_{part}") or kind for part in ("title", "text"))
         return title.format_map(said), text.format_map(said)
@@ -115,14 +113,6 @@ class _Said(dict[str, str]):
 
     def __missing__(self, key: str) -> str:
         return "–"
-
-
-def _later(at: str, seconds: Any) -> str | None:
-    """A time of the contract, some seconds on; None where either is not told."""
-    moment = dt_util.parse_datetime(at)
-    if moment is None or not isinstance(seconds, int | float):
-        return None
-    return (moment + timedelta(seconds=seconds)).isoformat()
 
 
 def _plain(name: str, value: Any) -> str:

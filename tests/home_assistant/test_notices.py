@@ -115,7 +115,8 @@ SAID: dict[str, Any] = {
     "earnings_usd": 12.5,
     "soc_pct": 24.0,
     "duration_s": 600,
-    "in_s": 60,
+    "at": at(60),
+    "dark_s": 20.0,
     "charger": "Driveway charger",
     "reason": "not_formed",
 }
