@@ -27,7 +27,8 @@ async def truth(site: SimulatedSite) -> dict[str, Any]:
 
 
 def events(state: Any, program: str = "peak") -> list[Any]:
-    return state["programs"].get(program, {}).get("events", [])
+    listed: list[Any] = state["programs"].get(program, {}).get("events", [])
+    return listed
 
 
 async def test_a_utilitys_event_reaches_the_chargers_register_and_ends(tmp_path: Path) -> None:
@@ -46,7 +47,9 @@ async def test_a_utilitys_event_reaches_the_chargers_register_and_ends(tmp_path:
         await edge.until(lambda state: events(state) and events(state)[0]["status"] == "prepared")
         await edge.until(lambda state: events(state)[0]["status"] == "running")
         state = await edge.until(lambda state: state["chargers"]["driveway"]["power_w"] == -5000)
-        assert state["chargers"]["driveway"]["order"]["kind"] == "power"
+        order = state["chargers"]["driveway"]["order"]
+        assert order is not None
+        assert order["kind"] == "power"
         assert (await truth(site))["charger"]["setpoint_w"] == -5000
         state = await edge.until(lambda state: events(state)[0]["status"] == "finished")
         assert 5 <= events(state)[0]["energy_wh"] <= 9
