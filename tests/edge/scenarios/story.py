@@ -1,0 +1,454 @@
+"""Plays a story (a JSON file of this folder) through ``decide`` and compares what was decided with what it expects.
+
+The format is described in ``README.md``. A tiny house follows the orders, so that a story states only what changes.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from edge_service.domain.commands import Asked, CommandRefusedError, carry_out, expire
+from edge_service.domain.decide import Decision, decide
+from edge_service.domain.memory import Memory
+from edge_service.domain.model import (
+    AtEnd,
+    Authority,
+    Backup,
+    Capability,
+    ChargerFacts,
+    ChargerReading,
+    ChargerState,
+    Control,
+    Event,
+    GridEvidence,
+    Hold,
+    Lease,
+    Limits,
+    ManualKind,
+    ManualOrder,
+    MeterReading,
+    Mode,
+    Observation,
+    Order,
+    Pause,
+    Position,
+    Power,
+    Program,
+    Release,
+    Scope,
+    Settings,
+    SiteFacts,
+    Slot,
+    SlotKind,
+    Stop,
+    SwitchFacts,
+    SwitchOrder,
+    SwitchReading,
+    frozen_map,
+)
+
+START = datetime(2026, 7, 15, 20, 0, tzinfo=UTC)
+NOMINAL_V = 240.0
+
+
+class StoryError(AssertionError):
+    """What was decided is not what the story expects; or the story says something that nobody understands."""
+
+
+def moment(seconds: float) -> datetime:
+    """The time of day at so many seconds from the story's start."""
+    return START + timedelta(seconds=seconds)
+
+
+# ---------------------------------------------------------------------------------------------- from words to the model
+
+
+def _known(kind: type, given: Mapping[str, Any], where: str) -> None:
+    allowed = {f.name for f in fields(kind)}
+    if unknown := set(given) - allowed:
+        raise StoryError(f"{where}: unknown {sorted(unknown)}; known are {sorted(allowed)}")
+
+
+def _capability(given: Mapping[str, Any]) -> Capability:
+    _known(Capability, given, "capability")
+    kinds: dict[str, Any] = {"control": Control, "lease": Lease, "backup": Backup}
+    plain = {"control": "signed", "charge_rating_w": 9600, "discharge_rating_w": 9600, "lease": "timer"}
+    chosen = plain | {"backup": "can_form"} | dict(given)
+    return Capability(**{name: kinds.get(name, _same)(value) for name, value in chosen.items()})
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def site_facts(given: Mapping[str, Any]) -> SiteFacts:
+    """A house with one charger that can form, a meter and a switch, unless the story says otherwise."""
+    _known(SiteFacts, given, "site")
+    short = {"name": "Home", "import_max_w": 24000, "export_max_w": 9600, "has_meter": True}
+    short |= {"enter_service_s": 10, "announce_return_s": 5}
+    chosen: dict[str, Any] = short | dict(given)
+    chargers = chosen.get("chargers", {"car": {}})
+    chosen["chargers"] = frozen_map(
+        {name: ChargerFacts(name, name.title(), _capability(has)) for name, has in chargers.items()}
+    )
+    chosen["switch"] = SwitchFacts() if chosen.get("switch", True) else None
+    programs = chosen.get("programs", {"peak": {}})
+    chosen["programs"] = frozen_map({name: _program(name, has) for name, has in programs.items()})
+    if "meter_position" in chosen:
+        chosen["meter_position"] = Position(chosen["meter_position"])
+    return SiteFacts(**chosen)
+
+
+def _program(name: str, given: Mapping[str, Any]) -> Program:
+    _known(Program, given, "program")
+    chosen = {"pay_usd_per_kw": 275.0, **given, "scope": Scope(given.get("scope", "charger"))}
+    return Program(id=name, name=name.title(), kind="manual", **chosen)
+
+
+def settings_from(before: Settings, given: Mapping[str, Any]) -> Settings:
+    """What the people of the story have decided by now."""
+    _known(Settings, given, "settings")
+    readers: dict[str, Any] = {
+        "mode": Mode,
+        "at_end": AtEnd,
+        "opted_out": frozenset,
+        "not_participating": frozenset,
+        "drivers_reserve_pct": frozen_map,
+        "event_floor_pct": frozen_map,
+        "manual": lambda orders: frozen_map({name: _manual(order) for name, order in orders.items()}),
+        "return_not_before": lambda seconds: None if seconds is None else moment(seconds),
+    }
+    return replace(before, **{name: readers.get(name, _same)(value) for name, value in given.items()})
+
+
+def _manual(given: Mapping[str, Any]) -> ManualOrder:
+    return ManualOrder(ManualKind(given["kind"]), START, moment(given["until"]), given.get("power_w"))
+
+
+def _event(given: Mapping[str, Any]) -> Event:
+    slots = given.get("slots") or [{key: given[key] for key in ("start", "end", "kind", "power_w") if key in given}]
+    return Event(
+        uid=given["uid"],
+        program_id=given.get("program", "peak"),
+        name=given.get("name", given["uid"]),
+        announced_at=START,
+        slots=tuple(_slot(slot) for slot in slots),
+        priority=given.get("priority"),
+        cancelled=given.get("cancelled", False),
+    )
+
+
+def _slot(given: Mapping[str, Any]) -> Slot:
+    kind = SlotKind(given.get("kind", "power"))
+    return Slot(moment(given["start"]), moment(given["end"]), kind, given.get("power_w", 0))
+
+
+def order_words(order: Order | None) -> str:
+    """An order as a story writes it."""
+    match order:
+        case Power(w):
+            return f"{w} W"
+        case Limits(charge_max_w, discharge_max_w):
+            return f"charge {charge_max_w} W, discharge {discharge_max_w} W"
+        case None:
+            return "nothing"
+        case _:
+            return type(order).__name__.lower()
+
+
+# ------------------------------------------------------------------------------------------------------- the tiny house
+
+
+@dataclass
+class Device:
+    """A charger of the tiny house: it does what it was told, at once."""
+
+    power_w: int = 0
+    stopped: bool = False
+    forming: bool = False
+
+
+@dataclass
+class House:
+    """Grid, switch, house load and chargers. ``pins`` are values that the story fixes against what would follow."""
+
+    facts: SiteFacts
+    grid: bool = True
+    house_w: int = 1200
+    switch_obeys: bool = True
+    will_form: bool = True
+    will_stop: bool = True
+    closed: bool = True
+    commanded_open: bool = False
+    silent: set[str] = field(default_factory=set)
+    pins: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
+    chargers: dict[str, Device] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    evidence: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chargers = {name: Device() for name in self.facts.chargers}
+
+    @property
+    def _island(self) -> bool:
+        return any(device.forming for device in self.chargers.values())
+
+    @property
+    def _live(self) -> bool:
+        return (self.grid and self.closed) or self._island
+
+    def observe(self, now: datetime) -> Observation:
+        """Fresh readings of all that is not silent; a silent device keeps its last reading."""
+        for name in self.facts.chargers:
+            self._see(name, now, self._charger(name, now))
+        self._see("meter", now, self._meter(now))
+        self._see("switch", now, self._switch(now))
+        return Observation(
+            now,
+            frozen_map({name: self.seen.get(name) for name in self.facts.chargers}),
+            self.seen.get("meter") if self.facts.has_meter else None,
+            self.seen.get("switch") if self.facts.switch else None,
+            tuple(_evidence(piece, now) for piece in self.evidence),
+            self.events,
+        )
+
+    def _see(self, name: str, now: datetime, reading: Any) -> None:
+        if name not in self.silent:
+            self.seen[name] = replace(reading, **self.pins.get(name, {}), at=now)
+
+    def _charger(self, name: str, now: datetime) -> ChargerReading:
+        device = self.chargers[name]
+        live_power = device.power_w if self._live and not device.stopped else 0
+        power_w = -self.house_w if device.forming else live_power
+        state = ChargerState.DISCHARGING if power_w < 0 else ChargerState.CHARGING if power_w else ChargerState.IDLE
+        return ChargerReading(
+            now,
+            ChargerState.UNAVAILABLE if device.stopped else state,
+            Authority.OURS,
+            plugged=True,
+            power_w=power_w,
+            soc_pct=70.0,
+            capacity_wh=60000,
+            charge_max_w=9600,
+            discharge_max_w=9600,
+            grid_present=None if device.forming else self._live,
+            forming=device.forming,
+            service_permitted=True,
+            voltage_v=NOMINAL_V if self._live else 0.0,
+        )
+
+    def _meter(self, now: datetime) -> MeterReading:
+        flows = self.grid and self.closed
+        through_w = self.house_w + sum(0 if d.stopped else d.power_w for d in self.chargers.values())
+        return MeterReading(now, through_w if flows else 0, NOMINAL_V if self.grid else 0.0, 60.0)
+
+    def _switch(self, now: datetime) -> SwitchReading:
+        return SwitchReading(now, self.commanded_open, open_proven=not self.closed, closed_proven=self.closed)
+
+    def obey(self, decision: Decision) -> None:
+        """Switch and chargers do as they are told, as far as the story lets them."""
+        for name, order in decision.orders.items():
+            self._follow(self.chargers[name], order)
+        for name, device in self.chargers.items():
+            device.forming = self._forms(name, device, decision.memory.island.former)
+        if decision.switch is not None:
+            self.commanded_open = decision.switch is SwitchOrder.OPEN
+            if self.switch_obeys:
+                self.closed = not self.commanded_open
+
+    def _follow(self, device: Device, order: Order) -> None:
+        match order:
+            case Stop():
+                device.power_w, device.stopped = 0, self.will_stop or not device.forming
+            case Power(w):
+                device.power_w, device.stopped = w, False
+            case Limits(charge_max_w, discharge_max_w):
+                device.power_w, device.stopped = charge_max_w or -discharge_max_w, False
+            case Hold() | Pause() | Release():
+                device.power_w, device.stopped = 0, False
+
+    def _forms(self, name: str, device: Device, former: str | None) -> bool:
+        """Its own act: with the switch open, on a dead bus, unless it is stopped or told not to."""
+        if device.stopped or self.closed:
+            return False
+        capability = self.facts.chargers[name].capability
+        can = capability is not None and capability.backup is Backup.CAN_FORM
+        return device.forming or (can and name == former and self.will_form)
+
+
+def _evidence(piece: Mapping[str, Any], now: datetime) -> GridEvidence:
+    position = Position(piece.get("position", "grid_side"))
+    return GridEvidence(piece["source"], now - timedelta(seconds=piece.get("age_s", 0)), piece["present"], position)
+
+
+# ------------------------------------------------------------------------------------------------------------- the play
+
+
+@dataclass
+class Play:
+    """A story while it runs."""
+
+    story: Mapping[str, Any]
+    facts: SiteFacts
+    house: House
+    settings: Settings
+    memory: Memory = field(default_factory=Memory)
+    happenings: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    refused: str | None = None
+
+    def steps(self) -> Iterator[tuple[float, Decision]]:
+        """Decide each second and at each moment that the story names."""
+        inputs = sorted(self.story.get("inputs", []), key=lambda step: step["at"])
+        named = {step["at"] for step in inputs} | {expect["at"] for expect in self.story["expect"] if "at" in expect}
+        last = max(named | {expect["to"] for expect in self.story["expect"] if "to" in expect}, default=0)
+        for at in sorted(named | set(range(int(last) + 1))):
+            for step in inputs:
+                if step["at"] == at:
+                    self._apply(step, moment(at))
+            yield at, self._decide(moment(at))
+
+    def _decide(self, now: datetime) -> Decision:
+        self.settings = expire(self.settings, self.memory, now)
+        decision = decide(self.house.observe(now), self.memory, self.settings, self.facts)
+        self.memory = decision.memory
+        self.house.obey(decision)
+        self.happenings += [f"{happening.subject}: {happening.kind}" for happening in decision.happenings]
+        self.notices += [f"{notice.key}: {notice.kind}" for notice in decision.notices]
+        return decision
+
+    def _apply(self, step: Mapping[str, Any], now: datetime) -> None:
+        acts = {
+            "at": _same,
+            "note": _same,
+            "house": self._set_house,
+            "chargers": self._pin_chargers,
+            "meter": lambda given: self._pin("meter", MeterReading, given),
+            "switch": lambda given: self._pin("switch", SwitchReading, given),
+            "silent": lambda names: setattr(self.house, "silent", set(names)),
+            "evidence": lambda pieces: setattr(self.house, "evidence", list(pieces)),
+            "events": lambda events: setattr(self.house, "events", tuple(_event(event) for event in events)),
+            "settings": lambda given: setattr(self, "settings", settings_from(self.settings, given)),
+            "command": lambda given: self._command(given, now),
+            "restart": self._restart,
+        }
+        for key, given in step.items():
+            if key not in acts:
+                raise StoryError(f"input at {step['at']} s: unknown {key!r}; known are {sorted(acts)}")
+            acts[key](given)
+
+    def _restart(self, _: Any) -> None:
+        self.memory = self.memory.after_restart()
+
+    def _set_house(self, given: Mapping[str, Any]) -> None:
+        for key, value in given.items():
+            if key not in ("grid", "house_w", "switch_obeys", "will_form", "will_stop", "closed"):
+                raise StoryError(f"the house has no {key!r}")
+            setattr(self.house, key, value)
+
+    def _pin_chargers(self, given: Mapping[str, Mapping[str, Any]]) -> None:
+        for name, values in given.items():
+            self._pin(name, ChargerReading, values)
+
+    def _pin(self, name: str, kind: type, given: Mapping[str, Any]) -> None:
+        _known(kind, given, name)
+        readers: dict[str, Any] = {"state": ChargerState, "authority": Authority, "alarms": tuple}
+        pins = self.house.pins.setdefault(name, {})
+        for key, value in given.items():
+            if value == "follow":
+                pins.pop(key, None)
+            else:
+                pins[key] = value if value is None else readers.get(key, _same)(value)
+
+    def _command(self, given: Mapping[str, Any], now: datetime) -> None:
+        args = {key: _argument(key, value) for key, value in given.items() if key not in ("name", "local")}
+        asked = Asked(args, self.settings, self.facts, self.memory, now, given.get("local", False))
+        try:
+            self.settings, self.refused = carry_out(given["name"], asked), None
+        except CommandRefusedError as refusal:
+            self.refused = refusal.code
+
+
+def _argument(key: str, value: Any) -> Any:
+    return moment(value).isoformat() if key == "until" else value
+
+
+def decided(play: Play, decision: Decision) -> dict[str, Any]:
+    """Everything of a decision that a story may speak of, in its words."""
+    return {
+        "grid": decision.grid.value,
+        "supply": decision.supply.value,
+        "island": decision.memory.island.step.value,
+        "former": decision.memory.island.former,
+        "failure": decision.memory.island.failure,
+        "switch": decision.switch.value if decision.switch else "nothing",
+        "orders": {name: order_words(decision.orders.get(name)) for name in play.facts.chargers},
+        "reason": decision.reason,
+        "rungs": dict(decision.reasons),
+        "why": {name: steps[-1].reason for name, steps in decision.steps.items() if steps},
+        "adjusted": dict(decision.adjusted),
+        "house_w": decision.house_w,
+        "happenings": [f"{happening.subject}: {happening.kind}" for happening in decision.happenings],
+        "notices": [f"{notice.key}: {notice.kind}" for notice in decision.notices],
+        "cleared": list(decision.cleared),
+        "standing": [f"{key}: {kind}" for key, kind in sorted(decision.memory.notices.items())],
+        "events": {uid: account.stage.value for uid, account in decision.memory.events.items()},
+        "delivered_wh": {uid: round(account.charger_wh, 1) for uid, account in decision.memory.events.items()},
+        "refused": play.refused,
+    }
+
+
+PARTIAL = frozenset({"orders", "rungs", "why", "events", "adjusted", "delivered_wh"})
+
+
+def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Each expectation that did not come true, in words. Maps name only what they speak of."""
+    wrong = []
+    for key, value in expected.items():
+        if key in ("at", "from", "to", "note"):
+            continue
+        if key not in found:
+            raise StoryError(f"a story cannot expect {key!r}; it can expect {sorted(found)}")
+        actual = {name: found[key].get(name) for name in value} if key in PARTIAL else found[key]
+        if actual != value:
+            wrong.append(f"{key}: expected {value!r}, decided {actual!r}")
+    return wrong
+
+
+def _holds_at(expected: Mapping[str, Any], at: float) -> bool:
+    return bool(expected["at"] == at if "at" in expected else expected["from"] <= at <= expected["to"])
+
+
+def play_file(path: Path) -> Play:
+    """Play a story from its file. Raises StoryError with the first moment that differs and the steps behind it."""
+    story = json.loads(path.read_text(encoding="utf-8"))
+    allowed = {"title", "story", "site", "settings", "inputs", "expect", "all_happenings", "all_notices"}
+    if unknown := set(story) - allowed:
+        raise StoryError(f"unknown {sorted(unknown)}; known are {sorted(allowed)}")
+    facts = site_facts(story.get("site", {}))
+    play = Play(story, facts, House(facts), settings_from(Settings(), story.get("settings", {})))
+    for at, decision in play.steps():
+        found = decided(play, decision)
+        for expected in story["expect"]:
+            if _holds_at(expected, at) and (wrong := differences(expected, found)):
+                raise StoryError(_mismatch(story, at, expected, wrong, decision))
+    for key, found_all in (("all_happenings", play.happenings), ("all_notices", play.notices)):
+        if key in story and story[key] != found_all:
+            raise StoryError(f"{story['title']}\n  {key}: expected\n    {story[key]}\n  told\n    {found_all}")
+    return play
+
+
+def _mismatch(
+    story: Mapping[str, Any], at: float, expected: Mapping[str, Any], wrong: list[str], decision: Decision
+) -> str:
+    lines = [story["title"], f"  at {at} s: {expected.get('note', 'this differs')}"]
+    lines += [f"    {line}" for line in wrong]
+    lines.append(f"  the grid's evidence: {decision.verdict}; island {decision.memory.island.step}")
+    for name, steps in decision.steps.items():
+        told = " > ".join(f"{step.rung}/{step.reason} [{step.low_w}, {step.high_w}]" for step in steps)
+        lines.append(f"  {name}: {told}")
+    return "\n".join(lines)
