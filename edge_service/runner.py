@@ -225,10 +225,13 @@ class Runner:
         urgent = asyncio.create_task(self._urgent.wait(), name="urgent")
         pending: set[asyncio.Task[Any]] = {task for task in self._under_way.values() if not task.done()}
         deadline = self._clock.monotonic() + self._pacing.cycle_s * READ_SHARE
-        while pending and not urgent.done() and (left_s := deadline - self._clock.monotonic()) > 0:
-            done, _ = await asyncio.wait({urgent, *pending}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-            pending -= done
-        urgent.cancel()
+        try:
+            while pending and not urgent.done() and (left_s := deadline - self._clock.monotonic()) > 0:
+                done, _ = await asyncio.wait({urgent, *pending}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                pending -= done
+        finally:
+            urgent.cancel()
+            await asyncio.gather(urgent, return_exceptions=True)
 
     async def _read_meter(self) -> None:
         if self._meter is None:

@@ -1,0 +1,96 @@
+"""From a register of the simulated charger to an entity in Home Assistant, and from an action back to the register."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from homeassistant.config_entries import SOURCE_USER
+from homeassistant.const import ATTR_DEVICE_ID, CONF_CODE, CONF_HOST, CONF_PORT
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+
+from custom_components.ridethrough.const import DOMAIN
+from edge_service.simulation import acts
+from edge_service.simulation.site import SimulatedSite
+from tests.edge.edge_kit import HOST, RunningEdge, a_house
+
+from .conftest import shown
+from .peer import Eventually
+
+
+@dataclass(frozen=True, slots=True)
+class PairedHouse:
+    """A simulated site, the real edge at it, and Home Assistant paired with that."""
+
+    site: SimulatedSite
+    edge: RunningEdge
+    charger: str
+
+
+@pytest.fixture
+async def paired(hass: HomeAssistant, tmp_path: Path, socket_enabled: None) -> AsyncGenerator[PairedHouse]:
+    """Everything real but the metal."""
+    async with a_house(tmp_path) as (site, edge):
+        code = (await edge.command("new_pairing_code"))["code"]
+        flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+        where = {CONF_HOST: HOST, CONF_PORT: edge.edge.port, CONF_CODE: code}
+        done = await hass.config_entries.flow.async_configure(flow["flow_id"], where)
+        assert done["type"] == "create_entry", done
+        await hass.async_block_till_done()
+        entry = done["result"]
+        device = dr.async_get(hass).async_get_device_by_identifier(
+            (DOMAIN, f"{edge.edge.installation}-charger-driveway"), entry.entry_id
+        )
+        assert device is not None
+        yield PairedHouse(site, edge, device.id)
+        await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_register_of_the_charger_becomes_an_entity(
+    hass: HomeAssistant, paired: PairedHouse, eventually: Eventually
+) -> None:
+    assert shown(hass, "sensor.driveway_charger_vehicle_battery") == "70.0"
+    url = paired.site.control_url
+    await asyncio.to_thread(acts.unplug, url)
+    await eventually(lambda: shown(hass, "binary_sensor.driveway_charger_vehicle") == "off")
+    assert shown(hass, "sensor.driveway_charger_vehicle_battery") == "unknown"
+    await asyncio.to_thread(acts.plug, url, 55.0)
+    await eventually(lambda: shown(hass, "sensor.driveway_charger_vehicle_battery") == "55.0")
+
+
+async def test_an_outage_in_the_street_is_seen_in_home_assistant(
+    hass: HomeAssistant, paired: PairedHouse, eventually: Eventually
+) -> None:
+    assert shown(hass, "binary_sensor.home_grid") == "on"
+    await asyncio.to_thread(acts.outage, paired.site.control_url)
+    await eventually(lambda: shown(hass, "binary_sensor.home_grid") == "off")
+    await eventually(lambda: shown(hass, "binary_sensor.home_backup_power") == "on")
+    assert hass.states.get("event.home_outage") is not None
+
+
+async def test_an_action_reaches_the_chargers_register_and_ends(
+    hass: HomeAssistant, paired: PairedHouse, eventually: Eventually
+) -> None:
+    wish = {ATTR_DEVICE_ID: paired.charger, "duration": {"minutes": 30}, "power": 3}
+    await hass.services.async_call(DOMAIN, "discharge", wish, blocking=True)
+    await eventually(lambda: shown(hass, "sensor.driveway_charger_power") == "3.0")
+    truth = await asyncio.to_thread(acts.truth, paired.site.control_url)
+    assert truth["charger"]["setpoint_w"] == -3000
+    await hass.services.async_call(
+        "button", "press", {"entity_id": "button.driveway_charger_resume_automatic"}, blocking=True
+    )
+    await eventually(lambda: shown(hass, "sensor.driveway_charger_status") == "idle")
+
+
+async def test_a_discharge_in_an_outage_is_refused_in_words(
+    hass: HomeAssistant, paired: PairedHouse, eventually: Eventually
+) -> None:
+    await asyncio.to_thread(acts.outage, paired.site.control_url)
+    await eventually(lambda: shown(hass, "binary_sensor.home_grid") == "off")
+    wish = {ATTR_DEVICE_ID: paired.charger, "duration": {"minutes": 30}}
+    with pytest.raises(ServiceValidationError) as refused:
+        await hass.services.async_call(DOMAIN, "discharge", wish, blocking=True)
+    assert refused.value.translation_key == "edge_outage_running"
