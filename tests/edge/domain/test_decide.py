@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from edge_service.domain.decide import Decision, decide
-from edge_service.domain.memory import IslandStep, Memory
+from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import (
     Event,
     Grid,
@@ -30,8 +30,10 @@ from edge_service.domain.policy import Rung
 from edge_service.domain.realise import order_power_w
 from edge_service.domain.view import View
 from tests.edge.domain.houses import (
+    NAMES,
     T0,
     a_site,
+    after,
     an_event,
     an_observation,
     likely_observations,
@@ -43,18 +45,36 @@ from tests.edge.domain.houses import (
 bounded = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+pasts = st.builds(
+    Memory,
+    at=st.just(T0),
+    grid=st.builds(GridMemory, st.sampled_from(Grid), st.just(T0), *[st.sampled_from([None, T0, after(-60)])] * 4),
+    island=st.builds(
+        IslandMemory,
+        st.sampled_from(IslandStep),
+        st.sampled_from([T0, after(-60)]),
+        st.sampled_from([None, *NAMES, "gone"]),
+        st.integers(0, 3),
+        st.sampled_from([None, "not_formed", "dead_not_proven"]),
+        st.sampled_from([None, T0, after(-600)]),
+    ),
+)
+
+type History = tuple[SiteFacts, Settings, list[Observation], Memory]
+
+
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[SiteFacts, Settings, list[Observation]]:
-    """A site and observations one after the other, so that memory is anything that a life can leave."""
+def histories(draw: st.DrawFn) -> History:
+    """A site and observations one after the other, from any step on: memory is anything that a life can leave."""
     facts = draw(sites())
     kind = draw(st.sampled_from([observations, likely_observations, likely_observations]))
     gaps = draw(st.lists(st.sampled_from([0.1, 1.0, 1.0, 3.0, 20.0]), min_size=1, max_size=8))
     seen = [draw(kind(sum(gaps[: number + 1]))) for number in range(len(gaps))]
-    return facts, draw(settings_of_people), seen
+    return facts, draw(settings_of_people), seen, draw(st.one_of(st.just(Memory()), pasts, pasts))
 
 
-def decisions(facts: SiteFacts, wishes: Settings, seen: list[Observation]) -> list[Decision]:
-    memory, made = Memory(), []
+def decisions(facts: SiteFacts, wishes: Settings, seen: list[Observation], past: Memory) -> list[Decision]:
+    memory, made = past, []
     for observation in seen:
         made.append(decide(observation, memory, wishes, facts))
         memory = made[-1].memory
@@ -67,14 +87,14 @@ def gives_w(order: Order | None) -> int:
 
 @given(histories())
 @bounded
-def test_the_same_past_always_gives_the_same_decision(history: tuple[SiteFacts, Settings, list[Observation]]) -> None:
+def test_the_same_past_always_gives_the_same_decision(history: History) -> None:
     assert decisions(*history) == decisions(*history)
 
 
 @given(histories())
 @bounded
 def test_nothing_is_ordered_to_flow_unless_the_grid_is_on(
-    history: tuple[SiteFacts, Settings, list[Observation]],
+    history: History,
 ) -> None:
     for decision in decisions(*history):
         if decision.grid is not Grid.ON or decision.memory.island.step is not IslandStep.TIED:
@@ -84,11 +104,11 @@ def test_nothing_is_ordered_to_flow_unless_the_grid_is_on(
 @given(histories())
 @bounded
 def test_only_an_outage_opens_the_switch_and_only_a_dead_house_closes_it(
-    history: tuple[SiteFacts, Settings, list[Observation]],
+    history: History,
 ) -> None:
-    facts, wishes, seen = history
-    closing_before = False
-    for observation, decision in zip(seen, decisions(facts, wishes, seen), strict=True):
+    facts, wishes, seen, past = history
+    closing_before = past.island.step is IslandStep.CLOSING
+    for observation, decision in zip(seen, decisions(facts, wishes, seen, past), strict=True):
         if decision.switch is SwitchOrder.OPEN:
             assert decision.grid is Grid.OUTAGE
             assert wishes.mode is not Mode.READ_ONLY
@@ -96,7 +116,7 @@ def test_only_an_outage_opens_the_switch_and_only_a_dead_house_closes_it(
             assert closing_before or _proven_dead(observation, facts)
             assert decision.grid is Grid.ON
             assert wishes.mode is not Mode.READ_ONLY
-        closing_before = decision.switch is SwitchOrder.CLOSE
+        closing_before = decision.memory.island.step is IslandStep.CLOSING
 
 
 def _proven_dead(observation: Observation, facts: SiteFacts) -> bool:
@@ -120,10 +140,10 @@ def _proven_dead(observation: Observation, facts: SiteFacts) -> bool:
 @given(histories())
 @bounded
 def test_a_reserve_or_an_unknown_charge_is_never_given_away(
-    history: tuple[SiteFacts, Settings, list[Observation]],
+    history: History,
 ) -> None:
-    facts, wishes, seen = history
-    for observation, decision in zip(seen, decisions(facts, wishes, seen), strict=True):
+    facts, wishes, seen, past = history
+    for observation, decision in zip(seen, decisions(facts, wishes, seen, past), strict=True):
         for name, order in decision.orders.items():
             reading = observation.chargers.get(name)
             if not gives_w(order):
@@ -137,10 +157,10 @@ def test_a_reserve_or_an_unknown_charge_is_never_given_away(
 @given(histories())
 @bounded
 def test_the_point_of_connection_keeps_its_limits_or_what_the_house_alone_makes_of_them(
-    history: tuple[SiteFacts, Settings, list[Observation]],
+    history: History,
 ) -> None:
-    facts, wishes, seen = history
-    for observation, decision in zip(seen, decisions(facts, wishes, seen), strict=True):
+    facts, wishes, seen, past = history
+    for observation, decision in zip(seen, decisions(facts, wishes, seen, past), strict=True):
         ordered = {name: order_power_w(order) or 0 for name, order in decision.orders.items()}
         fresh = {
             name: reading
@@ -165,10 +185,10 @@ def test_the_point_of_connection_keeps_its_limits_or_what_the_house_alone_makes_
 @given(histories())
 @bounded
 def test_a_stopped_site_stops_what_it_may_command_and_moves_nothing(
-    history: tuple[SiteFacts, Settings, list[Observation]],
+    history: History,
 ) -> None:
-    facts, wishes, seen = history
-    for decision in decisions(facts, replace(wishes, stopped=True), seen):
+    facts, wishes, seen, past = history
+    for decision in decisions(facts, replace(wishes, stopped=True), seen, past):
         assert all(order == Stop() for order in decision.orders.values())
         assert decision.switch is not SwitchOrder.OPEN
         left_alone = set(facts.chargers) - set(decision.orders)
@@ -178,7 +198,7 @@ def test_a_stopped_site_stops_what_it_may_command_and_moves_nothing(
 @given(histories())
 @bounded
 def test_who_is_let_alone_gets_nothing_but_its_order_withdrawn(
-    history: tuple[SiteFacts, Settings, list[Observation]],
+    history: History,
 ) -> None:
     for decision in decisions(*history):
         for name, steps in decision.steps.items():
@@ -189,10 +209,10 @@ def test_who_is_let_alone_gets_nothing_but_its_order_withdrawn(
 @given(histories())
 @bounded
 def test_in_read_only_nothing_is_written_but_a_person_s_stop(
-    history: tuple[SiteFacts, Settings, list[Observation]],
+    history: History,
 ) -> None:
-    facts, wishes, seen = history
-    for decision in decisions(facts, replace(wishes, mode=Mode.READ_ONLY), seen):
+    facts, wishes, seen, past = history
+    for decision in decisions(facts, replace(wishes, mode=Mode.READ_ONLY), seen, past):
         assert decision.switch is None
         assert all(order == Stop() for order in decision.orders.values())
         assert wishes.stopped or not decision.orders
@@ -200,7 +220,7 @@ def test_in_read_only_nothing_is_written_but_a_person_s_stop(
 
 @given(histories())
 @bounded
-def test_every_charger_is_settled_and_says_why(history: tuple[SiteFacts, Settings, list[Observation]]) -> None:
+def test_every_charger_is_settled_and_says_why(history: History) -> None:
     facts = history[0]
     for decision in decisions(*history):
         assert set(decision.reasons) == set(facts.chargers)
@@ -210,7 +230,7 @@ def test_every_charger_is_settled_and_says_why(history: tuple[SiteFacts, Setting
 
 @given(histories())
 @bounded
-def test_a_notice_is_told_once_while_it_stands(history: tuple[SiteFacts, Settings, list[Observation]]) -> None:
+def test_a_notice_is_told_once_while_it_stands(history: History) -> None:
     standing: dict[str, str] = {}
     for decision in decisions(*history):
         updated = {f"event:{h.data['uid']}" for h in decision.happenings if h.kind == "event_updated"}
