@@ -1,15 +1,21 @@
 """Makes the edge findable on the local network (mDNS). Tells its id, its schemas and its key's fingerprint, no more."""
 
+import asyncio
 import ipaddress
+import logging
 import socket
 from typing import Self
 
-from zeroconf import NonUniqueNameException
+from zeroconf import Error as ZeroconfError
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from edge_service.api import wire
 from edge_service.api.listener import Listen, is_loopback
 
+_LOGGER = logging.getLogger(__name__)
+
+# A router needs about that long to start after an outage, which is when this matters.
+TRY_AGAIN_S = 60.0
 _GROUP = ("224.0.0.251", 5353)
 
 
@@ -24,33 +30,49 @@ def service(installation: str, listen: Listen, port: int, fingerprint: str | Non
 
 
 class Announcement:
-    """Stands from ``start`` to ``stop``."""
+    """Stands from ``start`` to ``stop``. A network that is down never keeps the edge waiting: it is tried again."""
 
-    def __init__(self, zeroconf: AsyncZeroconf, info: AsyncServiceInfo) -> None:
-        self._zeroconf = zeroconf
-        self._info = info
+    def __init__(self, installation: str, listen: Listen, port: int, fingerprint: str | None) -> None:
+        self._told = (installation, listen, port, fingerprint)
+        self._zeroconf: AsyncZeroconf | None = None
+        self._info: AsyncServiceInfo | None = None
+        self._trying = asyncio.create_task(self._announce(), name="announcement")
 
     @classmethod
     async def start(cls, installation: str, listen: Listen, port: int, fingerprint: str | None) -> Self | None:
-        """Announce; None where only this machine could connect anyway. Raises ``OSError`` without a network."""
-        if is_loopback(listen.host):
-            return None
-        zeroconf = AsyncZeroconf()
-        info = service(installation, listen, port, fingerprint)
-        try:
-            await zeroconf.async_register_service(info)
-        except NonUniqueNameException as error:
-            await zeroconf.async_close()
-            raise OSError(f"another edge announces itself as {installation}; is its data folder a copy?") from error
-        except BaseException:
-            await zeroconf.async_close()
-            raise
-        return cls(zeroconf, info)
+        """Begin to announce; None where only this machine could connect anyway."""
+        return None if is_loopback(listen.host) else cls(installation, listen, port, fingerprint)
 
     async def stop(self) -> None:
         """Take it back."""
-        await self._zeroconf.async_unregister_service(self._info)
-        await self._zeroconf.async_close()
+        self._trying.cancel()
+        await asyncio.gather(self._trying, return_exceptions=True)
+        if self._zeroconf is not None:
+            if self._info is not None:
+                await self._zeroconf.async_unregister_service(self._info)
+            await self._zeroconf.async_close()
+
+    async def _announce(self) -> None:
+        while True:
+            if await self._announced():
+                return
+            await asyncio.sleep(TRY_AGAIN_S)
+
+    async def _announced(self) -> bool:
+        """Whether it stands now; else the log says why."""
+        try:
+            info = service(*self._told)
+            self._zeroconf = AsyncZeroconf()
+            await self._zeroconf.async_register_service(info)
+        except (OSError, ZeroconfError) as error:
+            _LOGGER.warning("The edge cannot be found on the network by itself, its address still works: %s",
+                            str(error) or type(error).__name__)
+            if self._zeroconf is not None:
+                await self._zeroconf.async_close()
+                self._zeroconf = None
+            return False
+        self._info = info
+        return True
 
 
 def _address(host: str) -> str:

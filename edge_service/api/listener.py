@@ -56,9 +56,8 @@ class Listen:
     def check(self) -> None:
         """Raises ``ConfigError`` when tokens would travel in the clear."""
         if self.tls is None and not self.insecure_lan and not is_loopback(self.host):
-            raise ConfigError(f"api.host {self.host} is reachable from other machines: give api.tls a certificate and "
-                              "key (docs/decisions/0006-api-pairing.md shows how to make them), or allow plain HTTP "
-                              "on a network that you trust with api.insecure_lan: true")
+            raise ConfigError(f"api.host {self.host} is reachable from other machines: it must speak TLS there, or "
+                              "be allowed plain HTTP, on a network that you trust, with api.insecure_lan: true")
 
 
 @dataclass(frozen=True, slots=True)

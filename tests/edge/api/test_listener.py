@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from edge_service.api import wire
+from edge_service.api import announce, wire
 from edge_service.api.announce import Announcement, service
 from edge_service.api.listener import Listen, Tls
 from edge_service.ports import ConfigError
-from tests.edge.api.door import bearer, opened
+from tests.edge.api.door import bearer, opened, until
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +96,21 @@ async def test_an_announcement_tells_the_id_the_schemas_and_the_fingerprint_and_
 
 async def test_what_only_this_machine_can_reach_is_not_announced() -> None:
     assert await Announcement.start("5f0c2b7d9a1e4c33", Listen("127.0.0.1"), 8790, None) is None
+
+
+async def test_without_a_network_the_edge_starts_and_the_announcement_is_tried_again(
+        monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    tries = 0
+
+    def no_route(*_: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(announce, "service", no_route)
+    monkeypatch.setattr(announce, "TRY_AGAIN_S", 0.0)
+    announcement = await Announcement.start("5f0c2b7d9a1e4c33", Listen("0.0.0.0"), 8790, None)
+    assert announcement is not None
+    await until(lambda: tries >= 2)
+    await announcement.stop()
+    assert "unreachable" in caplog.text
