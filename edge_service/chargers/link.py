@@ -9,6 +9,7 @@ import logging
 import random
 import struct
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NoReturn, Self
@@ -39,6 +40,7 @@ SILENCES_IN_A_ROW = 2
 _HEADER = struct.Struct(">HHHB")  # transaction, protocol (0), bytes that follow, unit
 _SHORTEST_LENGTH, _LONGEST_LENGTH = 3, 254  # unit + PDU; a PDU has 2 to 253 bytes
 _EXCEPTION_BIT = 0x80
+_READS = frozenset({1, 2, 3, 4})
 
 _REASONS = {
     1: "illegal_function",
@@ -155,7 +157,7 @@ class _Wire(asyncio.Protocol):
 
 
 class Link:
-    """The only connection to one endpoint: one request in flight, first come first served, no retries.
+    """The only connection to one endpoint: one request in flight, no retries. Writes go first, reads in their order.
 
     ``timeout_s`` is the deadline of a request from its turn to its reply, at most 1 s. ``min_gap_s`` keeps the line
     quiet between requests. ``run`` keeps the connection up and lives as long as the process; ``async with`` runs it
@@ -173,6 +175,8 @@ class Link:
         self._connect_delays_s: dict[int, float] = {}
         self._framer = FramerSocket(DecodePDU(is_server=False))
         self._turn = asyncio.Lock()
+        # Only one read at a time stands in line for its turn: a write, which may be protective, passes all others.
+        self._reads = asyncio.Lock()
         self._quiet_since = 0.0
         self._wire: _Wire | None = None
         # Set while the outcome of the last attempt to connect stands: a request waits for an attempt, not for a pause.
@@ -282,7 +286,7 @@ class Link:
         tried.
         """
         what = f"{self.endpoint} unit {request.dev_id}: {what}"
-        async with self._turn:
+        async with self._reads if request.function_code in _READS else nullcontext(), self._turn:
             try:
                 await self._keep_gap(request.dev_id)
                 return self._checked(await self._exchange(request), request, wanted, length)

@@ -235,6 +235,19 @@ async def test_one_request_is_in_flight_and_the_first_to_ask_is_the_first_served
         assert [request.address for request in peer.requests] == [0, 1, 2, 3, 4]
 
 
+async def test_a_write_waits_for_the_request_in_flight_only_and_passes_all_reads() -> None:
+    async with linked(lambda _: None) as (peer, unit):
+        reading = [asyncio.ensure_future(unit.read_holding_registers(address, 1)) for address in range(3)]
+        await peer.until(lambda: len(peer.requests) == 1)
+        writing = asyncio.ensure_future(unit.write_registers(9, [1]))
+        for served in range(4):
+            await peer.until(lambda: len(peer.requests) > served)  # noqa: B023
+            request = peer.requests[-1]
+            peer.send(request.words(0) if request.function == 3 else request.frame(request.pdu[:5]))
+        await asyncio.gather(*reading, writing)
+        assert [request.address for request in peer.requests] == [0, 9, 1, 2]
+
+
 async def test_units_share_the_connection_of_their_endpoint() -> None:
     def answer(request: Request) -> bytes:
         return request.words(request.unit)
