@@ -171,11 +171,18 @@ class Model(SunSpecComponent):
         ]
 
     async def refresh(self, *, everything: bool = False) -> None:
-        """Read and decode. ``fresh`` is False from the start until success.
+        """Read and decode. ``fresh`` tells how the last refresh ended; until this one has, the last values stand.
 
         Raises DeviceError; MapMovedError if another model now sits at this address.
         """
-        self.fresh = False
+        try:
+            await self._read_and_decode(everything=everything)
+        except BaseException:
+            self.fresh = False
+            raise
+        self._complete = self.fresh = True
+
+    async def _read_and_decode(self, *, everything: bool) -> None:
         blocks = self.live if self._complete and not everything else (*self.still, *self.live)
         for start, count in blocks:
             await self.image.load(self.at + start, max(0, min(count, self.span - start)))
@@ -183,7 +190,6 @@ class Model(SunSpecComponent):
             await self.async_update(notify=False)
         except SunSpecError as error:
             raise MapMovedError(f"{error}; probe the device again") from error
-        self._complete = self.fresh = True
 
     def has(self, *names: str) -> bool:
         """Whether the device implements all of these points, as last read."""

@@ -68,6 +68,43 @@ async def reading_of(**points: int) -> ChargerReading:
     return await from_dump(**points)[1].read(NOW)
 
 
+class HeldUnit(MemoryUnit):
+    """A device that keeps its answer to a read of model 704 back until it is ``free``."""
+
+    def __init__(self, registers: Registers) -> None:
+        super().__init__(registers)
+        self.asked, self.written, self.free = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def read_holding_registers(self, address: int, count: int) -> list[int]:
+        if address == M704:
+            self.asked.set()
+            await self.free.wait()
+        return await super().read_holding_registers(address, count)
+
+    async def write_registers(self, address: int, values: list[int]) -> None:
+        await super().write_registers(address, values)
+        self.written.set()
+
+
+async def test_a_withdrawal_does_not_wait_for_a_reading_under_way() -> None:
+    registers = Registers(load_dump(DUMP))
+    unit = HeldUnit(registers)
+    charger = SunSpecDer("left", unit)
+    unit.free.set()
+    await charger.read(NOW)
+    await charger.order(Power(-3000), NOW)
+    for event in (unit.free, unit.asked, unit.written):
+        event.clear()
+    reading = asyncio.ensure_future(charger.read(NOW))
+    async with asyncio.timeout(5):
+        await unit.asked.wait()
+        withdrawing = asyncio.ensure_future(charger.order(Release(), NOW))
+        await unit.written.wait()
+    assert registers.writes[-1] == (M704 + 22, [0])
+    unit.free.set()
+    await asyncio.gather(reading, withdrawing)
+
+
 # ---------------------------------------------------------------------------------------------------- who it is
 
 
