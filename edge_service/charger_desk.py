@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from edge_service.domain.model import Capability, ChargerReading, Order, Power
+from edge_service.domain.model import Capability, ChargerReading, Order, Power, Release
 from edge_service.ports import Charger, Clock, DeviceError, DeviceIdentity, DeviceRefusedError, FastReading
 
 LOG = logging.getLogger(__name__)
@@ -100,11 +100,16 @@ class ChargerDesk:
             self._wake()
 
     def give(self, order: Order | None, now: datetime) -> None:
-        """Hand over the order of a completed cycle. None: let the charger alone, its lease runs out by itself."""
-        self._next = None if order is None else (order, now)
+        """Hand over the order of a completed cycle. None: let the charger alone, its lease runs out by itself.
+
+        A withdrawal that waits for its turn is not forgotten for that: it may be the protective act.
+        """
         if order is None:
             self.progress = None
+            if self._next is not None and not isinstance(self._next[0], Release):
+                self._next = None
             return
+        self._next = (order, now)
         if self.progress is None or self.progress.order != order:
             self.progress = OrderProgress(order, Stage.ORDERED, now)
         if self._acting is None or self._acting.done():
