@@ -85,7 +85,7 @@ def _of_island(view: View, before: Memory, after: Memory) -> Iterator[Happening]
     step, former = after.island.step, before.island.step
     if step is former:
         return
-    if step in ALIVE and former not in ALIVE:
+    if step in ALIVE and former not in ALIVE and not _is_found_again(before):
         started_at = after.outage.started_at if after.outage else view.observation.now
         transfer_s = round((view.observation.now - started_at).total_seconds(), 2)
         yield _happening(view, "backup_started", transfer_s=transfer_s)
@@ -107,6 +107,13 @@ def _return(view: View, after: Memory) -> dict[str, Any]:
     not_before = view.settings.return_not_before
     dark_s = (STOP_DEADLINE + CLOSE_DEADLINE).total_seconds()
     return {"at": (max(at, not_before) if not_before else at).isoformat(), "dark_s": dark_s}
+
+
+def _is_found_again(before: Memory) -> bool:
+    """A restarted edge finds the island of which it told before it went down."""
+    outage = before.outage
+    told = outage is not None and outage.ended_at is None and outage.backup_started_at is not None
+    return told and before.island.step is IslandStep.UNKNOWN
 
 
 def _why_stopped(step: IslandStep) -> str:

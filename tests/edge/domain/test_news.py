@@ -285,3 +285,14 @@ def test_a_return_is_announced_with_its_time() -> None:
     life.memory = replace(life.memory, grid=GridMemory(Grid.ON, T0, good_since=T0))
     notice = next(notice for notice in carries(life, 10, 70.0, 240.0).notices if notice.kind == "return_announced")
     assert notice.data == {"at": after(70).isoformat(), "dark_s": 20.0}
+
+
+def test_backup_that_runs_on_over_a_restart_is_told_once() -> None:
+    life = in_island(70.0)
+    carries(life, 2, 70.0)
+    life.happened.clear()
+    life.memory = life.memory.after_restart()
+    for second in range(3, 8):
+        carries(life, second, 70.0)
+    assert life.memory.island.step is IslandStep.ISLAND
+    assert "backup_started" not in life.happened
