@@ -23,6 +23,7 @@ CLIENT_ID, CLIENT_SECRET = "ven-client", "ven-secret"
 PAY_USD_PER_KW = 275
 EXPORT_MAX_W = 9600
 STARTS_WITHIN_S = 30.0
+ANSWERS_WITHIN_S = 5.0
 
 type Json = dict[str, Any]
 
@@ -121,7 +122,7 @@ class House:
         self._check()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.announcement.unlink(missing_ok=True)
-        self._http = await self._stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=5)))
+        self._http = await self._stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=ANSWERS_WITHIN_S)))
         for child in (self.site, self.utility, self.edge):
             self._stack.push_async_callback(child.stop)
         await asyncio.gather(self.site.start(), self.utility.start())
@@ -189,10 +190,28 @@ class House:
     async def state(self) -> Json | None:
         """What the edge tells its own command line; None while it is not there or not ready."""
         try:
-            token = (self.folder / "data" / "local.token").read_text(encoding="ascii").strip()
-            return await self._get(f"{self.edge_url}/api/v1/state", {"Authorization": f"Bearer {token}"})
+            return await self._get(f"{self.edge_url}/api/v1/state", {"Authorization": f"Bearer {self._token()}"})
         except OSError, ClientError, TimeoutError:
             return None
+
+    async def occurrences(self) -> list[Json]:
+        """Everything that the edge says has happened since it was installed, over its contract."""
+        token = await asyncio.to_thread(self._token)
+        headers = {"Authorization": f"Bearer {token}"}
+        told: list[Json] = []
+        async with self._http.ws_connect(f"{self.edge_url}/api/v1/socket", headers=headers) as socket:
+            await socket.receive_json(timeout=ANSWERS_WITHIN_S)
+            await socket.send_json({"type": "start", "schema": 1, "last_event": 0})
+            snapshot = await socket.receive_json(timeout=ANSWERS_WITHIN_S)
+            while len(told) < snapshot["last_event"]:
+                message = await socket.receive_json(timeout=ANSWERS_WITHIN_S)
+                if message["type"] == "occurrence":
+                    told.append(message)
+        return told
+
+    def _token(self) -> str:
+        """Of the edge's own command line."""
+        return (self.folder / "data" / "local.token").read_text(encoding="ascii").strip()
 
     async def truth(self) -> Json:
         """What is physically so at the site."""

@@ -124,7 +124,7 @@ def _violations(truth: Json) -> Check:
 def _protective_act(writes: list[Json], lost: datetime) -> Check:
     after = [write for write in writes if write["device"] == "charger" and at(write["at"]) >= lost]
     words = "orders withdrawn at the charger"
-    withdrawn = next((write for write in after if write["named"].get("WSetEna") == 0), None)
+    withdrawn = next((write for write in after if write["named"].get("704.WSetEna") == 0), None)
     if withdrawn is None:
         return Check(words, False, "never")
     late_s = (at(withdrawn["at"]) - lost).total_seconds()
