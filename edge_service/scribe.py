@@ -8,10 +8,25 @@ from typing import Any, Protocol
 
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import Happening, Notice, frozen_map
+from edge_service.minutes import MinuteMeans
 from edge_service.ports import Journal, NumberedHappening
 from edge_service.runner import Image
 
 LOG = logging.getLogger(__name__)
+
+# What made or ended an outage or an event is worth keeping for good, with what led to it and what followed.
+MARKS = frozenset(
+    {
+        "outage_started",
+        "outage_ended",
+        "backup_failed",
+        "fault_raised",
+        "event_started",
+        "event_completed",
+        "event_missed",
+    }
+)
+KEPT_AROUND = timedelta(minutes=15)
 
 # The accounts of a running event are on disk at least this often; a restart may lose no more of them.
 SAVE_MEMORY_EVERY = timedelta(seconds=5)
@@ -28,7 +43,11 @@ class Audience(Protocol):
 
 
 class Recorder(Protocol):
-    """Keeps cycles for replay."""
+    """Keeps cycles for replay, for good where asked, and minute rows."""
+
+    def add_minute(self, at: datetime, values: Mapping[str, float | None]) -> None: ...
+
+    async def keep(self, start: datetime, end: datetime) -> None: ...
 
     def add(
         self, observation: Any, memory_before: Any, settings: Any, facts: Any, decision_digest: Mapping[str, Any]
@@ -50,6 +69,7 @@ class Scribe:
         self._journal, self._recorder, self._audience = journal, recorder, audience
         self._encode, self._digest = encode, digest
         self._queue: asyncio.Queue[Image] = asyncio.Queue(maxsize=1000)
+        self._minutes = MinuteMeans()
         self._memory_at: datetime | None = None
         self._standing = {notice.key: notice for notice in standing}
 
@@ -64,6 +84,9 @@ class Scribe:
 
     def witness(self, image: Image) -> None:
         self._recorder.add(image.observation, image.memory_before, image.settings, image.facts, self._digest(image))
+        row = self._minutes.add(image)
+        if row is not None:
+            self._recorder.add_minute(*row)
         self._audience.show(image, self.standing)
         if self._is_due(image):
             try:
@@ -107,6 +130,8 @@ class Scribe:
             self._standing[kept.key] = kept
             self._audience.notify(kept)
         await self._journal.save_document("memory", self._encode(image.decision.memory))
+        if any(happening.kind in MARKS for happening in image.happenings):
+            await self._recorder.keep(image.decision.at - KEPT_AROUND, image.decision.at + KEPT_AROUND)
 
     async def _tell(self, happenings: Sequence[Happening]) -> None:
         if happenings:

@@ -34,12 +34,12 @@ LAYERS = (
     Layer(edge("domain"), pure=True),
     Layer(edge("ports"), (DOMAIN,)),
     # The journal implements a port, in the port's own types.
-    Layer(edge("journal"), (DOMAIN, PORTS, "msgspec")),
+    Layer(edge("journal"), (DOMAIN, PORTS)),
     Layer(edge("chargers.link"), (DOMAIN, PORTS, "modbus_connection", "pymodbus")),
     Layer(edge("chargers", "devices"), (DOMAIN, PORTS, "modbus_connection")),
     Layer(edge("programs"), (DOMAIN, PORTS, "aiohttp", "yarl", "openleadr")),
     # The cycle, and what stands beside it: one file each for orders and records.
-    Layer(edge("runner", "charger_desk", "scribe"), (DOMAIN, PORTS)),
+    Layer(edge("runner", "charger_desk", "scribe", "minutes"), (DOMAIN, PORTS)),
     # What people and utilities want; an event entered by hand is made by the program of that name.
     Layer(edge("household", "intake"), (DOMAIN, PORTS, *edge("programs.manual"))),
     Layer(edge("replay"), (DOMAIN, PORTS, *edge("journal"))),
