@@ -1,0 +1,26 @@
+"""The benchmarks still measure: a figure that nobody can make again is worth nothing. How fast is not asked here."""
+
+import asyncio
+
+from benchmarks.figures import Spread, table
+from benchmarks.grid_loss import CYCLE, EDGE, HEADS, LANE, Plan, rows, run
+
+
+async def test_each_loss_of_the_grid_is_measured_to_the_write_that_withdraws_the_order() -> None:
+    plan = Plan(latency_ms=5, trials=3, outage_after_s=0.4)
+    async with asyncio.timeout(40):
+        found = await run(((plan,),))
+    taken = found[plan]
+    assert {who: (len(one.seconds), one.missed) for who, one in taken.items()} == {
+        EDGE: (3, 0),
+        LANE: (3, 0),
+        CYCLE: (2, 0),
+    }
+    assert all(seconds > 0 for one in taken.values() for seconds in one.seconds)
+    assert len(table(HEADS, rows(found)).splitlines()) == 5
+
+
+def test_a_percentile_is_one_of_the_trials() -> None:
+    spread = Spread.of([number / 1000 for number in range(1, 201)])
+    assert (spread.shortest, spread.p50, spread.p90, spread.p99, spread.longest) == (1, 100, 180, 198, 200)
+    assert Spread.of([0.004]) == Spread(1, 4.0, 4.0, 4.0, 4.0, 4.0)
