@@ -13,7 +13,7 @@ from typing import Any
 
 from demo.home_assistant import PASSWORD, USER, HomeAssistant
 from demo.house import EDGE_PORT, REAL_DELAYS, RIDETHROUGH, ROOT, UTILITY_PORT, House, Pace
-from demo.processes import HOST, DemoError
+from demo.processes import HOST, DemoError, claimed
 
 FOLDER = Path(".demo")
 STORY_FOLDER = FOLDER / "unattended"
@@ -27,7 +27,8 @@ def main() -> int:
     """0 when all went well; 1 with the reason otherwise."""
     args = _arguments()
     try:
-        return asyncio.run(_interruptible(_story(args) if args.story else _demo(args)))
+        with claimed(ROOT / FOLDER / ("story.lock" if args.story else "demo.lock")):
+            return asyncio.run(_interruptible(_story(args) if args.story else _demo(args)))
     except DemoError as error:
         sys.stderr.write(f"\ndemo: {error}\n")
         return 1

@@ -1,5 +1,6 @@
 """Screenshots of the real dashboard, by the system's Chromium without a window."""
 
+import asyncio
 import json
 import shutil
 import time
@@ -7,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from playwright.async_api import Error, async_playwright
 
@@ -29,6 +31,7 @@ SIZE = {"width": 1280, "height": 900}
 SHOWN_WITHIN_MS = 30_000
 # Cards draw their first values a moment after the page is there.
 SETTLES_MS = 1500
+TURN = "address => { history.pushState(null, '', address); window.dispatchEvent(new CustomEvent('location-changed')); }"
 
 
 def find_browser() -> str | None:
@@ -42,6 +45,7 @@ class Browser:
     def __init__(self, home: HomeAssistant, program: str) -> None:
         self._home, self._program = home, program
         self._stack = AsyncExitStack()
+        self._one_at_a_time = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         """Log in and open the dashboard. Raises ``DemoError``."""
@@ -72,14 +76,23 @@ class Browser:
         await self._page.wait_for_selector("#ha-launch-screen", state="detached", timeout=SHOWN_WITHIN_MS)
         await self._page.wait_for_timeout(SETTLES_MS)
 
-    async def picture(self, path: Path) -> Path:
-        """The dashboard as it is now. Raises ``DemoError``."""
+    async def picture(self, path: Path, view: str) -> Path:
+        """One view of the dashboard as it is now. Raises ``DemoError``."""
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            await self._page.screenshot(path=path)
+            async with self._one_at_a_time:
+                await self._turn_to(view)
+                await self._page.screenshot(path=path)
         except Error as error:
             raise DemoError(f"no screenshot {path.name}: {error.message}") from error
         return path
+
+    async def _turn_to(self, view: str) -> None:
+        """Without loading the page again, as its own tabs do it."""
+        address = f"{urlsplit(self._home.dashboard_url).path}/{view}"
+        if urlsplit(self._page.url).path != address:
+            await self._page.evaluate(TURN, address)
+            await self._page.wait_for_timeout(SETTLES_MS)
 
 
 def _tokens(home: HomeAssistant) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Child processes: started, watched, ended by their own id, never left behind."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -143,6 +145,18 @@ async def command(argv: Iterable[str | Path], given: str = "", within_s: float =
     if process.returncode:
         raise DemoError(f"{' '.join(words)} failed:\n    {(said or printed).decode(errors='replace').strip()}")
     return printed.decode(errors="replace")
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Nobody else holds this lock file while the context is entered. Raises ``DemoError`` when somebody does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DemoError(f"another run is under way here ({path} is held); end it first, or wait for it") from error
+        yield
 
 
 def free_port() -> int:

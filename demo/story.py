@@ -110,7 +110,7 @@ class Story:
         await self._see("event runs", is_state(PEAK("event_status"), "running"), begun, EVENT_IN_S + SHOWN_WITHIN_S)
         await self._see("vehicle discharges", is_state(VEHICLE("discharging"), "on"), begun, RAMP_WITHIN_S)
         await self._see("discharges at target", is_near(VEHICLE("power"), EVENT_W), begun, RAMP_WITHIN_S)
-        self._picture("1-peak-event")
+        self._picture("1-peak-event", "now", "events")
 
     async def _outage(self) -> datetime:
         await _sleep_until(self._start + timedelta(seconds=OUTAGE_AT_S))
@@ -134,7 +134,7 @@ class Story:
         await self._see("house draws more", is_near(SITE("home_power"), MORE_W), more, SHOWN_WITHIN_S)
         await self._see("vehicle follows", is_near(VEHICLE("power"), MORE_W), more, SHOWN_WITHIN_S)
         self._check_reserve()
-        self._picture("2-outage")
+        self._picture("2-outage", "now", "outage")
 
     async def _return(self) -> None:
         await _sleep_until(self._start + timedelta(seconds=RESTORE_AT_S))
@@ -160,7 +160,7 @@ class Story:
         completed = await self._see("event finished", is_told(PEAK("peak_event"), "completed"), ends, within_s)
         await self._see("event status finished", is_state(PEAK("event_status"), "finished"), ends, SHOWN_WITHIN_S)
         await self._see("charger rests", is_near(VEHICLE("power"), 0), ends, RAMP_WITHIN_S)
-        self._picture("3-finished")
+        self._picture("3-finished", "now", "events")
         return completed
 
     # ------------------------------------------------------------------------------------------------------- seeing
@@ -209,10 +209,13 @@ class Story:
         events: list[dict[str, Any]] = (await self._house.utility_truth())["events"]
         return max(at(event["createdDateTime"]) for event in events)
 
-    def _picture(self, name: str) -> None:
-        """In the background: the story does not wait for a camera."""
-        if self._browser is not None:
-            self._taking.append(asyncio.create_task(self._browser.picture(self._pictures / f"{name}.png"), name=name))
+    def _picture(self, name: str, *views: str) -> None:
+        """Of these views of the dashboard, in the background: the story does not wait for a camera."""
+        if self._browser is None:
+            return
+        for view in views:
+            path = self._pictures / f"{name}-{view}.png"
+            self._taking.append(asyncio.create_task(self._browser.picture(path, view), name=path.name))
 
 
 def delays(pace: Pace) -> Iterator[str]:
