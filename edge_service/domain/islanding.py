@@ -278,8 +278,10 @@ SWITCH_ORDERS: Mapping[IslandStep, SwitchOrder] = {
 
 
 def switch_order(memory: IslandMemory, grid: Grid, settings: Settings) -> SwitchOrder | None:
-    """What the switch is told now: it opens in an outage only, closes onto a good grid only."""
+    """What the switch is told now: it opens in an outage only and not against a stop, closes onto a good grid only."""
     order = SWITCH_ORDERS.get(memory.step)
+    if order is SwitchOrder.OPEN and settings.stopped:
+        return None
     needs = Grid.OUTAGE if order is SwitchOrder.OPEN else Grid.ON
     return order if grid is needs and settings.mode is not Mode.READ_ONLY else None
 
