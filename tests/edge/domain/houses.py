@@ -205,6 +205,22 @@ settings_of_people = st.builds(
 )
 
 
+# People who want much of every charger, so that limits and reserves have something to hold.
+eager_orders = st.builds(
+    ManualOrder,
+    kind=st.sampled_from([ManualKind.DISCHARGE, ManualKind.DISCHARGE, ManualKind.CHARGE]),
+    placed_at=st.just(T0),
+    until=st.just(after(1000)),
+    power_w=st.sampled_from([None, None, 3000]),
+)
+eager_settings = st.builds(
+    Settings,
+    drivers_reserve_pct=st.dictionaries(st.sampled_from(NAMES), percents).map(frozen_map),
+    backup_reserve_pct=st.just(0.0),
+    manual=st.fixed_dictionaries(dict.fromkeys(NAMES, eager_orders)).map(frozen_map),
+)
+
+
 @st.composite
 def observations(draw: st.DrawFn, seconds: float) -> Observation:
     """Anything that devices may say, stale and contradictory as well."""
@@ -226,10 +242,15 @@ def observations(draw: st.DrawFn, seconds: float) -> Observation:
 
 
 @st.composite
-def likely_observations(draw: st.DrawFn, seconds: float, names: tuple[str, ...] = NAMES) -> Observation:
-    """A world in order but for a few things: so that chargers get powers and the island's table is walked."""
+def likely_observations(
+    draw: st.DrawFn, seconds: float, names: tuple[str, ...] = NAMES, steady: bool = False
+) -> Observation:
+    """A world in order but for a few things: so that chargers get powers and the island's table is walked.
+
+    ``steady``: a good grid and a closed switch throughout.
+    """
     now = after(seconds)
-    grid, closed = draw(st.booleans()), draw(st.booleans())
+    grid, closed = steady or draw(st.booleans()), steady or draw(st.booleans())
     former = draw(st.sampled_from([None, *names]))
     chargers = {}
     for name in names:
@@ -248,7 +269,7 @@ def likely_observations(draw: st.DrawFn, seconds: float, names: tuple[str, ...] 
     return Observation(
         now,
         frozen_map(chargers),
-        draw(st.sampled_from([a_meter(now, power_w=draw(watts), voltage_v=voltage_v)] * 3 + [None])),
+        draw(st.sampled_from([a_meter(now, power_w=draw(watts), voltage_v=voltage_v)] * 6 + [None])),
         SwitchReading(now, not closed, not closed, closed),
         (),
         tuple(draw(st.lists(events, max_size=2))),

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from edge_service.domain.decide import Decision, decide
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import (
+    ChargerFacts,
     Event,
     Grid,
     Hold,
@@ -22,6 +23,7 @@ from edge_service.domain.model import (
     Settings,
     SiteFacts,
     Stop,
+    SwitchFacts,
     SwitchOrder,
     frozen_map,
 )
@@ -30,19 +32,21 @@ from edge_service.domain.policy import Rung
 from edge_service.domain.realise import order_power_w
 from edge_service.domain.view import View
 from tests.edge.domain.houses import (
+    DER,
     NAMES,
     T0,
     a_site,
     after,
     an_event,
     an_observation,
+    eager_settings,
     likely_observations,
     observations,
     settings_of_people,
     sites,
 )
 
-bounded = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+bounded = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 pasts = st.builds(
@@ -63,14 +67,41 @@ pasts = st.builds(
 type History = tuple[SiteFacts, Settings, list[Observation], Memory]
 
 
+ON_GRID = Memory(
+    at=T0,
+    grid=GridMemory(Grid.ON, after(-60), good_since=after(-60), closed_since=after(-60)),
+    island=IslandMemory(IslandStep.TIED, after(-60), "car"),
+)
+moves = st.builds(
+    Memory,
+    at=st.just(T0),
+    grid=st.builds(GridMemory, st.sampled_from([Grid.ON, Grid.ON, Grid.ON, *Grid]), st.just(T0)),
+    island=st.builds(
+        IslandMemory,
+        st.sampled_from([IslandStep.OPENING, IslandStep.STOPPING, IslandStep.CLOSING]),
+        st.just(T0),
+        st.sampled_from(NAMES),
+    ),
+)
+two_that_form = frozen_map({name: ChargerFacts(name, name.title(), DER) for name in NAMES})
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    """A site and observations one after the other, from any step on: memory is anything that a life can leave."""
+    """A site and observations one after the other: from anything, from a steady grid, from a moving switch."""
     facts = draw(sites())
-    kind = draw(st.sampled_from([observations, likely_observations, likely_observations]))
-    gaps = draw(st.lists(st.sampled_from([0.1, 1.0, 1.0, 3.0, 20.0]), min_size=1, max_size=8))
-    seen = [draw(kind(sum(gaps[: number + 1]))) for number in range(len(gaps))]
-    return facts, draw(settings_of_people), seen, draw(st.one_of(st.just(Memory()), pasts, pasts))
+    gaps = draw(st.lists(st.sampled_from([0.1, 1.0, 1.0, 3.0, 20.0]), min_size=1, max_size=6))
+    times = [sum(gaps[: number + 1]) for number in range(len(gaps))]
+    kind = draw(st.sampled_from(["anything", "likely", "steady", "steady", "moving", "moving"]))
+    if kind in ("steady", "moving"):
+        facts = replace(facts, chargers=two_that_form if draw(st.booleans()) else facts.chargers, switch=SwitchFacts())
+    if kind == "anything":
+        seen = [draw(observations(seconds)) for seconds in times]
+    else:
+        seen = [draw(likely_observations(seconds, steady=kind == "steady")) for seconds in times]
+    past = {"steady": st.just(ON_GRID), "moving": moves}.get(kind, st.one_of(st.just(Memory()), pasts))
+    wishes = st.one_of(eager_settings, settings_of_people) if kind == "steady" else settings_of_people
+    return facts, draw(wishes), seen, draw(past)
 
 
 def decisions(facts: SiteFacts, wishes: Settings, seen: list[Observation], past: Memory) -> list[Decision]:

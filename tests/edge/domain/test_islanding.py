@@ -225,6 +225,13 @@ def test_in_read_only_nobody_opens_a_switch() -> None:
     assert island(closed, Settings(mode=Mode.READ_ONLY), S.TIED) is S.TIED
 
 
+def test_a_stop_while_the_switch_opens_takes_the_order_back() -> None:
+    memory = Memory(grid=GridMemory(Grid.OUTAGE, T0, lost_since=T0), island=IslandMemory(S.OPENING, T0, "car"), at=T0)
+    closed = replace(dark(), switch=an_observation(1).switch)
+    assert decide(closed, memory, Settings(), FACTS).switch is SwitchOrder.OPEN
+    assert decide(closed, memory, Settings(stopped=True), FACTS).switch is None
+
+
 def test_a_stale_switch_proves_nothing() -> None:
     old = replace(dark(10), switch=replace(dark(1).switch or pytest.fail("no switch"), at=after(1)))
     assert island(old, Settings(), S.OPENING) is S.STUCK
