@@ -127,8 +127,8 @@ Logs: {(house.folder / "logs").relative_to(ROOT)}    Ctrl-C ends all of it.""")
 async def _until_something_ends(house: House, home: HomeAssistant) -> None:
     """Nothing should. Raises ``DemoError`` with the log of what did."""
     while True:
-        for child in (house.site, house.utility, house.edge, home.process):
-            child.require_alive()
+        house.require_alive()
+        home.process.require_alive()
         await asyncio.sleep(0.5)
 
 

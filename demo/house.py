@@ -185,6 +185,11 @@ class House:
             return False
         return bool(state["chargers"][CHARGER]["connected"]) and state["site"]["grid"] != "unknown"
 
+    def require_alive(self) -> None:
+        """Raises ``DemoError`` with the log of a process that has ended by itself."""
+        for child in (self.site, self.utility, self.edge):
+            child.require_alive()
+
     # ---------------------------------------------------------------------------------------------------------- asking
 
     async def state(self) -> Json | None:

@@ -170,6 +170,7 @@ class Story:
         try:
             seen = await self._watch.see(lambda one: one.at >= cause.at and matches(one), cause.mark, within_s)
         except TimeoutError as error:
+            self._house.require_alive()
             raise MissingStepError(self._missing(words, cause, within_s)) from error
         say(self._timeline.add(Step(words, seen.at, cause, _shown(seen))))
         return seen
