@@ -86,7 +86,7 @@ def _keep_or_forget(folder: Path, *, fresh: bool) -> None:
 
 
 async def _start(stack: AsyncExitStack, house: House, home: HomeAssistant) -> None:
-    """Everything at the same time: Home Assistant takes longest. Left in order: it goes first, the simulations last."""
+    """Everything at the same time: Home Assistant takes longest. Leaving the stack ends them."""
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(stack.enter_async_context(house))
@@ -157,12 +157,13 @@ async def _story(args: argparse.Namespace) -> int:
         else:
             browser = await stack.enter_async_context(Browser(home, program))
         say(f"Running after {time.monotonic() - started:.0f} s. What Home Assistant shows:\n")
-        verdict = await Story(house, watch, browser, args.out).tell()
+        story = Story(house, watch, browser, args.out)
+        verdict = await story.tell()
         say()
         for line in verdict.lines():
             say(line)
-        if browser is not None:
-            say(f"Screenshots: {', '.join(sorted(str(path) for path in args.out.glob('*.png')))}")
+        for path in story.taken:
+            say(f"Screenshot: {path}")
         say(f"{'The story was seen whole' if verdict.ok else 'FAILED'}, in {time.monotonic() - started:.0f} s.")
         if args.keep:
             say(f"Left running until Ctrl-C: {home.dashboard_url} (user {USER}, password {PASSWORD})")

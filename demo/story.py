@@ -77,6 +77,11 @@ class Story:
         self._taking: list[asyncio.Task[Path]] = []
         self._start = self._end = datetime.now(UTC)
 
+    @property
+    def taken(self) -> list[Path]:
+        """The screenshots, once the story is told."""
+        return [task.result() for task in self._taking]
+
     async def tell(self) -> Verdict:
         """Tell it to the end. Raises ``MissingStepError``, ``DemoError``."""
         say(head())

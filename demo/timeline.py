@@ -1,6 +1,5 @@
 """What a story saw, as a table: each step, when it showed in Home Assistant, and how long after its cause."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -45,12 +44,6 @@ class Timeline:
     def line(self, step: Step) -> str:
         seen_s = (step.at - self.started_at).total_seconds()
         return _columns(step.words, f"{seen_s:.1f} s", f"{step.latency_s:.2f} s", step.cause.words, step.shown)
-
-    def table(self) -> Iterator[str]:
-        """Head and all steps in the order in which they were seen."""
-        yield _columns(*HEAD)
-        for step in sorted(self.steps, key=lambda one: one.at):
-            yield self.line(step)
 
 
 def head() -> str:

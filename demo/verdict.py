@@ -112,7 +112,10 @@ class Account:
             _dollars(average_w, earned),
             _entities(completed, shown),
         )
-        result = f"Delivered {energy_wh / 1000:.3f} kWh, on average {average_w / 1000:.2f} kW, for ${earned:.2f}."
+        result = (
+            f"Delivered {energy_wh / 1000:.3f} kWh, on average {average_w / 1000:.2f} kW, for ${earned:.2f} "
+            f"(${PAY_USD_PER_KW} per average kW and season, {SEASON_EVENTS} events in a season)."
+        )
         return Verdict(checks, result)
 
 
