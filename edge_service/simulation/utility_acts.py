@@ -4,11 +4,13 @@ import json
 from http import HTTPStatus
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 type JsonObject = dict[str, Any]
 
 ANSWER_WITHIN_S = 5.0
+# A proxy has no business with a simulated utility on this machine.
+_OPENER = build_opener(ProxyHandler({}))
 
 
 class UtilityActError(Exception):
@@ -43,7 +45,7 @@ def _ask(control_url: str, act: str, body: JsonObject | None) -> JsonObject:
     data = None if body is None else json.dumps(body).encode()
     request = Request(url, data=data, headers={"Content-Type": "application/json"})
     try:
-        with urlopen(request, timeout=ANSWER_WITHIN_S) as response:
+        with _OPENER.open(request, timeout=ANSWER_WITHIN_S) as response:
             answer: JsonObject = json.load(response)
             return answer
     except HTTPError as error:
