@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 
 from edge_service.domain.band import ZERO, Band
-from edge_service.domain.model import Authority, Capability, ChargerReading, ChargerState, Control, Mode, frozen_map
+from edge_service.domain.memory import IslandStep
+from edge_service.domain.model import (
+    Authority,
+    Capability,
+    ChargerReading,
+    ChargerState,
+    Control,
+    Grid,
+    Mode,
+    frozen_map,
+)
 from edge_service.domain.view import HandsOff, Narrowing, Statement, View
 
 # Below this a vehicle's own battery management may open its contactors and end the session.
@@ -13,6 +23,7 @@ FULL_SOC_PCT = 100.0
 NOT_READY = frozenset(
     {ChargerState.OFFLINE, ChargerState.BOOTING, ChargerState.UNAVAILABLE, ChargerState.FAULT, ChargerState.BLOCKED}
 )
+_NOT_READY_WHY = frozenset(f"charger_{state}" for state in NOT_READY)
 
 
 def device_safety(view: View) -> tuple[Statement, ...]:
@@ -25,7 +36,7 @@ def _statements(view: View) -> Iterator[Statement]:
         reading, capability = view.reading(charger), view.capability(charger)
         why = _why_not_ours(reading, capability) or _only_watched(view)
         if why or reading is None or capability is None:
-            yield HandsOff(charger, why or "no_contact")
+            yield HandsOff(charger, why or "no_contact", withdraw=_withdraws_blind(view, why or "no_contact"))
         else:
             yield Narrowing("device", bands=frozen_map({charger: _allowed(reading, capability)}))
 
@@ -45,6 +56,17 @@ def _why_not_ours(reading: ChargerReading | None, capability: Capability | None)
     if reading.state in NOT_READY - {ChargerState.UNAVAILABLE}:
         return f"charger_{reading.state}"
     return None
+
+
+def _withdraws_blind(view: View, why: str) -> bool:
+    """The protective act needs no fresh reading: a charger that is slow, silent or faulty may still hold our order.
+
+    Not after a person's stop: a withdrawal would lift it.
+    """
+    suspect = view.grid is Grid.SUSPECT and view.memory.island.step is IslandStep.TIED
+    if not suspect or view.settings.stopped or view.settings.mode is Mode.READ_ONLY:
+        return False
+    return why == "no_contact" or why in _NOT_READY_WHY
 
 
 def _only_watched(view: View) -> str | None:
