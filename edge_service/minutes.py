@@ -43,15 +43,15 @@ def _mean(values: list[float]) -> float | None:
 
 
 def _values(image: Image) -> dict[str, float | None]:
-    now, stale_after_s = image.decision.at, image.facts.stale_after_s
+    now, facts = image.decision.at, image.facts
     meter = image.observation.meter
-    fresh_meter = meter is not None and (now - meter.at).total_seconds() <= stale_after_s
+    fresh_meter = meter is not None and facts.is_fresh(meter.at, now)
     values: dict[str, float | None] = {
         "grid_w": meter.power_w if meter is not None and fresh_meter else None,
         "house_w": image.decision.house_w,
     }
     for name, reading in image.observation.chargers.items():
-        fresh = reading is not None and (now - reading.at).total_seconds() <= stale_after_s
+        fresh = reading is not None and facts.is_fresh(reading.at, now)
         values[f"{name}.power_w"] = reading.power_w if reading is not None and fresh else None
         values[f"{name}.soc_pct"] = reading.soc_pct if reading is not None and fresh else None
     return values

@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -275,7 +275,7 @@ class Runner:
     def _fresh_switch(self, now: datetime) -> SwitchReading | None:
         """A switch that stopped answering is where nobody knows."""
         reading = self._switch_reading
-        if reading is None or now - reading.at > timedelta(seconds=self._facts.stale_after_s):
+        if reading is None or not self._facts.is_fresh(reading.at, now):
             return None
         return reading
 

@@ -135,7 +135,7 @@ def _site(shown: Shown) -> wire.SiteWire:
 
 
 def _is_fresh(shown: Shown, at: datetime) -> bool:
-    return (shown.observation.now - at).total_seconds() <= shown.facts.stale_after_s
+    return shown.facts.is_fresh(at, shown.observation.now)
 
 
 def _has_backup(facts: SiteFacts) -> bool:

@@ -94,6 +94,7 @@ def decide(
 
 
 def _look(observation: Observation, memory: Memory, settings: Settings, facts: SiteFacts) -> tuple[View, Assessment]:
+    memory = memory.not_after(observation.now)
     grid, assessment = grid_rules.follow(observation, memory.grid, facts)
     island = islanding.follow(observation, memory.island, grid.state, settings, facts)
     view = View(
@@ -128,7 +129,7 @@ def _house_w(view: View) -> int | None:
 
 def _others_w(view: View) -> int | None:
     meter = view.observation.meter
-    fresh = meter is not None and (view.observation.now - meter.at).total_seconds() <= view.facts.stale_after_s
+    fresh = meter is not None and view.facts.is_fresh(meter.at, view.observation.now)
     if meter is None or not fresh or meter.power_w is None:
         return None
     return meter.power_w - sum(_known_powers(view))

@@ -84,7 +84,7 @@ def assess(observation: Observation, memory: GridMemory, facts: SiteFacts) -> As
     pieces = tuple(
         piece
         for piece in collect(observation, facts, memory.state)
-        if (observation.now - piece.at).total_seconds() <= facts.stale_after_s
+        if facts.is_fresh(piece.at, observation.now)
         and (piece.position is Position.GRID_SIDE or sees_house)
         and piece.present is not None
     )
@@ -101,7 +101,7 @@ def _sees_grid_through_switch(observation: Observation, memory: GridMemory, fact
 
 def _fresh_switch(observation: Observation, facts: SiteFacts) -> SwitchReading | None:
     switch = observation.switch
-    if switch is None or (observation.now - switch.at).total_seconds() > facts.stale_after_s:
+    if switch is None or not facts.is_fresh(switch.at, observation.now):
         return None
     return switch
 
@@ -151,10 +151,7 @@ def _since(holds: bool, before: datetime | None, now: datetime) -> datetime | No
 def _carried(observation: Observation, facts: SiteFacts) -> bool:
     """A charger carries the house: after a restart there is no hurry to call the grid good."""
     readings = [reading for reading in observation.chargers.values() if reading is not None]
-    return any(
-        reading.forming and (observation.now - reading.at).total_seconds() <= facts.stale_after_s
-        for reading in readings
-    )
+    return any(reading.forming and facts.is_fresh(reading.at, observation.now) for reading in readings)
 
 
 def _closed_since(observation: Observation, memory: GridMemory, facts: SiteFacts) -> datetime | None:

@@ -50,7 +50,7 @@ class Situation:
     facts: SiteFacts
 
     def fresh(self, at: datetime) -> bool:
-        return (self.observation.now - at).total_seconds() <= self.facts.stale_after_s
+        return self.facts.is_fresh(at, self.observation.now)
 
     @property
     def former(self) -> ChargerReading | None:
@@ -308,7 +308,7 @@ def choose_former(observation: Observation, facts: SiteFacts) -> str | None:
         reading = observation.chargers[name]
         if reading is None:
             return True, True, 0.0, name
-        silent = (observation.now - reading.at).total_seconds() > facts.stale_after_s
+        silent = not facts.is_fresh(reading.at, observation.now)
         return not reading.forming or silent, silent, -(reading.soc_pct or 0.0), name
 
     able = [

@@ -1,9 +1,10 @@
 """What one decision leaves for the next. Dwell times and debounces are timestamps, never timers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from edge_service.domain.model import Grid, frozen_map
 
@@ -123,6 +124,15 @@ class ChargerMemory:
     silent_since: datetime | None = None
 
 
+def _not_after[M: (GridMemory, IslandMemory, ChargerMemory)](memory: M, now: datetime) -> M:
+    late: dict[str, Any] = {
+        item.name: now
+        for item in fields(memory)
+        if isinstance(value := getattr(memory, item.name), datetime) and value > now
+    }
+    return replace(memory, **late) if late else memory
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """Everything that one decision hands to the next."""
@@ -139,6 +149,21 @@ class Memory:
     def charger(self, name: str) -> ChargerMemory:
         """What is remembered of a charger."""
         return self.chargers.get(name) or ChargerMemory()
+
+    def not_after(self, now: datetime) -> Memory:
+        """What is remembered from a time that has not come yet is taken for now: the clock was set back.
+
+        A debounce then begins anew, seconds late; without this it would wait for the clock to come round again.
+        """
+        if self.at is None or self.at <= now:
+            return self
+        return replace(
+            self,
+            at=now,
+            grid=_not_after(self.grid, now),
+            island=_not_after(self.island, now),
+            chargers=frozen_map({name: _not_after(charger, now) for name, charger in self.chargers.items()}),
+        )
 
     def after_restart(self) -> Memory:
         """What may be believed after a restart: accounts and notices. Grid and switch are read anew first."""

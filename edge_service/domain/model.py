@@ -321,6 +321,10 @@ class ChargerFacts:
     capability: Capability | None = None
 
 
+# Two readings of one clock a moment apart may come in either order; more than this is a clock that was set back.
+CLOCK_TOLERANCE_S = 2.0
+
+
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
     """Facts of the installation, from ``site.yaml`` and the probes. Durations in seconds, powers in positive watts.
@@ -343,6 +347,10 @@ class SiteFacts:
     enter_service_s: float = 300.0
     announce_return_s: float = 60.0
     stale_after_s: float = 5.0
+
+    def is_fresh(self, at: datetime, now: datetime) -> bool:
+        """A reading this old still counts. One from the future does not: the clock was set back since."""
+        return -CLOCK_TOLERANCE_S <= (now - at).total_seconds() <= self.stale_after_s
 
 
 # -------------------------------------------------------------------------------- wishes of people

@@ -110,7 +110,7 @@ class View:
     def reading(self, charger: str) -> ChargerReading | None:
         """The charger's last reading, unless it is stale."""
         reading = self.observation.chargers.get(charger)
-        if reading is None or (self.observation.now - reading.at).total_seconds() > self.facts.stale_after_s:
+        if reading is None or not self.facts.is_fresh(reading.at, self.observation.now):
             return None
         return reading
 
