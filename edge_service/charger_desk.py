@@ -56,7 +56,8 @@ class ChargerDesk:
         """The last full reading; what the fast lane saw later takes its place in it."""
         if self._reading is None or self._fast is None or self._fast.at <= self._reading.at:
             return self._reading
-        return replace(self._reading, grid_present=self._fast.grid_present, forming=self._fast.forming)
+        fast = self._fast
+        return replace(self._reading, grid_present=fast.grid_present, forming=fast.forming, grid_at=fast.at)
 
     async def read(self, clock: Clock) -> None:
         """Probe first where contact was lost: identity before any order."""

@@ -61,7 +61,8 @@ def collect(observation: Observation, facts: SiteFacts, state: Grid = Grid.UNKNO
     for name, reading in observation.chargers.items():
         if reading is not None:
             detail = ", ".join(reading.alarms)
-            pieces.append(GridEvidence(name, reading.at, reading.grid_present, Position.PROTECTED_SIDE, detail))
+            seen_at = reading.grid_at or reading.at
+            pieces.append(GridEvidence(name, seen_at, reading.grid_present, Position.PROTECTED_SIDE, detail))
     return tuple(pieces)
 
 

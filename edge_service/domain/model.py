@@ -141,6 +141,7 @@ class ChargerReading:
     ``charge_max_w`` and ``discharge_max_w`` are what charger and vehicle allow now, both positive numbers.
     ``setpoint_w`` is the setpoint read back, None while the charger follows none. ``grid_present`` is the charger's own
     view of its AC side; it cannot see the grid while the island switch is open. ``forming``: it makes the island.
+    ``grid_at``: when both of these were seen, where the fast lane saw them later than the rest; None: as the rest.
     ``lease_remaining_s``: seconds until the device drops our order by itself. ``voltage_v`` compares with the site's
     nominal voltage: between the legs of a split-phase service.
     """
@@ -165,6 +166,7 @@ class ChargerReading:
     energy_discharged_wh: int | None = None
     heartbeat: int | None = None
     alarms: tuple[str, ...] = ()
+    grid_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

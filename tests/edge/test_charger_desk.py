@@ -1,15 +1,29 @@
 """The desk of one charger: one order under way, the newest waits, and a withdrawal that waits is not forgotten."""
 
 import asyncio
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from edge_service.charger_desk import ChargerDesk
-from edge_service.domain.model import Capability, ChargerReading, Order, Pause, Power, Release, Stop
+from edge_service.domain.model import Capability, ChargerReading, ChargerState, Control, Order, Pause, Power, Release, Stop
 from edge_service.ports import DeviceIdentity, FastReading
 
 NOW = datetime(2026, 7, 14, 17, 0, tzinfo=UTC)
+
+
+class StoppedClock:
+    """The wall clock stands where it is put; the other one runs."""
+
+    def __init__(self) -> None:
+        self.at = NOW
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
 
 class SlowCharger:
@@ -29,13 +43,13 @@ class SlowCharger:
         self.taken.append(order)
 
     async def probe(self) -> tuple[DeviceIdentity, Capability]:
-        raise NotImplementedError
+        return DeviceIdentity("SimVendor", "Sim", "1"), Capability(Control.SIGNED, 9600, 9600)
 
     async def read(self, now: datetime) -> ChargerReading:
-        raise NotImplementedError
+        return ChargerReading(now, ChargerState.IDLE, grid_present=True, forming=False)
 
     async def read_fast(self, now: datetime) -> FastReading:
-        raise NotImplementedError
+        return FastReading(now, grid_present=False, forming=False)
 
     async def close(self) -> None: ...
 
@@ -65,3 +79,17 @@ async def test_a_withdrawal_that_waits_is_given_although_the_next_cycle_lets_the
 @pytest.mark.parametrize("order", [Power(-2), Pause(), Stop()])
 async def test_any_other_order_that_waits_is_dropped_when_the_charger_is_let_alone(order: Order) -> None:
     assert await taken(Power(-1), order, None) == [Power(-1)]
+
+
+async def test_what_the_fast_lane_saw_stands_in_the_reading_with_its_own_time() -> None:
+    seen, clock = asyncio.Event(), StoppedClock()
+    desk = ChargerDesk(SlowCharger(), seen.set)
+    await desk.read(clock)
+    clock.at = NOW + timedelta(seconds=3)
+    lane = asyncio.create_task(desk.watch(clock, 0.001))
+    async with asyncio.timeout(5):
+        await seen.wait()
+    lane.cancel()
+    reading = desk.reading
+    assert reading is not None
+    assert (reading.at, reading.grid_present, reading.grid_at) == (NOW, False, clock.at)
