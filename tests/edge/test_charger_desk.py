@@ -7,7 +7,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from edge_service.charger_desk import ChargerDesk
-from edge_service.domain.model import Capability, ChargerReading, ChargerState, Control, Order, Pause, Power, Release, Stop
+from edge_service.domain.model import (
+    Capability,
+    ChargerReading,
+    ChargerState,
+    Control,
+    Order,
+    Pause,
+    Power,
+    Release,
+    Stop,
+)
 from edge_service.ports import DeviceIdentity, FastReading
 
 NOW = datetime(2026, 7, 14, 17, 0, tzinfo=UTC)
