@@ -206,9 +206,9 @@ class House:
         told: list[Json] = []
         async with self._http.ws_connect(f"{self.edge_url}/api/v1/socket", headers=headers) as socket:
             await socket.receive_json(timeout=ANSWERS_WITHIN_S)
-            await socket.send_json({"type": "start", "schema": 1, "last_event": 0})
+            await socket.send_json({"type": "start", "schema": 1, "last_occurrence": 0})
             snapshot = await socket.receive_json(timeout=ANSWERS_WITHIN_S)
-            while len(told) < snapshot["last_event"]:
+            while len(told) < snapshot["last_occurrence"]:
                 message = await socket.receive_json(timeout=ANSWERS_WITHIN_S)
                 if message["type"] == "occurrence":
                     told.append(message)

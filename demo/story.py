@@ -136,7 +136,7 @@ class Story:
         mark = self._mark()
         await self._house.simulate("load", str(MORE_W))
         more = Cause("load doubled", datetime.now(UTC), mark)
-        await self._see("house draws more", is_near(SITE("home_power"), MORE_W), more, SHOWN_WITHIN_S)
+        await self._see("house draws more", is_near(SITE("house_power"), MORE_W), more, SHOWN_WITHIN_S)
         await self._see("vehicle follows", is_near(VEHICLE("power"), MORE_W), more, SHOWN_WITHIN_S)
         self._check_reserve()
         self._picture("2-outage", "now", "outage")

@@ -174,7 +174,7 @@ class Connection:
         self._waiting: dict[str, asyncio.Future[wire.Result]] = {}
         self.hello = hello
         self.state: wire.State | None = None
-        self.last_event = 0
+        self.last_occurrence = 0
 
     @classmethod
     async def open(cls, session: ClientSession, address: Address, token: str) -> Self:
@@ -217,14 +217,14 @@ class Connection:
             raise
         return cls(socket, hello, schema)
 
-    async def start(self, last_event: int | None) -> wire.Snapshot:
-        """Subscribe and return the first snapshot. ``last_event``: replay what came after; None: nothing.
+    async def start(self, last_occurrence: int | None) -> wire.Snapshot:
+        """Subscribe and return the first snapshot. ``last_occurrence``: replay what came after; None: nothing.
 
         Raises CannotConnectError.
         """
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await self._subscribe(last_event)
+                await self._subscribe(last_occurrence)
                 while (message := await self.read())["type"] != "snapshot":
                     pass
         except (LinkLostError, TimeoutError) as error:
@@ -234,11 +234,11 @@ class Connection:
             await self.close()
             raise
         snapshot = cast("wire.Snapshot", message)
-        self.last_event = snapshot["last_event"] if last_event is None else last_event
+        self.last_occurrence = snapshot["last_occurrence"] if last_occurrence is None else last_occurrence
         return snapshot
 
-    async def _subscribe(self, last_event: int | None) -> None:
-        await self._send(wire.Start(type="start", schema=self._schema, last_event=last_event))
+    async def _subscribe(self, last_occurrence: int | None) -> None:
+        await self._send(wire.Start(type="start", schema=self._schema, last_occurrence=last_occurrence))
 
     async def read(self) -> dict[str, Any]:
         """The next snapshot, change (already applied to ``state``), occurrence or notice.
@@ -281,7 +281,7 @@ class Connection:
                 self._take_result(cast("wire.Result", message))
                 return False
             case "occurrence":
-                self.last_event = max(self.last_event, message["number"])
+                self.last_occurrence = max(self.last_occurrence, message["number"])
         return True
 
     def _take_snapshot(self, snapshot: wire.Snapshot) -> None:
@@ -302,7 +302,7 @@ class Connection:
             _check_whole(state)
         except wire.WireError:
             self._seq = None
-            await self._subscribe(self.last_event)
+            await self._subscribe(self.last_occurrence)
             return False
         self._seq = change["seq"]
         self.state = cast("wire.State", state)

@@ -74,7 +74,7 @@ type NoticeListener = Callable[[wire.NoticeWire], None]
 class Seen(TypedDict):
     """What is kept over restarts: the number of the last occurrence that was shown."""
 
-    last_event: int
+    last_occurrence: int
 
 
 class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
@@ -106,7 +106,7 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
     async def async_connect(self) -> None:
         """Connect for the first time and read the whole state. Raises the three errors of a set-up that must wait."""
         seen = await self._store.async_load()
-        self._shown = seen["last_event"] if seen else None
+        self._shown = seen["last_occurrence"] if seen else None
         try:
             await self._connect()
         except TokenRefusedError as error:
@@ -150,9 +150,9 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
 
     @callback
     def _take_snapshot(self, snapshot: wire.Snapshot) -> None:
-        if self._shown is None or self._shown > snapshot["last_event"]:
-            self._note_shown(snapshot["last_event"])
-            self._received = snapshot["last_event"]
+        if self._shown is None or self._shown > snapshot["last_occurrence"]:
+            self._note_shown(snapshot["last_occurrence"])
+            self._received = snapshot["last_occurrence"]
         self.async_set_updated_data(snapshot["state"])
 
     async def _follow(self, connection: Connection) -> None:
@@ -221,7 +221,7 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
         if self._connection is not None:
             await self._connection.close()
         if self._shown is not None:
-            await self._store.async_save(Seen(last_event=self._shown))
+            await self._store.async_save(Seen(last_occurrence=self._shown))
 
     async def async_forget(self) -> None:
         """Remove what is kept on disk."""
@@ -275,7 +275,7 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
     @callback
     def _note_shown(self, number: int) -> None:
         self._shown = number
-        self._store.async_delay_save(lambda: Seen(last_event=number), 0)
+        self._store.async_delay_save(lambda: Seen(last_occurrence=number), 0)
 
     # -------------------------------------------------------------------------------------------------- commands
 

@@ -37,7 +37,7 @@ SESSION_KINDS = MappingProxyType(
             "vehicle_disconnected",
             "discharging_started",
             "discharging_stopped",
-            "discharge_refused",
+            "order_refused",
             "fault_raised",
             "fault_cleared",
         )

@@ -189,7 +189,7 @@ SITE_SENSORS: tuple[SensorRow[SiteWire], ...] = (
     enum_row("supply", ["grid", "transfer", "island", "vendor_backup", "none"], supply),
     enum_row("control_reason", CONTROL_REASONS, lambda site: site["reason"]),
     power_row("grid_power", lambda site: site["grid_power_w"], exists=_has_meter),
-    power_row("home_power", lambda site: site["house_power_w"]),
+    power_row("house_power", lambda site: site["house_power_w"]),
     energy_row("grid_energy_imported", lambda site: site["energy_imported_wh"], exists=_has_meter),
     energy_row("grid_energy_exported", lambda site: site["energy_exported_wh"], exists=_has_meter),
     time_row("outage_started", outage_started),
@@ -227,7 +227,7 @@ SITE_SENSORS: tuple[SensorRow[SiteWire], ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         deadband=5.0,
-        value=lambda site: site["cycle_p99_ms"],
+        value=lambda site: site["cycle_late_p99_ms"],
     ),
 )
 

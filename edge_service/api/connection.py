@@ -82,10 +82,10 @@ class Connection:
         return True
 
     def _start_from(self, message: Mapping[str, Any]) -> None:
-        number = message.get("last_event")
+        number = message.get("last_occurrence")
         known = isinstance(number, int) and not isinstance(number, bool) and number >= 0
         # A number from another life of the edge would hide everything new.
-        self._sent_number = min(number, self._hub.last_event) if known and isinstance(number, int) else None
+        self._sent_number = min(number, self._hub.last_occurrence) if known and isinstance(number, int) else None
 
     async def _closed(self, code: int, reason: str) -> bool:
         await self._socket.close(code=code, message=reason.encode())
@@ -133,7 +133,7 @@ class Connection:
         self._subscriber.outbox.catch_up()
         snapshot = self._hub.snapshot()
         if self._sent_number is None:
-            self._sent_number = snapshot["last_event"]
+            self._sent_number = snapshot["last_occurrence"]
         self._hub.give_undelivered(self._subscriber, undelivered)
         await self._send(snapshot)
         await self._replay()

@@ -90,12 +90,12 @@ class _Errand:
 
 class Hub:
     """The state of now, its changes, occurrences and notices, for every subscriber. All methods but ``ready`` return
-    at once; what is given must not be changed afterwards. ``last_event``: the number of the last happening so far."""
+    at once; what is given must not be changed afterwards. ``last_occurrence``: the number of the last so far."""
 
-    def __init__(self, last_event: int = 0) -> None:
+    def __init__(self, last_occurrence: int = 0) -> None:
         self._state: wire.State | None = None
         self._seq = 0
-        self._last_event = last_event
+        self._last_occurrence = last_occurrence
         self._subscribers: list[Subscriber] = []
         self._errands: dict[int, _Errand] = {}
         self._brought: set[int] = set()
@@ -112,9 +112,9 @@ class Hub:
         return self._state
 
     @property
-    def last_event(self) -> int:
+    def last_occurrence(self) -> int:
         """The number of the last happening."""
-        return self._last_event
+        return self._last_occurrence
 
     async def ready(self) -> None:
         """Return once there is a state to show."""
@@ -136,7 +136,7 @@ class Hub:
 
     def occurred(self, numbered: NumberedHappening) -> None:
         """Tell of a happening that is already in the journal."""
-        self._last_event = max(self._last_event, numbered.number)
+        self._last_occurrence = max(self._last_occurrence, numbered.number)
         self._send(self._subscribers, occurrence(numbered), numbered.number)
 
     def notify(self, notice: Notice) -> None:
@@ -165,7 +165,7 @@ class Hub:
         """The whole state. Only once ``ready``."""
         if self._state is None:
             raise LookupError("no state has been published yet")
-        return wire.Snapshot(type="snapshot", seq=self._seq, state=self._state, last_event=self._last_event)
+        return wire.Snapshot(type="snapshot", seq=self._seq, state=self._state, last_occurrence=self._last_occurrence)
 
     def give_undelivered(self, subscriber: Subscriber, undelivered: Mapping[int, Notice]) -> None:
         """Give a client that has caught up what nobody brings yet; ``undelivered`` as the journal knows it."""

@@ -24,7 +24,7 @@ MAX_MESSAGE_BYTES = 1_000_000
 
 
 class OrderState(TypedDict):
-    """The order that stands. ``stage``: ordered written read_back measured held refused limited."""
+    """The order that stands. ``stage``: ordered read_back measured refused limited; ``reason`` with the last two."""
 
     kind: str
     power_w: int | None
@@ -133,7 +133,7 @@ class SiteWire(TypedDict):
     switch: SwitchWire | None
     outage: OutageWire | None
     started_at: str
-    cycle_p99_ms: float | None
+    cycle_late_p99_ms: float | None
 
 
 class EventWire(TypedDict):
@@ -203,24 +203,24 @@ class Hello(TypedDict):
 
 
 class Start(TypedDict):
-    """First word of the client: the schema it picked; the last event number it has seen, None: only new ones."""
+    """First word of the client: the schema it picked; the number of the last occurrence it has seen, None: only new."""
 
     type: str
     schema: int
-    last_event: int | None
+    last_occurrence: int | None
 
 
 class Snapshot(TypedDict):
-    """The whole state. ``seq`` counts the changes that follow. ``last_event``: the highest event number so far."""
+    """The whole state. ``seq`` counts the changes that follow. ``last_occurrence``: the highest number so far."""
 
     type: str
     seq: int
     state: State
-    last_event: int
+    last_occurrence: int
 
 
 class Change(TypedDict):
-    """What changed since ``seq - 1``: pairs of a path into the state and its new value; a missing value: removed."""
+    """What changed since ``seq - 1``: pairs of a path into the state and its new value, and paths that are gone."""
 
     type: str
     seq: int
@@ -240,7 +240,7 @@ class Occurrence(TypedDict):
 
 
 class NoticeMessage(TypedDict):
-    """A notice to bring to people now. Sent once per standing, undelivered notice; answer with ``notice_delivered``."""
+    """A notice to bring to people now; answer with ``notice_delivered``. It may come twice; bring it once."""
 
     type: str
     notice: NoticeWire
@@ -257,7 +257,7 @@ class Command(TypedDict):
 
 
 class CommandError(TypedDict):
-    """Why a command was refused. ``code`` is a translation key; ``allowed`` says what would be accepted."""
+    """Why a command was refused. ``code`` is a translation key; ``data`` has what its text needs."""
 
     code: str
     message: str

@@ -69,7 +69,7 @@ def home() -> wire.State:
             "switch": {"commanded_open": False, "open_proven": False, "closed_proven": True},
             "outage": None,
             "started_at": at(-86_400),
-            "cycle_p99_ms": 12.0,
+            "cycle_late_p99_ms": 12.0,
         },
         "chargers": {
             "driveway": {
@@ -207,8 +207,8 @@ class Peer:
     async def _welcome(self, socket: web.WebSocketResponse, start: wire.Start) -> None:
         self.starts.append(start)
         last = len(self.history)
-        await self._send(socket, {"type": "snapshot", "seq": self.seq, "state": self.state, "last_event": last})
-        for occurrence in self.history[start["last_event"] if start["last_event"] is not None else last :]:
+        await self._send(socket, {"type": "snapshot", "seq": self.seq, "state": self.state, "last_occurrence": last})
+        for occurrence in self.history[start["last_occurrence"] if start["last_occurrence"] is not None else last :]:
             await self._send(socket, occurrence)
         for undelivered in self.undelivered:
             await self._send(socket, {"type": "notice", "notice": undelivered})

@@ -71,7 +71,7 @@ async def test_what_happened_before_the_pairing_is_not_told(
     await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     assert told == []
-    assert peer.starts[0]["last_event"] is None
+    assert peer.starts[0]["last_occurrence"] is None
     await hass.config_entries.async_unload(entry.entry_id)
 
 
@@ -103,7 +103,7 @@ async def test_a_reload_tells_what_was_missed_and_nothing_twice(
     await peer.until(lambda: len(peer.starts) == 3)
     await hass.async_block_till_done()
     assert len(told) == 2
-    assert peer.starts[-1]["last_event"] == 2
+    assert peer.starts[-1]["last_occurrence"] == 2
 
 
 async def test_after_a_restart_it_waits_until_automations_listen(
@@ -114,7 +114,7 @@ async def test_after_a_restart_it_waits_until_automations_listen(
     told: Told,
     eventually: Eventually,
 ) -> None:
-    hass_storage[f"{DOMAIN}.{entry.entry_id}"] = {"version": 1, "key": "", "data": {"last_event": 1}}
+    hass_storage[f"{DOMAIN}.{entry.entry_id}"] = {"version": 1, "key": "", "data": {"last_occurrence": 1}}
     before = State(OUTAGE, "2026-06-01T03:00:00.000+00:00")
     mock_restore_cache_with_extra_data(
         hass, [(before, {"last_event_type": "started", "last_event_attributes": {"seq": 1}})]

@@ -94,11 +94,11 @@ class House:
         return await self.session.ws_connect(
             self.url(wire.PATH), headers=bearer(token or await self.token()), max_msg_size=0)
 
-    async def started(self, last_event: int | None = None, token: str | None = None) -> ClientWebSocketResponse:
+    async def started(self, last_occurrence: int | None = None, token: str | None = None) -> ClientWebSocketResponse:
         """Upgraded, greeted and subscribed; the snapshot not read yet."""
         socket = await self.socket(token)
         assert (await told(socket))["type"] == "hello"
-        await say(socket, wire.Start(type="start", schema=1, last_event=last_event))
+        await say(socket, wire.Start(type="start", schema=1, last_occurrence=last_occurrence))
         return socket
 
     async def happen(self, kind: str, count: int = 1) -> None:

@@ -57,13 +57,13 @@ async def test_the_server_speaks_first_then_shows_the_whole_state(house: House) 
     socket = await house.socket()
     assert await told(socket) == {"type": "hello", "product": "ridethrough", "version": "0.1.0",
                                   "installation": "5f0c2b7d9a1e4c33", "schema_low": 1, "schema_high": 1}
-    await say(socket, {"type": "start", "schema": 1, "last_event": None, "of_a_later_version": {}})
-    assert await told(socket) == {"type": "snapshot", "seq": 0, "state": state(), "last_event": 0}
+    await say(socket, {"type": "start", "schema": 1, "last_occurrence": None, "of_a_later_version": {}})
+    assert await told(socket) == {"type": "snapshot", "seq": 0, "state": state(), "last_occurrence": 0}
     await socket.close()
 
 
 @pytest.mark.parametrize(("word", "code"), [
-    ({"type": "start", "schema": 99, "last_event": None}, UNKNOWN_SCHEMA),
+    ({"type": "start", "schema": 99, "last_occurrence": None}, UNKNOWN_SCHEMA),
     ({"type": "start", "schema": "1"}, UNKNOWN_SCHEMA),
     ({"type": "start"}, UNKNOWN_SCHEMA),
     ({"type": "command"}, NOT_OF_THE_CONTRACT),
@@ -108,10 +108,10 @@ async def test_a_client_that_saw_a_gap_starts_again_on_the_same_socket(house: Ho
     socket = await house.started()
     await told(socket)
     house.hub.publish(state(mode="paused"))
-    await say(socket, wire.Start(type="start", schema=1, last_event=0))
+    await say(socket, wire.Start(type="start", schema=1, last_occurrence=0))
     while (message := await told(socket))["type"] != "snapshot":
         assert message["type"] == "change"
-    assert message == {"type": "snapshot", "seq": 1, "state": state(mode="paused"), "last_event": 0}
+    assert message == {"type": "snapshot", "seq": 1, "state": state(mode="paused"), "last_occurrence": 0}
     await socket.close()
 
 
@@ -153,8 +153,8 @@ async def test_a_state_that_cannot_be_sent_does_not_stop_the_core(
         house: House, caplog: pytest.LogCaptureFixture) -> None:
     socket = await house.started()
     await told(socket)
-    house.hub.publish(state(cycle_p99_ms=float("nan")))
-    house.hub.publish(state(cycle_p99_ms=1.0))
+    house.hub.publish(state(cycle_late_p99_ms=float("nan")))
+    house.hub.publish(state(cycle_late_p99_ms=1.0))
     assert (await told(socket))["seq"] == 2
     assert "cannot be sent" in caplog.text
     await socket.close()
@@ -165,8 +165,8 @@ async def test_a_state_that_cannot_be_sent_does_not_stop_the_core(
 
 async def test_what_was_missed_is_replayed_from_the_number_that_the_client_has(house: House) -> None:
     await house.happen("before", 700)
-    socket = await house.started(last_event=150)
-    assert (await told(socket))["last_event"] == 700
+    socket = await house.started(last_occurrence=150)
+    assert (await told(socket))["last_occurrence"] == 700
     await house.happen("after")
     numbers = [(await told(socket))["number"] for _ in range(551)]
     assert numbers == list(range(151, 702))
@@ -176,7 +176,7 @@ async def test_what_was_missed_is_replayed_from_the_number_that_the_client_has(h
 async def test_a_new_client_is_told_only_what_is_new(house: House) -> None:
     await house.happen("before", 3)
     socket = await house.started()
-    assert (await told(socket))["last_event"] == 3
+    assert (await told(socket))["last_occurrence"] == 3
     await house.happen("after")
     assert await told(socket) == {"type": "occurrence", "number": 4, "kind": "after", "subject": "site",
                                   "at": "2026-07-15T21:00:00.000Z", "data": {"n": 0}}
@@ -185,7 +185,7 @@ async def test_a_new_client_is_told_only_what_is_new(house: House) -> None:
 
 async def test_a_number_of_another_life_does_not_hide_what_is_new(house: House) -> None:
     await house.happen("before", 3)
-    socket = await house.started(last_event=9999)
+    socket = await house.started(last_occurrence=9999)
     await told(socket)
     await house.happen("after")
     assert (await told(socket))["number"] == 4
@@ -194,7 +194,7 @@ async def test_a_number_of_another_life_does_not_hide_what_is_new(house: House) 
 
 async def test_each_occurrence_comes_once_however_the_replay_and_the_news_meet(house: House) -> None:
     await house.happen("before", 400)
-    socket = await house.started(last_event=0)
+    socket = await house.started(last_occurrence=0)
     for _ in range(20):
         await house.happen("meanwhile", 20)
     await told(socket)
