@@ -25,8 +25,14 @@ def service(installation: str, listen: Listen, port: int, fingerprint: str | Non
     told = {"installation": installation, "schema_low": low, "schema_high": high}
     if fingerprint is not None:
         told["fingerprint"] = fingerprint
-    return AsyncServiceInfo(wire.ZEROCONF_TYPE, f"{installation}.{wire.ZEROCONF_TYPE}", port=port, properties=told,
-                            server=f"ridethrough-{installation}.local.", parsed_addresses=[_address(listen.host)])
+    return AsyncServiceInfo(
+        wire.ZEROCONF_TYPE,
+        f"{installation}.{wire.ZEROCONF_TYPE}",
+        port=port,
+        properties=told,
+        server=f"ridethrough-{installation}.local.",
+        parsed_addresses=[_address(listen.host)],
+    )
 
 
 class Announcement:
@@ -65,8 +71,10 @@ class Announcement:
             self._zeroconf = AsyncZeroconf()
             await self._zeroconf.async_register_service(info)
         except (OSError, ZeroconfError) as error:
-            _LOGGER.warning("The edge cannot be found on the network by itself, its address still works: %s",
-                            str(error) or type(error).__name__)
+            _LOGGER.warning(
+                "The edge cannot be found on the network by itself, its address still works: %s",
+                str(error) or type(error).__name__,
+            )
             if self._zeroconf is not None:
                 await self._zeroconf.async_close()
                 self._zeroconf = None

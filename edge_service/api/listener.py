@@ -56,8 +56,10 @@ class Listen:
     def check(self) -> None:
         """Raises ``ConfigError`` when tokens would travel in the clear."""
         if self.tls is None and not self.insecure_lan and not is_loopback(self.host):
-            raise ConfigError(f"api.host {self.host} is reachable from other machines: it must speak TLS there, or "
-                              "be allowed plain HTTP, on a network that you trust, with api.insecure_lan: true")
+            raise ConfigError(
+                f"api.host {self.host} is reachable from other machines: it must speak TLS there, or "
+                "be allowed plain HTTP, on a network that you trust, with api.insecure_lan: true"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,9 @@ class Listener:
         context = None if listen.tls is None else listen.tls.context()
         loop = asyncio.get_running_loop()
         handshake_s = None if context is None else self._bounds.silence_s
-        self._server = await loop.create_server(self._protocol, listen.host, listen.port, ssl=context,
-                                                ssl_handshake_timeout=handshake_s)
+        self._server = await loop.create_server(
+            self._protocol, listen.host, listen.port, ssl=context, ssl_handshake_timeout=handshake_s
+        )
         return self
 
     @property

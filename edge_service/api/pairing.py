@@ -161,8 +161,13 @@ async def installation_id(journal: Journal) -> str:
 
 
 def _plain(client: Client) -> dict[str, Any]:
-    return {"id": client.id, "name": client.name, "role": client.role.value, "token_hash": client.token_hash,
-            "paired_at": client.paired_at}
+    return {
+        "id": client.id,
+        "name": client.name,
+        "role": client.role.value,
+        "token_hash": client.token_hash,
+        "paired_at": client.paired_at,
+    }
 
 
 def _tidied(name: str) -> str:

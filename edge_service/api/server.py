@@ -55,8 +55,9 @@ class Edge:
 class ApiServer:
     """Serves one edge at one address."""
 
-    def __init__(self, edge: Edge, listen: Listen, *, bounds: Bounds | None = None,
-                 patience: Patience | None = None) -> None:
+    def __init__(
+        self, edge: Edge, listen: Listen, *, bounds: Bounds | None = None, patience: Patience | None = None
+    ) -> None:
         self._edge = edge
         self._listen = listen
         self._bounds = bounds or Bounds()
@@ -71,8 +72,13 @@ class ApiServer:
         self._listen.check()
         self._fingerprint = None if self._listen.tls is None else self._listen.tls.fingerprint()
         # aiohttp's keep-alive timeout also ends a connection that never completes its first request's headers.
-        self._runner = web.AppRunner(self._application(), access_log=None, keepalive_timeout=self._bounds.silence_s,
-                                     lingering_time=1.0, shutdown_timeout=2.0)
+        self._runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            keepalive_timeout=self._bounds.silence_s,
+            lingering_time=1.0,
+            shutdown_timeout=2.0,
+        )
         await self._runner.setup()
         if self._runner.server is None:
             raise LookupError("aiohttp made no server")
@@ -102,8 +108,9 @@ class ApiServer:
         return self._fingerprint
 
     def _application(self) -> web.Application:
-        application = web.Application(client_max_size=MOST_BYTES,
-                                      middlewares=[admission(self._edge.pairing, self._listen.names)])
+        application = web.Application(
+            client_max_size=MOST_BYTES, middlewares=[admission(self._edge.pairing, self._listen.names)]
+        )
         application.router.add_get(HEALTH_PATH, self._health)
         application.router.add_post(wire.PAIR_PATH, self._pair)
         application.router.add_get(wire.PATH, self._socket)
@@ -133,31 +140,45 @@ class ApiServer:
             return _failed(_PAIRING_STATUS[error.code], error.code, str(error))
         except OSError:
             return _failed(HTTPStatus.SERVICE_UNAVAILABLE, "internal", "the token could not be kept; is the disk full?")
-        return web.json_response({"token": token, "installation": self._edge.installation,
-                                  "fingerprint": self._fingerprint})
+        return web.json_response(
+            {"token": token, "installation": self._edge.installation, "fingerprint": self._fingerprint}
+        )
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         if len(self._sockets) >= self._bounds.sockets:
             raise web.HTTPServiceUnavailable(text="too many sockets\n")
         if request.transport is None:
             raise web.HTTPBadRequest
-        socket = web.WebSocketResponse(heartbeat=self._patience.ping_s, timeout=2.0, compress=False,
-                                       max_msg_size=MOST_BYTES)
+        socket = web.WebSocketResponse(
+            heartbeat=self._patience.ping_s, timeout=2.0, compress=False, max_msg_size=MOST_BYTES
+        )
         self._sockets.add(socket)
         try:
             await socket.prepare(request)
             edge = self._edge
-            connection = Connection(socket, request.transport, request[CLIENT], hub=edge.hub, journal=edge.journal,
-                                    commands=edge.commands, patience=self._patience)
+            connection = Connection(
+                socket,
+                request.transport,
+                request[CLIENT],
+                hub=edge.hub,
+                journal=edge.journal,
+                commands=edge.commands,
+                patience=self._patience,
+            )
             await connection.run(self._hello())
         finally:
             self._sockets.discard(socket)
         return socket
 
     def _hello(self) -> wire.Hello:
-        return wire.Hello(type="hello", product="ridethrough", version=self._edge.version,
-                          installation=self._edge.installation, schema_low=wire.LOWEST_SCHEMA,
-                          schema_high=wire.HIGHEST_SCHEMA)
+        return wire.Hello(
+            type="hello",
+            product="ridethrough",
+            version=self._edge.version,
+            installation=self._edge.installation,
+            schema_low=wire.LOWEST_SCHEMA,
+            schema_high=wire.HIGHEST_SCHEMA,
+        )
 
     async def _state(self, _: web.Request) -> web.Response:
         state = self._edge.hub.state
@@ -174,9 +195,14 @@ class ApiServer:
 
     async def _clients(self, request: web.Request) -> web.Response:
         _require_local(request)
-        return web.json_response({"clients": [
-            {"id": client.id, "name": client.name, "role": client.role, "paired_at": client.paired_at}
-            for client in self._edge.pairing.clients]})
+        return web.json_response(
+            {
+                "clients": [
+                    {"id": client.id, "name": client.name, "role": client.role, "paired_at": client.paired_at}
+                    for client in self._edge.pairing.clients
+                ]
+            }
+        )
 
     async def _revoke(self, request: web.Request) -> web.Response:
         """Take a client's token away and end its connections."""

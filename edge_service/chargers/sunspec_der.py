@@ -556,7 +556,9 @@ class SunSpecDer:
         if models is None:
             models = await self._known()
         await models.fast.refresh()
-        return FastReading(now, grid_present(models.fast, _nominal_v(models)), models.fast.forming)
+        fast = models.fast
+        present = grid_present(fast, _nominal_v(models))
+        return FastReading(now, present, fast.forming, _voltage_and_share(fast, None)[0], _ours(fast.power))
 
     # Ordering
 

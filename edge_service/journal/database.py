@@ -179,7 +179,7 @@ def _connect(path: Path, layout: Layout) -> sqlite3.Connection:
         if _is_corrupt(error):
             raise _CorruptError(str(error)) from error
         raise
-    except (JournalError, _CorruptError):
+    except JournalError, _CorruptError:
         connection.close()
         raise
     return connection
@@ -188,8 +188,10 @@ def _connect(path: Path, layout: Layout) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, path: Path, layout: Layout) -> None:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(layout.steps):
-        raise JournalError(f"{path} was written by a newer Ridethrough (schema {version}, this one knows "
-                           f"{len(layout.steps)}): install that version again, or move the file away to start afresh")
+        raise JournalError(
+            f"{path} was written by a newer Ridethrough (schema {version}, this one knows "
+            f"{len(layout.steps)}): install that version again, or move the file away to start afresh"
+        )
     if layout.precious and (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
         raise _CorruptError(found)
     connection.execute("PRAGMA journal_mode=WAL")

@@ -132,8 +132,13 @@ def _dataclass_codec(kind: Any) -> _Codec:
     def decode(plain: Any) -> Any:
         if not isinstance(plain, Mapping):
             raise EncodingError(f"{kind.__name__} from {type(plain).__name__}")
-        return kind(**{name: _decode_field(kind, name, codec, plain[name])
-                       for name, codec, field in _fields_of(kind) if name in plain or _required(kind, field)})
+        return kind(
+            **{
+                name: _decode_field(kind, name, codec, plain[name])
+                for name, codec, field in _fields_of(kind)
+                if name in plain or _required(kind, field)
+            }
+        )
 
     return _Codec(encode, decode)
 
@@ -172,31 +177,41 @@ def _generic(kind: Any, origin: Any, args: tuple[Any, ...]) -> _Codec:
 
 
 def _sequence(item: _Codec, build: Callable[[Any], Any]) -> _Codec:
-    return _Codec(lambda values: [item.encode(value) for value in values],
-                  lambda plain: build(item.decode(value) for value in plain))
+    return _Codec(
+        lambda values: [item.encode(value) for value in values],
+        lambda plain: build(item.decode(value) for value in plain),
+    )
 
 
 def _tuple(args: tuple[Any, ...]) -> _Codec:
     if len(args) == 2 and args[1] is Ellipsis:
         return _sequence(_codec(args[0]), tuple)
     items = [_codec(arg) for arg in args]
-    return _Codec(lambda values: [item.encode(value) for item, value in zip(items, values, strict=True)],
-                  lambda plain: tuple(item.decode(value) for item, value in zip(items, plain, strict=True)))
+    return _Codec(
+        lambda values: [item.encode(value) for item, value in zip(items, values, strict=True)],
+        lambda plain: tuple(item.decode(value) for item, value in zip(items, plain, strict=True)),
+    )
 
 
 def _set(build: Callable[[Any], Any], item: _Codec) -> _Codec:
-    return _Codec(lambda values: sorted((item.encode(value) for value in values), key=str),
-                  lambda plain: build(item.decode(value) for value in plain))
+    return _Codec(
+        lambda values: sorted((item.encode(value) for value in values), key=str),
+        lambda plain: build(item.decode(value) for value in plain),
+    )
 
 
 def _mapping(key_kind: Any, item: _Codec, build: Callable[[Any], Any]) -> _Codec:
     """A dict where the keys are text; else a list of pairs."""
     key = _codec(key_kind)
     if isinstance(key_kind, type) and issubclass(key_kind, str):
-        return _Codec(lambda values: {key.encode(name): item.encode(value) for name, value in values.items()},
-                      lambda plain: build({key.decode(name): item.decode(value) for name, value in plain.items()}))
-    return _Codec(lambda values: [[key.encode(name), item.encode(value)] for name, value in values.items()],
-                  lambda plain: build({key.decode(name): item.decode(value) for name, value in plain}))
+        return _Codec(
+            lambda values: {key.encode(name): item.encode(value) for name, value in values.items()},
+            lambda plain: build({key.decode(name): item.decode(value) for name, value in plain.items()}),
+        )
+    return _Codec(
+        lambda values: [[key.encode(name), item.encode(value)] for name, value in values.items()],
+        lambda plain: build({key.decode(name): item.decode(value) for name, value in plain}),
+    )
 
 
 def _union(args: tuple[Any, ...]) -> _Codec:
@@ -209,8 +224,10 @@ def _union(args: tuple[Any, ...]) -> _Codec:
 
 
 def _optional(codec: _Codec) -> _Codec:
-    return _Codec(lambda value: None if value is None else codec.encode(value),
-                  lambda plain: None if plain is None else codec.decode(plain))
+    return _Codec(
+        lambda value: None if value is None else codec.encode(value),
+        lambda plain: None if plain is None else codec.decode(plain),
+    )
 
 
 def _tagged(kinds: dict[str, Any]) -> _Codec:

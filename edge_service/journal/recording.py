@@ -105,8 +105,14 @@ class CycleRecorder:
             raise
         return recorder
 
-    def add(self, observation: Observation, memory_before: Any, settings: Settings, facts: SiteFacts,
-            decision_digest: Mapping[str, Any]) -> None:
+    def add(
+        self,
+        observation: Observation,
+        memory_before: Any,
+        settings: Settings,
+        facts: SiteFacts,
+        decision_digest: Mapping[str, Any],
+    ) -> None:
         """Take one cycle. Never waits and never raises; everything given must be immutable."""
         if len(self._cycles) >= BUFFER_AT_MOST:
             self.lost += 1
@@ -124,9 +130,11 @@ class CycleRecorder:
 
     async def keep(self, start: datetime, end: datetime) -> None:
         """Keep the recording from ``start`` to ``end`` for good: an outage, an event, a fault."""
+
         def work(connection: sqlite3.Connection) -> None:
-            key = connection.execute("SELECT max(first_at) FROM stretch WHERE keyframe AND first_at <= ?",
-                                     (_time(start),)).fetchone()[0]
+            key = connection.execute(
+                "SELECT max(first_at) FROM stretch WHERE keyframe AND first_at <= ?", (_time(start),)
+            ).fetchone()[0]
             connection.execute("INSERT INTO kept VALUES (?, ?)", (key or _time(start), _time(end)))
 
         await self._database.run(work)
@@ -163,8 +171,9 @@ class CycleRecorder:
         try:
             rows = [_row(stretch) for stretch in self._stretches(cycles)]
             with transaction(connection):
-                connection.executemany("INSERT INTO stretch (first_at, last_at, keyframe, body) VALUES (?, ?, ?, ?)",
-                                       rows)
+                connection.executemany(
+                    "INSERT INTO stretch (first_at, last_at, keyframe, body) VALUES (?, ?, ?, ?)", rows
+                )
                 connection.executemany("INSERT OR REPLACE INTO minute VALUES (?, ?, ?, ?)", minutes)
         except BaseException:
             self.lost += len(cycles)
@@ -188,11 +197,22 @@ class CycleRecorder:
         tree = {"observation": to_plain(cycle.observation), "decision": to_plain(cycle.decision)}
         at = _time(cycle.observation.now)
         last = self._last
-        if (last is None or last.since_keyframe >= self._keyframe_every
-                or last.settings != cycle.settings or last.facts != cycle.facts):
+        if (
+            last is None
+            or last.since_keyframe >= self._keyframe_every
+            or last.settings != cycle.settings
+            or last.facts != cycle.facts
+        ):
             self._last = _Last(tree, cycle.settings, cycle.facts, 1)
-            return {"at": at, "key": {"tree": tree, "memory": to_plain(cycle.memory),
-                                      "settings": to_plain(cycle.settings), "facts": to_plain(cycle.facts)}}
+            return {
+                "at": at,
+                "key": {
+                    "tree": tree,
+                    "memory": to_plain(cycle.memory),
+                    "settings": to_plain(cycle.settings),
+                    "facts": to_plain(cycle.facts),
+                },
+            }
         changes = difference(last.tree, tree)
         last.tree = tree
         last.since_keyframe += 1
@@ -203,9 +223,11 @@ class CycleRecorder:
             return
         self._tidied_at = now
         with transaction(connection):
-            connection.execute("DELETE FROM stretch WHERE last_at < ? AND NOT EXISTS (SELECT 1 FROM kept WHERE "
-                               "kept.first_at <= stretch.last_at AND kept.last_at >= stretch.first_at)",
-                               (_time(now - RECORDING_KEPT),))
+            connection.execute(
+                "DELETE FROM stretch WHERE last_at < ? AND NOT EXISTS (SELECT 1 FROM kept WHERE "
+                "kept.first_at <= stretch.last_at AND kept.last_at >= stretch.first_at)",
+                (_time(now - RECORDING_KEPT),),
+            )
             connection.execute("DELETE FROM minute WHERE at < ?", (_time(now - MINUTES_KEPT),))
 
 
@@ -250,10 +272,14 @@ def _entries(connection: sqlite3.Connection, start: str, end: str) -> Iterator[d
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(LAYOUT.steps):
         raise JournalError(f"{FILE} was written by a newer Ridethrough (schema {version})")
-    first = connection.execute("SELECT coalesce(max(id), 0) FROM stretch WHERE keyframe AND first_at <= ?",
-                               (start,)).fetchone()[0]
-    rows = connection.execute("SELECT id, body FROM stretch WHERE id BETWEEN ? AND "
-                              "(SELECT max(id) FROM stretch WHERE first_at < ?) ORDER BY id", (first, end))
+    first = connection.execute(
+        "SELECT coalesce(max(id), 0) FROM stretch WHERE keyframe AND first_at <= ?", (start,)
+    ).fetchone()[0]
+    rows = connection.execute(
+        "SELECT id, body FROM stretch WHERE id BETWEEN ? AND "
+        "(SELECT max(id) FROM stretch WHERE first_at < ?) ORDER BY id",
+        (first, end),
+    )
     before = None
     for number, body in rows:
         if before is not None and number != before + 1:
@@ -279,5 +305,4 @@ def _rebuild[M](entries: Iterator[dict[str, Any]], end: str, memory: type[M]) ->
             tree = patch(tree, entry["set"])
         if entry["at"] < end:
             observation = from_plain(Observation, tree["observation"])
-            yield RecordedCycle(observation.now, observation, settings, facts, before,
-                                deepcopy(tree["decision"]))
+            yield RecordedCycle(observation.now, observation, settings, facts, before, deepcopy(tree["decision"]))

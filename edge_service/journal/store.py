@@ -140,18 +140,27 @@ class SqliteJournal:
 
         def work(connection: sqlite3.Connection) -> list[int]:
             with transaction(connection):
-                return [_insert(connection, "INSERT INTO happening (at, kind, subject, data) VALUES (?, ?, ?, ?)", row)
-                        for row in rows]
+                return [
+                    _insert(connection, "INSERT INTO happening (at, kind, subject, data) VALUES (?, ?, ?, ?)", row)
+                    for row in rows
+                ]
 
         numbers = await self._database.run(work)
         self._tidy_if_due(happenings[-1].at)
         return tuple(NumberedHappening(number, item) for number, item in zip(numbers, happenings, strict=True))
 
     async def happenings_since(self, number: int, limit: int = 500) -> Sequence[NumberedHappening]:
-        rows = await self._all("SELECT number, kind, subject, at, data FROM happening WHERE number > ? "
-                               "ORDER BY number LIMIT ?", number, limit)
-        return tuple(NumberedHappening(row[0], Happening(row[1], row[2], datetime.fromisoformat(row[3]),
-                                                         frozen_map(json.loads(row[4])))) for row in rows)
+        rows = await self._all(
+            "SELECT number, kind, subject, at, data FROM happening WHERE number > ? ORDER BY number LIMIT ?",
+            number,
+            limit,
+        )
+        return tuple(
+            NumberedHappening(
+                row[0], Happening(row[1], row[2], datetime.fromisoformat(row[3]), frozen_map(json.loads(row[4])))
+            )
+            for row in rows
+        )
 
     async def last_number(self) -> int:
         """The highest number ever given to a happening, 0 when there was none."""
@@ -165,30 +174,42 @@ class SqliteJournal:
 
         def work(connection: sqlite3.Connection) -> int:
             with transaction(connection):
-                connection.execute("UPDATE notice SET cleared_at = ? WHERE key = ? AND cleared_at IS NULL",
-                                   (_time(notice.raised_at), notice.key))
-                return _insert(connection, "INSERT INTO notice (key, kind, level, raised_at, data) "
-                                           "VALUES (?, ?, ?, ?, ?)", row)
+                connection.execute(
+                    "UPDATE notice SET cleared_at = ? WHERE key = ? AND cleared_at IS NULL",
+                    (_time(notice.raised_at), notice.key),
+                )
+                return _insert(
+                    connection, "INSERT INTO notice (key, kind, level, raised_at, data) VALUES (?, ?, ?, ?, ?)", row
+                )
 
         number = await self._database.run(work)
         return replace(notice, number=number, delivered_at=None, acknowledged_at=None, cleared_at=None)
 
     async def clear_notice(self, key: str, at: datetime) -> Notice | None:
         """Clear the standing notice of this key; returns it as it is then, None when there was none."""
-        rows = await self._returned(f"UPDATE notice SET cleared_at = ? WHERE key = ? AND cleared_at IS NULL "
-                                    f"RETURNING {_NOTICE_COLUMNS}", _time(at), key)
+        rows = await self._returned(
+            f"UPDATE notice SET cleared_at = ? WHERE key = ? AND cleared_at IS NULL RETURNING {_NOTICE_COLUMNS}",
+            _time(at),
+            key,
+        )
         return _notice(rows[-1]) if rows else None
 
-    async def mark_notice(self, number: int, *, delivered_at: datetime | None = None,
-                          acknowledged_at: datetime | None = None) -> None:
+    async def mark_notice(
+        self, number: int, *, delivered_at: datetime | None = None, acknowledged_at: datetime | None = None
+    ) -> None:
         """The first time counts: a second mark changes nothing."""
-        await self._write("UPDATE notice SET delivered_at = coalesce(delivered_at, ?), "
-                          "acknowledged_at = coalesce(acknowledged_at, ?) WHERE number = ?",
-                          delivered_at and _time(delivered_at), acknowledged_at and _time(acknowledged_at), number)
+        await self._write(
+            "UPDATE notice SET delivered_at = coalesce(delivered_at, ?), "
+            "acknowledged_at = coalesce(acknowledged_at, ?) WHERE number = ?",
+            delivered_at and _time(delivered_at),
+            acknowledged_at and _time(acknowledged_at),
+            number,
+        )
 
     async def standing_notices(self) -> Sequence[Notice]:
-        rows = await self._all(f"SELECT {_NOTICE_COLUMNS} FROM notice WHERE cleared_at IS NULL "
-                               "AND acknowledged_at IS NULL ORDER BY number")
+        rows = await self._all(
+            f"SELECT {_NOTICE_COLUMNS} FROM notice WHERE cleared_at IS NULL AND acknowledged_at IS NULL ORDER BY number"
+        )
         return tuple(_notice(row) for row in rows)
 
     # ------------------------------------------------------------------------------------------------------- answers
@@ -261,8 +282,17 @@ _NOTICE_COLUMNS = "key, kind, level, raised_at, data, number, delivered_at, ackn
 def _notice(row: tuple[Any, ...]) -> Notice:
     key, kind, level, raised_at, data, number, *marks = row
     delivered, acknowledged, cleared = (None if mark is None else datetime.fromisoformat(mark) for mark in marks)
-    return Notice(key, kind, level, datetime.fromisoformat(raised_at), frozen_map(json.loads(data)), number,
-                  delivered, acknowledged, cleared)
+    return Notice(
+        key,
+        kind,
+        level,
+        datetime.fromisoformat(raised_at),
+        frozen_map(json.loads(data)),
+        number,
+        delivered,
+        acknowledged,
+        cleared,
+    )
 
 
 def _insert(connection: sqlite3.Connection, statement: str, row: tuple[Any, ...]) -> int:
@@ -300,8 +330,10 @@ def _tidy(connection: sqlite3.Connection, now: datetime) -> None:
     old = _time(now - EVIDENCE_KEPT)
     newest = int(connection.execute("SELECT coalesce(max(number), 0) FROM happening").fetchone()[0])
     with transaction(connection):
-        connection.execute("DELETE FROM happening WHERE (at < ? AND number <= ?) OR number <= ?",
-                           (old, newest - HAPPENINGS_KEPT_AT_LEAST, newest - HAPPENINGS_KEPT_AT_MOST))
+        connection.execute(
+            "DELETE FROM happening WHERE (at < ? AND number <= ?) OR number <= ?",
+            (old, newest - HAPPENINGS_KEPT_AT_LEAST, newest - HAPPENINGS_KEPT_AT_MOST),
+        )
         connection.execute("DELETE FROM notice WHERE cleared_at < ?", (old,))
         connection.execute("DELETE FROM setting_change WHERE at < ?", (old,))
         connection.execute("DELETE FROM event WHERE until < ? AND NOT current", (old,))

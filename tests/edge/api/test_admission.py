@@ -13,11 +13,23 @@ from edge_service.api.pairing import LOCAL_TOKEN_FILE, Role
 from tests.edge.api.door import House, bearer, opened, until
 
 OPEN = [("GET", "/health"), ("POST", wire.PAIR_PATH)]
-GUARDED = [("GET", wire.PATH), ("GET", "/api/v1/state"), ("POST", "/api/v1/command"), ("GET", "/api/v1/check"),
-           ("GET", "/api/v1/clients"), ("DELETE", "/api/v1/clients/x"), ("GET", "/"), ("GET", "/api/v1/unknown"),
-           ("POST", wire.PATH)]
-UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-           "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+GUARDED = [
+    ("GET", wire.PATH),
+    ("GET", "/api/v1/state"),
+    ("POST", "/api/v1/command"),
+    ("GET", "/api/v1/check"),
+    ("GET", "/api/v1/clients"),
+    ("DELETE", "/api/v1/clients/x"),
+    ("GET", "/"),
+    ("GET", "/api/v1/unknown"),
+    ("POST", wire.PATH),
+]
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
 
 
 @pytest.fixture
@@ -29,8 +41,9 @@ async def house(tmp_path: Path):  # type: ignore[no-untyped-def]
 async def status(house: House, route: tuple[str, str], headers: dict[str, str]) -> int:
     method, path = route
     extra = UPGRADE if path == wire.PATH else {}
-    async with house.session.request(method, house.url(path), headers={**extra, **headers},
-                                     json={} if method == "POST" else None) as response:
+    async with house.session.request(
+        method, house.url(path), headers={**extra, **headers}, json={} if method == "POST" else None
+    ) as response:
         assert "Access-Control-Allow-Origin" not in response.headers
         assert "Set-Cookie" not in response.headers
         assert response.headers["Server"] == "ridethrough"
@@ -46,15 +59,17 @@ async def test_without_a_good_token_nothing_is_told(house: House, route: tuple[s
 
 @pytest.mark.parametrize("route", OPEN + GUARDED, ids=str)
 @pytest.mark.parametrize("name", ["evil.example", "127.0.0.1.evil.example", "local", ""])
-async def test_a_foreign_host_name_is_turned_away_even_with_a_token(house: House, route: tuple[str, str],
-                                                                    name: str) -> None:
+async def test_a_foreign_host_name_is_turned_away_even_with_a_token(
+    house: House, route: tuple[str, str], name: str
+) -> None:
     assert await status(house, route, {"Host": name, **bearer(await house.token())}) == 421
 
 
 @pytest.mark.parametrize("route", OPEN + GUARDED, ids=str)
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1"])
-async def test_a_foreign_page_is_turned_away_even_with_a_token(house: House, route: tuple[str, str],
-                                                               origin: str) -> None:
+async def test_a_foreign_page_is_turned_away_even_with_a_token(
+    house: House, route: tuple[str, str], origin: str
+) -> None:
     assert await status(house, route, {"Origin": origin, **bearer(await house.token())}) == 403
 
 
@@ -65,11 +80,27 @@ async def test_two_host_headers_are_turned_away(house: House) -> None:
     writer.close()
 
 
-@pytest.mark.parametrize(("host", "ours"), [
-    ("127.0.0.1:8790", True), ("[::1]:8790", True), ("192.168.1.5", True), ("localhost", True), ("LOCALHOST:1", True),
-    ("ridethrough.local", True), ("edge.home.arpa", True), ("edge.home.arpa.", True), ("home.arpa", False),
-    ("evil.example", False), ("local", False), ("xlocal", False), ("[::1", False), ("", False),
-    ("evil.example#.local", False), ("a@evil.example", False)])
+@pytest.mark.parametrize(
+    ("host", "ours"),
+    [
+        ("127.0.0.1:8790", True),
+        ("[::1]:8790", True),
+        ("192.168.1.5", True),
+        ("localhost", True),
+        ("LOCALHOST:1", True),
+        ("ridethrough.local", True),
+        ("edge.home.arpa", True),
+        ("edge.home.arpa.", True),
+        ("home.arpa", False),
+        ("evil.example", False),
+        ("local", False),
+        ("xlocal", False),
+        ("[::1", False),
+        ("", False),
+        ("evil.example#.local", False),
+        ("a@evil.example", False),
+    ],
+)
 def test_hosts(host: str, ours: bool) -> None:
     assert is_our_host([host], {"edge.home.arpa"}) is ours
 
@@ -88,8 +119,9 @@ async def test_a_form_of_a_page_is_no_command(house: House) -> None:
         assert response.status == 415
 
 
-@pytest.mark.parametrize(("body", "expected"), [
-    (b"x" * 70_000, 413), (b"{", 400), (b"[]", 400), (b"[" * 60_000, 400), (b"\xff", 400)])
+@pytest.mark.parametrize(
+    ("body", "expected"), [(b"x" * 70_000, 413), (b"{", 400), (b"[]", 400), (b"[" * 60_000, 400), (b"\xff", 400)]
+)
 async def test_a_body_that_is_none_is_refused(house: House, body: bytes, expected: int) -> None:
     headers = {**bearer(await house.token()), "Content-Type": "application/json"}
     async with house.session.post(house.url("/api/v1/command"), headers=headers, data=body) as response:
@@ -156,8 +188,10 @@ async def test_a_connection_that_says_nothing_is_closed(tmp_path: Path) -> None:
 async def test_a_body_that_never_comes_is_given_up(tmp_path: Path) -> None:
     async with opened(tmp_path, bounds=Bounds(silence_s=0.2)) as house:
         reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
-        writer.write(b"POST /api/v1/pair HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                     b"Content-Length: 100\r\n\r\n{")
+        writer.write(
+            b"POST /api/v1/pair HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
         async with asyncio.timeout(5):
             assert (await reader.readline()).split()[1] == b"408"
         writer.close()

@@ -25,7 +25,12 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "ridethrough")])
     certificate = x509.CertificateBuilder(
-        name, name, key.public_key(), 1, datetime(2026, 1, 1, tzinfo=UTC), datetime(2126, 1, 1, tzinfo=UTC),
+        name,
+        name,
+        key.public_key(),
+        1,
+        datetime(2026, 1, 1, tzinfo=UTC),
+        datetime(2126, 1, 1, tzinfo=UTC),
     ).sign(key, hashes.SHA256())
     made = Tls(folder / "certificate.pem", folder / "key.pem")
     made.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
@@ -33,10 +38,21 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     return made
 
 
-@pytest.mark.parametrize(("listen", "allowed"), [
-    (Listen("127.0.0.1"), True), (Listen("::1"), True), (Listen("localhost"), True), (Listen("127.8.8.8"), True),
-    (Listen("0.0.0.0"), False), (Listen("::"), False), (Listen("192.168.1.5"), False), (Listen("edge.local"), False),
-    (Listen("0.0.0.0", insecure_lan=True), True), (Listen("0.0.0.0", tls=Tls(Path("c"), Path("k"))), True)])
+@pytest.mark.parametrize(
+    ("listen", "allowed"),
+    [
+        (Listen("127.0.0.1"), True),
+        (Listen("::1"), True),
+        (Listen("localhost"), True),
+        (Listen("127.8.8.8"), True),
+        (Listen("0.0.0.0"), False),
+        (Listen("::"), False),
+        (Listen("192.168.1.5"), False),
+        (Listen("edge.local"), False),
+        (Listen("0.0.0.0", insecure_lan=True), True),
+        (Listen("0.0.0.0", tls=Tls(Path("c"), Path("k"))), True),
+    ],
+)
 def test_a_token_travels_in_the_clear_on_this_machine_only(listen: Listen, allowed: bool) -> None:
     if allowed:
         listen.check()
@@ -46,7 +62,8 @@ def test_a_token_travels_in_the_clear_on_this_machine_only(listen: Listen, allow
 
 
 async def test_a_client_that_pins_the_certificate_gets_in_and_the_pin_is_told_when_pairing(
-        tmp_path: Path, tls: Tls) -> None:
+    tmp_path: Path, tls: Tls
+) -> None:
     async with opened(tmp_path, listen=Listen(port=0, tls=tls)) as house:
         address = house.url("").replace("http:", "https:")
         pin = aiohttp.Fingerprint(bytes.fromhex(tls.fingerprint()))
@@ -87,8 +104,12 @@ async def test_a_port_that_is_taken_is_an_error_of_the_system(tmp_path: Path) ->
 
 async def test_an_announcement_tells_the_id_the_schemas_and_the_fingerprint_and_no_more() -> None:
     info = service("5f0c2b7d9a1e4c33", Listen("192.168.1.5"), 8790, "ab12")
-    assert info.decoded_properties == {"installation": "5f0c2b7d9a1e4c33", "schema_low": "1", "schema_high": "1",
-                                       "fingerprint": "ab12"}
+    assert info.decoded_properties == {
+        "installation": "5f0c2b7d9a1e4c33",
+        "schema_low": "1",
+        "schema_high": "1",
+        "fingerprint": "ab12",
+    }
     assert info.parsed_addresses() == ["192.168.1.5"]
     assert info.type == wire.ZEROCONF_TYPE
     assert "fingerprint" not in service("x", Listen("192.168.1.5"), 8790, None).decoded_properties
@@ -99,7 +120,8 @@ async def test_what_only_this_machine_can_reach_is_not_announced() -> None:
 
 
 async def test_without_a_network_the_edge_starts_and_the_announcement_is_tried_again(
-        monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     tries = 0
 
     def no_route(*_: object) -> None:

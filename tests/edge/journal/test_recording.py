@@ -66,11 +66,14 @@ def any_of(kind: Any, **known: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]
 
 slots = any_of(Slot)
 observations = any_of(
-    Observation, now=st.datetimes(datetime(2026, 7, 1), datetime(2026, 7, 7), timezones=st.just(UTC)),  # noqa: DTZ001
+    Observation,
+    now=st.datetimes(datetime(2026, 7, 1), datetime(2026, 7, 7), timezones=st.just(UTC)),  # noqa: DTZ001
     chargers=st.dictionaries(st.sampled_from("abc"), st.none() | any_of(ChargerReading), max_size=3).map(frozen_map),
-    meter=st.none() | any_of(MeterReading), switch=st.none() | any_of(SwitchReading),
+    meter=st.none() | any_of(MeterReading),
+    switch=st.none() | any_of(SwitchReading),
     evidence=st.lists(any_of(GridEvidence), max_size=2).map(tuple),
-    events=st.lists(any_of(Event, slots=st.lists(slots, max_size=2).map(tuple)), max_size=2).map(tuple))
+    events=st.lists(any_of(Event, slots=st.lists(slots, max_size=2).map(tuple)), max_size=2).map(tuple),
+)
 
 
 def observed(number: int, power_w: int = 0) -> Observation:
@@ -79,8 +82,13 @@ def observed(number: int, power_w: int = 0) -> Observation:
     return Observation(now, frozen_map({"ccu": reading}), MeterReading(now, power_w + 800))
 
 
-async def record(folder: Path, cycles: list[tuple[Observation, Settings]], *, keyframe_every: int = 3,
-                 digest: Callable[[int], dict[str, Any]] = lambda number: {"order": number}) -> None:
+async def record(
+    folder: Path,
+    cycles: list[tuple[Observation, Settings]],
+    *,
+    keyframe_every: int = 3,
+    digest: Callable[[int], dict[str, Any]] = lambda number: {"order": number},
+) -> None:
     recorder = await CycleRecorder.open(folder, keyframe_every, write_every=2)
     for number, (observation, settings) in enumerate(cycles):
         recorder.add(observation, Remembered(number, Power(number)), settings, FACTS, digest(number))
@@ -95,8 +103,9 @@ def read(folder: Path, start: datetime = BEGINNING, end: datetime = FOREVER) -> 
 
 
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(st.tuples(observations, st.sampled_from([Settings(), Settings(mode=Mode.PAUSED)])),
-                min_size=1, max_size=7))
+@given(
+    st.lists(st.tuples(observations, st.sampled_from([Settings(), Settings(mode=Mode.PAUSED)])), min_size=1, max_size=7)
+)
 def test_every_observation_comes_back_exactly(cycles: list[tuple[Observation, Settings]]) -> None:
     with TemporaryDirectory() as folder:
         asyncio.run(record(Path(folder), cycles))
@@ -107,8 +116,10 @@ def test_every_observation_comes_back_exactly(cycles: list[tuple[Observation, Se
     assert [cycle.decision for cycle in back] == [{"order": number} for number in range(len(cycles))]
 
 
-plain = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-                     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
 
 
 @given(plain, plain)
@@ -186,7 +197,8 @@ async def test_a_file_damaged_while_running_is_replaced_and_recording_goes_on(tm
         recorder.add(observed(number), Remembered(number), Settings(mode=list(Mode)[number % 4]), FACTS, {"n": number})
     await recorder.flush()
     await recorder._database.run(
-        lambda connection: connection.executescript("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory"))
+        lambda connection: connection.executescript("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory")
+    )
     (tmp_path / recording.FILE).write_bytes(random.Random(1).randbytes(100_000))
     recorder.add(observed(500), Remembered(500), Settings(), FACTS, {})
     with pytest.raises(JournalError):
@@ -207,7 +219,11 @@ def test_no_recording_is_told(tmp_path: Path) -> None:
 async def test_an_hour_of_a_busy_house_is_small(tmp_path: Path, cycles: int) -> None:
     """Seven days stay under 150 MB, so a year of wear and a Raspberry Pi's card can bear it."""
     chance = random.Random(7)
-    await record(tmp_path, [(observed(number, chance.randint(-5000, 5000)), Settings()) for number in range(cycles)],
-                 keyframe_every=60, digest=lambda number: {"order": chance.randint(-5000, 5000)})
+    await record(
+        tmp_path,
+        [(observed(number, chance.randint(-5000, 5000)), Settings()) for number in range(cycles)],
+        keyframe_every=60,
+        digest=lambda number: {"order": chance.randint(-5000, 5000)},
+    )
     size = sum(file.stat().st_size for file in tmp_path.glob("telemetry.db*"))
     assert size * 24 * 7 < 150_000_000

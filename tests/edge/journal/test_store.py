@@ -59,8 +59,11 @@ async def test_it_is_a_journal_of_the_ports(tmp_path: Path) -> None:
 
 
 async def test_settings_and_events_come_back_after_a_restart(tmp_path: Path) -> None:
-    settings = Settings(at_end=AtEnd.LEND, opted_out=frozenset({"u"}),
-                        manual=frozen_map({"ccu": ManualOrder(ManualKind.HOLD, AT, AT + HOUR)}))
+    settings = Settings(
+        at_end=AtEnd.LEND,
+        opted_out=frozenset({"u"}),
+        manual=frozen_map({"ccu": ManualOrder(ManualKind.HOLD, AT, AT + HOUR)}),
+    )
     async with opened(tmp_path) as journal:
         await journal.save_settings(settings, "set_at_end", {"at_end": "lend"}, AT)
         await journal.save_events([an_event("a"), an_event("b")])
@@ -93,7 +96,8 @@ async def test_a_number_is_not_given_twice_even_when_its_happening_is_gone(tmp_p
 
 
 async def test_old_happenings_go_but_a_clock_that_jumps_cannot_wipe_the_recent_ones(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store, "HAPPENINGS_KEPT_AT_LEAST", 3)
     async with opened(tmp_path) as journal:
         await journal.append_happenings([tick() for _ in range(10)])
@@ -207,8 +211,12 @@ async def test_a_closed_journal_says_so(tmp_path: Path) -> None:
 async def acknowledged_before_the_kill(folder: Path, count: int) -> list[int]:
     """Start the appender, kill it after ``count`` acknowledgements, return all that it printed."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(Path(__file__).parent / "appender.py"), str(folder), stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])})
+        sys.executable,
+        str(Path(__file__).parent / "appender.py"),
+        str(folder),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
     assert process.stdout is not None
     async with asyncio.timeout(30):
         numbers = [int(await process.stdout.readline()) for _ in range(count)]
