@@ -158,7 +158,7 @@ class Edge:
             contacts={name: publish.Contact(one.connected, one.last_at) for name, one in self.intake.contacts.items()},
             notices=[publish.notice(one) for one in notices],
             started_at=self.started_at,
-            cycle_p99_ms=image.cycle_p99_ms,
+            cycle_late_p99_ms=image.cycle_late_p99_ms,
         )
         self.hub.publish(publish.state(shown))
 

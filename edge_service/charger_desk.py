@@ -4,9 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 
-from edge_service.domain.model import Capability, ChargerReading, Order, Power, Release
+from edge_service.domain.model import Capability, ChargerReading, Order, Release
+from edge_service.domain.realise import order_power_w
 from edge_service.ports import Charger, Clock, DeviceError, DeviceIdentity, DeviceRefusedError, FastReading
 
 LOG = logging.getLogger(__name__)
@@ -14,13 +16,14 @@ LOG = logging.getLogger(__name__)
 # A charger follows when it is this close: its own metering is a percent class and its ramp takes a moment.
 FOLLOWS_WITHIN_W = 150
 FOLLOWS_WITHIN_SHARE = 0.03
+# Charge and limits move slowly; they may be this old while the fast lane shows that the charger is there.
+FULL_READING_LASTS = timedelta(seconds=30)
 
 
-class Stage:
+class Stage(StrEnum):
     """How far an order got. Each is evidence of its own: a read-back proves receipt, not action."""
 
     ORDERED = "ordered"
-    WRITTEN = "written"
     READ_BACK = "read_back"
     MEASURED = "measured"
     REFUSED = "refused"
@@ -31,7 +34,7 @@ class OrderProgress:
     """The order that stands at a charger, how far it got, and the reason where it was refused."""
 
     order: Order
-    stage: str
+    stage: Stage
     at: datetime
     reason: str | None = None
 
@@ -43,21 +46,42 @@ class ChargerDesk:
         self.charger = charger
         self.identity: DeviceIdentity | None = None
         self.capability: Capability | None = None
-        self.progress: OrderProgress | None = None
+        self._progress: OrderProgress | None = None
         self._reading: ChargerReading | None = None
         self._fast: FastReading | None = None
         self._probed = False
+        self._trouble: str | None = None
         self._wake = wake
         self._acting: asyncio.Task[None] | None = None
         self._next: tuple[Order, datetime] | None = None
 
     @property
     def reading(self) -> ChargerReading | None:
-        """The last full reading; what the fast lane saw later takes its place in it."""
-        if self._reading is None or self._fast is None or self._fast.at <= self._reading.at:
-            return self._reading
-        fast = self._fast
-        return replace(self._reading, grid_present=fast.grid_present, forming=fast.forming, grid_at=fast.at)
+        """The last full reading; what the fast lane saw later takes its place in it.
+
+        While the fast lane answers, a slow charger's full reading stays fresh with it, until it is too old itself.
+        """
+        full, fast = self._reading, self._fast
+        if full is None or fast is None or fast.at <= full.at:
+            return full
+        merged = replace(full, grid_present=fast.grid_present, forming=fast.forming, grid_at=fast.at)
+        if fast.voltage_v is not None:
+            merged = replace(merged, voltage_v=fast.voltage_v)
+        if fast.power_w is not None:
+            merged = replace(merged, power_w=fast.power_w)
+        return replace(merged, at=fast.at) if fast.at - full.at <= FULL_READING_LASTS else merged
+
+    @property
+    def progress(self) -> OrderProgress | None:
+        """How far the standing order got; measured once a reading later than its writing shows its power."""
+        progress, reading = self._progress, self.reading
+        if progress is None or progress.stage is not Stage.READ_BACK or reading is None or reading.at <= progress.at:
+            return progress
+        wanted_w = order_power_w(progress.order)
+        if wanted_w is None or reading.power_w is None:
+            return progress
+        close = abs(reading.power_w - wanted_w) <= max(FOLLOWS_WITHIN_W, abs(wanted_w) * FOLLOWS_WITHIN_SHARE)
+        return replace(progress, stage=Stage.MEASURED) if close else progress
 
     async def read(self, clock: Clock) -> None:
         """Probe first where contact was lost: identity before any order."""
@@ -66,9 +90,12 @@ class ChargerDesk:
                 await self._probe()
             self._reading = await self.charger.read(clock.now())
         except DeviceError as error:
-            if self._probed:
+            if str(error) != self._trouble:
                 LOG.warning("charger %s: %s", self.charger.id, error)
+            self._trouble = str(error)
             self._probed = False
+        else:
+            self._trouble = None
 
     async def _probe(self) -> None:
         identity, capability = await self.charger.probe()
@@ -84,14 +111,16 @@ class ChargerDesk:
         """The fast lane: read the first block in which a grid loss shows, and wake the cycle when it changes."""
         due = clock.monotonic()
         while True:
-            due = max(due + period_s, clock.monotonic())
             await asyncio.sleep(max(0.0, due - clock.monotonic()))
-            if not self._probed:
-                continue
-            try:
-                self._see(await self.charger.read_fast(clock.now()))
-            except DeviceError:
-                LOG.debug("charger %s: fast lane got no answer", self.charger.id)
+            began = clock.monotonic()
+            if self._probed:
+                try:
+                    self._see(await self.charger.read_fast(clock.now()))
+                except DeviceError:
+                    LOG.debug("charger %s: fast lane got no answer", self.charger.id)
+            took_s = clock.monotonic() - began
+            # A slow device keeps half of its connection for its full readings and its orders.
+            due = began + max(period_s, 2 * took_s)
 
     def _see(self, fast: FastReading) -> None:
         before = self.reading
@@ -106,13 +135,13 @@ class ChargerDesk:
         A withdrawal that waits for its turn is not forgotten for that: it may be the protective act.
         """
         if order is None:
-            self.progress = None
+            self._progress = None
             if self._next is not None and not isinstance(self._next[0], Release):
                 self._next = None
             return
         self._next = (order, now)
-        if self.progress is None or self.progress.order != order:
-            self.progress = OrderProgress(order, Stage.ORDERED, now)
+        if self._progress is None or self._progress.order != order:
+            self._progress = OrderProgress(order, Stage.ORDERED, now)
         if self._acting is None or self._acting.done():
             self._acting = asyncio.create_task(self._act(), name=f"order {self.charger.id}")
 
@@ -127,20 +156,11 @@ class ChargerDesk:
                 LOG.warning("charger %s: order not given: %s", self.charger.id, error)
                 self._note(order, Stage.ORDERED, now, "no_contact")
             else:
-                self._note(order, self._evidence(order), now)
+                self._note(order, Stage.READ_BACK, now)
 
-    def _note(self, order: Order, stage: str, now: datetime, reason: str | None = None) -> None:
-        if self.progress is not None and self.progress.order == order:
-            self.progress = OrderProgress(order, stage, now, reason)
-
-    def _evidence(self, order: Order) -> str:
-        """Measured when the power is there; else what the read-back proved."""
-        power_w = self._reading.power_w if self._reading else None
-        wanted_w = order.w if isinstance(order, Power) else 0
-        if power_w is None:
-            return Stage.READ_BACK
-        close = abs(power_w - wanted_w) <= max(FOLLOWS_WITHIN_W, abs(wanted_w) * FOLLOWS_WITHIN_SHARE)
-        return Stage.MEASURED if close else Stage.READ_BACK
+    def _note(self, order: Order, stage: Stage, now: datetime, reason: str | None = None) -> None:
+        if self._progress is not None and self._progress.order == order:
+            self._progress = OrderProgress(order, stage, now, reason)
 
     async def close(self) -> None:
         """Finish the order under way, then close the device."""

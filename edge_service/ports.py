@@ -66,12 +66,14 @@ class DeviceIdentity:
 class FastReading:
     """The few values of a fast-safe register block: the first place where a grid loss shows.
 
-    ``grid_present`` is the charger's own view, None where it cannot tell.
+    ``grid_present`` is the charger's own view, None where it cannot tell. ``power_w`` positive charges.
     """
 
     at: datetime
     grid_present: bool | None
     forming: bool | None
+    voltage_v: float | None = None
+    power_w: int | None = None
 
 
 class Charger(Protocol):

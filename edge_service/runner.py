@@ -23,7 +23,6 @@ from edge_service.domain.model import (
     Grid,
     Happening,
     MeterReading,
-    Mode,
     Observation,
     Settings,
     SiteFacts,
@@ -44,8 +43,8 @@ LOG = logging.getLogger(__name__)
 
 # Share of the cycle in which devices may answer; then the decision is made with what is there.
 READ_SHARE = 0.8
-# Periods are kept to this many for the 99th percentile: ten minutes at one a second.
-KEPT_PERIODS = 600
+# How late cycles began is kept for this many for the 99th percentile: ten minutes at one a second.
+KEPT_LATENESS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Image:
     identities: Mapping[str, DeviceIdentity]
     progress: Mapping[str, OrderProgress]
     happenings: tuple[Happening, ...]
-    cycle_p99_ms: float | None
+    cycle_late_p99_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ class Runner:
         self._switch_reading: SwitchReading | None = None
         self._moving: asyncio.Task[None] | None = None
         self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._periods_s: deque[float] = deque(maxlen=KEPT_PERIODS)
+        self._lateness_s: deque[float] = deque(maxlen=KEPT_LATENESS)
         self._refusals: dict[str, str | None] = {}
         self._cycle_at: float | None = None
         self.image: Image | None = None
@@ -175,7 +174,7 @@ class Runner:
         while True:
             started = self._clock.monotonic()
             if started >= due:
-                self._periods_s.append(started - due)
+                self._lateness_s.append(started - due)
                 due = max(due + self._pacing.cycle_s, started)
                 await self._observe()
             self._urgent.clear()
@@ -257,8 +256,7 @@ class Runner:
         observation = self._freeze()
         decision = decide(observation, before, settings, facts)
         self._memory = decision.memory
-        if settings.mode is not Mode.READ_ONLY:
-            self._act(decision)
+        self._act(decision)
         self._publish(observation, before, settings, facts, decision)
         self._cycle_at = self._clock.monotonic()
 
@@ -309,7 +307,7 @@ class Runner:
             identities={name: desk.identity for name, desk in self._desks.items() if desk.identity},
             progress={name: desk.progress for name, desk in self._desks.items() if desk.progress},
             happenings=decision.happenings + refusals,
-            cycle_p99_ms=self._late_p99_ms(),
+            cycle_late_p99_ms=self._late_p99_ms(),
         )
         self._witness.witness(self.image)
 
@@ -317,19 +315,20 @@ class Runner:
         """Each refusal is told once, and again only after the charger has taken an order or another reason."""
         news = []
         for name, desk in self._desks.items():
-            reason = desk.progress.reason if desk.progress and desk.progress.stage == Stage.REFUSED else None
+            reason = desk.progress.reason if desk.progress and desk.progress.stage is Stage.REFUSED else None
             if reason is not None and self._refusals.get(name) != reason:
-                news.append(Happening("discharge_refused", name, now, frozen_map({"reason": reason})))
-            if desk.progress is None or desk.progress.stage != Stage.ORDERED:
+                order = type(desk.progress.order).__name__.lower() if desk.progress else ""
+                news.append(Happening("order_refused", name, now, frozen_map({"order": order, "reason": reason})))
+            if desk.progress is None or desk.progress.stage is not Stage.ORDERED:
                 self._refusals[name] = reason
         return news
 
     def _late_p99_ms(self) -> float | None:
         """How late cycles start, 99th percentile, in milliseconds."""
-        if not self._periods_s:
+        if not self._lateness_s:
             return None
-        late = sorted(self._periods_s)
-        return round(late[int(len(late) * 0.99)] * 1000 if len(late) > 1 else late[0] * 1000, 2)
+        late = sorted(self._lateness_s)
+        return round(late[int(len(late) * 0.99)] * 1000, 2)
 
     async def close(self) -> None:
         """Close every device."""

@@ -78,7 +78,7 @@ class Shown:
     contacts: Mapping[str, Contact]
     notices: list[wire.NoticeWire]
     started_at: datetime
-    cycle_p99_ms: float | None = None
+    cycle_late_p99_ms: float | None = None
 
 
 def state(shown: Shown) -> wire.State:
@@ -130,7 +130,7 @@ def _site(shown: Shown) -> wire.SiteWire:
         "switch": _switch(shown),
         "outage": _outage(shown),
         "started_at": _moment(shown.started_at),
-        "cycle_p99_ms": shown.cycle_p99_ms,
+        "cycle_late_p99_ms": shown.cycle_late_p99_ms,
     }
 
 

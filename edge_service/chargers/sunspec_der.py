@@ -29,7 +29,19 @@ from modbus_connection.model.sunspec import (
     uint64,
 )
 
-from edge_service.chargers.sunspec import Block, Common, MapMovedError, Model, discover, within
+from edge_service.chargers.sunspec import (
+    MOST_HZ,
+    MOST_V,
+    MOST_W,
+    Block,
+    Common,
+    MapMovedError,
+    Model,
+    counted,
+    discover,
+    within,
+)
+from edge_service.domain.grid import LOST_BELOW_PU, STAY_PU
 from edge_service.domain.model import (
     Authority,
     Backup,
@@ -52,14 +64,10 @@ from edge_service.ports import DeviceIdentity, DeviceRefusedError, FastReading
 DEAD_BAND_W = 50
 # Ratings and permission to enter service change with commissioning, not from second to second.
 SLOW_EVERY = 10
-# Between these shares of the nominal voltage the AC side is healthy (IEEE 1547-2018 continuous operation).
-HEALTHY_LOW, HEALTHY_HIGH = 0.88, 1.10
-# Below this share it is gone rather than sagging.
-GONE_BELOW = 0.5
 # A charger needs seconds to start; a start or stop that has no effect is repeated no sooner than this.
 OPERATION_RETRY = timedelta(seconds=10)
-# What a house charger can plausibly report; beyond it a register holds garbage.
-_MOST_W, _MOST_V, _MOST_HZ, _MOST_CAPACITY_WH, _MOST_COUNTED_WH = 1e6, 1000, 100, 1e7, 1e12
+# More than any vehicle or house holds; beyond it the register holds garbage.
+_MOST_CAPACITY_WH = 1e7
 _LOCAL, _REMOTE_START, _REMOTE_STOP = 1, 1, 0
 _WATTS_MODE, _PERCENT_MODE = 1, 0
 _SPLIT_PHASE, _THREE_PHASE = 1, 2
@@ -320,13 +328,13 @@ def _bind(unit: ModbusUnit, found: SunSpecModels) -> _Models:
 
 def _ours(power: float | None) -> int | None:
     """SunSpec's sign turned round: + charge. None beyond what is plausible."""
-    plausible = within(power, -_MOST_W, _MOST_W)
+    plausible = within(power, -MOST_W, MOST_W)
     return None if plausible is None else round(-plausible)
 
 
 def _first_power(*candidates: float | None) -> int | None:
     for candidate in candidates:
-        if (power := within(candidate, 0, _MOST_W)) is not None:
+        if (power := within(candidate, 0, MOST_W)) is not None:
             return round(power)
     return None
 
@@ -343,14 +351,9 @@ def _discharge_max_w(capacity: Capacity | None) -> int | None:
     return _first_power(capacity.discharge_max, capacity.discharge_rating, capacity.power_max, capacity.power_rating)
 
 
-def _counted(energy: float | None) -> int | None:
-    plausible = within(energy, 0, _MOST_COUNTED_WH)
-    return None if plausible is None else round(plausible)
-
-
 def _voltage_and_share(ac: AcState, nominal_v: float | None) -> tuple[float | None, float | None]:
     """The AC voltage, line to line where there are two lines, and its share of the nominal voltage."""
-    line, neutral = within(ac.voltage_ll, 0, _MOST_V), within(ac.voltage_ln, 0, _MOST_V)
+    line, neutral = within(ac.voltage_ll, 0, MOST_V), within(ac.voltage_ln, 0, MOST_V)
     if ac.wiring in {_SPLIT_PHASE, _THREE_PHASE} and line is None and neutral is not None:
         line = neutral * (2 if ac.wiring == _SPLIT_PHASE else sqrt(3))
     elif ac.wiring not in {_SPLIT_PHASE, _THREE_PHASE} and neutral is not None:
@@ -371,10 +374,10 @@ def grid_present(ac: AcState, nominal_v: float | None) -> bool | None:
     if alarms & BAD_GRID:
         return False
     if alarms & DISCONNECTED:
-        return None if share is not None and HEALTHY_LOW <= share <= HEALTHY_HIGH else False
+        return False if within(share, *STAY_PU) is None else None
     if ac.connected == 1:
         return True
-    return False if share is not None and share < GONE_BELOW else None
+    return False if share is not None and share < LOST_BELOW_PU else None
 
 
 def _plugged(port: DcPort | None, storage: Storage | None) -> bool | None:
@@ -449,18 +452,11 @@ def _authority(operation: Operation | None, control: AcControl | None) -> Author
 class SunSpecOptions:
     """What ``site.yaml`` may say about a charger of this model."""
 
-    unit_id: int = field(default=1, metadata={"min": 1, "max": 247, "help": "Modbus unit of the charger"})
-    lease_s: int = field(
-        default=60,
-        metadata={"min": 10, "max": 600, "help": "seconds after which the charger drops an order that nobody renews"},
-    )
-    backup: Literal["auto", "none", "vendor"] = field(
-        default="auto",
-        metadata={
-            "allowed": ("auto", "none", "vendor"),
-            "help": "auto: as the charger says; none: it is grid-parallel only; vendor: its own gateway runs outages",
-        },
-    )
+    unit_id: int = 1
+    # After so many seconds the charger drops an order that nobody renews.
+    lease_s: int = 60
+    # auto: as the charger says; none: it is grid-parallel only; vendor: its own gateway runs outages.
+    backup: Literal["auto", "none", "vendor"] = "auto"
 
 
 class SunSpecDer:
@@ -779,7 +775,7 @@ def _nominal_v(models: _Models) -> float | None:
     capacity = models.capacity
     if capacity is None:
         return None
-    return within(capacity.nominal_voltage, 1, _MOST_V) or within(capacity.nominal_voltage_rating, 1, _MOST_V)
+    return within(capacity.nominal_voltage, 1, MOST_V) or within(capacity.nominal_voltage_rating, 1, MOST_V)
 
 
 def _reading(models: _Models, now: datetime) -> ChargerReading:
@@ -806,9 +802,9 @@ def _reading(models: _Models, now: datetime) -> ChargerReading:
         forming=ac.forming,
         service_permitted=None if service is None or service.permitted is None else service.permitted == 1,
         voltage_v=_voltage_and_share(ac, None)[0],
-        frequency_hz=within(ac.frequency, 0, _MOST_HZ),
-        energy_charged_wh=_counted(ac.energy_absorbed),
-        energy_discharged_wh=_counted(ac.energy_injected),
+        frequency_hz=within(ac.frequency, 0, MOST_HZ),
+        energy_charged_wh=counted(ac.energy_absorbed),
+        energy_discharged_wh=counted(ac.energy_injected),
         heartbeat=None if operation is None or operation.heartbeat is None else int(operation.heartbeat),
         alarms=_alarm_names(ac.alarms),
     )

@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 
 from edge_service.domain.memory import IslandMemory, IslandStep
 from edge_service.domain.model import (
+    EMPTY_SOC_PCT,
     AtEnd,
     Backup,
     ChargerReading,
+    ChargerState,
     Grid,
     Mode,
     Observation,
@@ -33,6 +35,10 @@ FORM_DEADLINE = timedelta(seconds=30)
 STOP_DEADLINE = timedelta(seconds=15)
 # A house bus below this share of nominal is dead.
 DEAD_BELOW_PU = 0.1
+# A house bus above this share is alive: the low end of what IEEE 1547-2018 calls continuous operation.
+ALIVE_FROM_PU = 0.88
+# A charger that answered this long before the switch opens is one to open it for.
+HEARD_WITHIN = timedelta(seconds=60)
 # A switch that fails this often in a row waits for a person.
 MOST_ATTEMPTS = 3
 # A return that failed may have darkened the house: not again at once.
@@ -150,8 +156,28 @@ class Situation:
             self.grid is Grid.OUTAGE
             and not (self.settings.stopped or self.settings.end_backup or self.watching or self.at_reserve)
             and self.memory.attempts < MOST_ATTEMPTS
-            and choose_former(self.observation, self.facts) is not None
+            and self.former_was_heard
         )
+
+    @property
+    def former_was_heard(self) -> bool:
+        """A charger that could carry the house was there when the grid failed.
+
+        It may fall silent with the grid and form all the same. But behind a switch that was opened for a charger long
+        gone nothing would ever be proven dead, and the house would stay dark when the grid is back.
+        """
+        name = choose_former(self.observation, self.facts)
+        reading = self.observation.chargers.get(name or "")
+        return reading is not None and self.observation.now - reading.at <= HEARD_WITHIN
+
+    @property
+    def fed_by_grid(self) -> bool:
+        """The house is alive, nobody forms an island, and the switch was told to close: its contacts must be broken."""
+        former = self.former
+        if former is None or former.forming is not False or former.voltage_v is None or not self.told_to_close:
+            return False
+        alive = former.voltage_v >= ALIVE_FROM_PU * self.facts.nominal_voltage_v
+        return alive and self.grid is Grid.ON and self.switch is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +209,8 @@ def _reserve_reached(at: Situation) -> bool:
 TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
     S.UNKNOWN: (
         Transition(S.TIED, lambda at: at.closed, "found_closed"),
-        Transition(S.ISLAND, lambda at: at.opened and at.formed, "found_island"),
+        Transition(S.ISLAND, lambda at: at.formed, "found_island"),
+        Transition(S.TIED, lambda at: at.fed_by_grid, "fed_by_grid"),
         Transition(S.FORMING, lambda at: at.opened and at.grid in (Grid.OUTAGE, Grid.RESTORING), "found_open"),
         Transition(S.STOPPING, lambda at: at.opened and at.returnable, "found_open_on_grid"),
     ),
@@ -193,6 +220,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
     ),
     S.OPENING: (
         Transition(S.FORMING, lambda at: at.opened, "open_proven"),
+        Transition(S.ISLAND, lambda at: at.formed and not at.closed, "formed_without_proof"),
         Transition(S.STUCK, _late(OPEN_DEADLINE), "open_not_proven", failure=True),
     ),
     S.FORMING: (
@@ -235,6 +263,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
     ),
     S.CLOSING: (
         Transition(S.TIED, lambda at: at.closed, "closed_proven"),
+        Transition(S.TIED, lambda at: at.fed_by_grid, "fed_by_grid"),
         Transition(S.STOPPING, lambda at: at.opened and at.formed, "alive_again"),
         Transition(
             S.OPENING, lambda at: at.grid is Grid.OUTAGE and at.opened and not at.settings.stopped, "grid_gone_again"
@@ -252,6 +281,8 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
     ),
     S.STUCK: (
         Transition(S.TIED, lambda at: at.closed, "closed_proven_late"),
+        Transition(S.TIED, lambda at: at.fed_by_grid, "fed_by_grid"),
+        Transition(S.ISLAND, lambda at: at.formed and not at.told_to_close, "formed_without_proof"),
         Transition(
             S.FORMING, lambda at: at.opened and at.grid is not Grid.ON and not at.told_to_close, "open_proven_late"
         ),
@@ -317,9 +348,19 @@ def choose_former(observation: Observation, facts: SiteFacts) -> str | None:
         if charger.capability is not None
         and charger.capability.backup is Backup.CAN_FORM
         and (reading := observation.chargers.get(name)) is not None
-        and reading.plugged is not False
+        and _could_carry(reading)
     ]
     return min(able, key=rank) if able else None
+
+
+def _could_carry(reading: ChargerReading) -> bool:
+    """Nothing that is known speaks against it. A charge that is not known does not."""
+    return (
+        reading.plugged is not False
+        and reading.service_permitted is not False
+        and reading.state is not ChargerState.FAULT
+        and (reading.soc_pct is None or reading.soc_pct > EMPTY_SOC_PCT)
+    )
 
 
 def _former(observation: Observation, memory: IslandMemory, facts: SiteFacts) -> str | None:

@@ -116,6 +116,10 @@ class Backup(StrEnum):
     VENDOR = "vendor"
 
 
+# Below this a vehicle's own battery management may open its contactors and end the session.
+EMPTY_SOC_PCT = 5.0
+
+
 @dataclass(frozen=True, slots=True)
 class Capability:
     """What a charger can do, as probed. Ratings in watts, both positive numbers."""

@@ -91,15 +91,19 @@ async def test_any_other_order_that_waits_is_dropped_when_the_charger_is_let_alo
     assert await taken(Power(-1), order, None) == [Power(-1)]
 
 
-async def test_what_the_fast_lane_saw_stands_in_the_reading_with_its_own_time() -> None:
+@pytest.mark.parametrize(("full_reading_is_s_old", "stays_fresh"), [(3, True), (31, False)])
+async def test_what_the_fast_lane_saw_stands_in_the_reading_and_keeps_a_young_one_fresh(
+    full_reading_is_s_old: float, stays_fresh: bool
+) -> None:
     seen, clock = asyncio.Event(), StoppedClock()
     desk = ChargerDesk(SlowCharger(), seen.set)
     await desk.read(clock)
-    clock.at = NOW + timedelta(seconds=3)
+    clock.at = NOW + timedelta(seconds=full_reading_is_s_old)
     lane = asyncio.create_task(desk.watch(clock, 0.001))
     async with asyncio.timeout(5):
         await seen.wait()
     lane.cancel()
     reading = desk.reading
     assert reading is not None
-    assert (reading.at, reading.grid_present, reading.grid_at) == (NOW, False, clock.at)
+    assert reading.at == (clock.at if stays_fresh else NOW)
+    assert (reading.grid_present, reading.grid_at) == (False, clock.at)

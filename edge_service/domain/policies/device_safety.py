@@ -5,19 +5,20 @@ from collections.abc import Iterator
 from edge_service.domain.band import ZERO, Band
 from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import (
+    EMPTY_SOC_PCT,
     Authority,
+    Backup,
     Capability,
     ChargerReading,
     ChargerState,
     Control,
     Grid,
+    Lease,
     Mode,
     frozen_map,
 )
 from edge_service.domain.view import HandsOff, Narrowing, Statement, View
 
-# Below this a vehicle's own battery management may open its contactors and end the session.
-EMPTY_SOC_PCT = 5.0
 FULL_SOC_PCT = 100.0
 
 NOT_READY = frozenset(
@@ -48,6 +49,9 @@ def _why_not_ours(reading: ChargerReading | None, capability: Capability | None)
         return "not_probed"
     if capability.control in (Control.NONE, Control.GENERATION_CAP):
         return "takes_no_setpoint"
+    # An order that nobody can renew must die by itself, or a charger that could carry the house would be held by it.
+    if capability.lease is Lease.NONE and capability.backup is not Backup.NONE:
+        return "no_lease"
     if reading.authority in (Authority.LOCAL, Authority.APP, Authority.OCPP):
         return "commanded_by_other"
     if reading.service_permitted is False:

@@ -19,6 +19,7 @@ from edge_service.domain.model import (
     Control,
     Event,
     GridEvidence,
+    Lease,
     ManualKind,
     ManualOrder,
     MeterReading,
@@ -38,7 +39,7 @@ from edge_service.domain.model import (
 
 T0 = datetime(2026, 7, 15, 20, 0, tzinfo=UTC)
 NAMES = ("bus", "car")
-DER = Capability(Control.SIGNED, 9600, 9600, backup=Backup.CAN_FORM)
+DER = Capability(Control.SIGNED, 9600, 9600, lease=Lease.TIMER, backup=Backup.CAN_FORM)
 
 
 def after(seconds: float) -> datetime:
