@@ -6,7 +6,7 @@ from datetime import datetime
 
 from edge_service.api import wire
 from edge_service.domain.decide import Decision
-from edge_service.domain.memory import EventMemory, IslandStep
+from edge_service.domain.memory import EventMemory, IslandStep, SeasonMemory
 from edge_service.domain.model import (
     Backup,
     ChargerReading,
@@ -24,7 +24,7 @@ from edge_service.domain.model import (
     SiteFacts,
     Stop,
 )
-from edge_service.domain.performance import earnings_usd
+from edge_service.domain.performance import earnings_usd, season_usd
 from edge_service.domain.realise import order_power_w
 from edge_service.domain.view import Step
 
@@ -243,9 +243,8 @@ def _program(shown: Shown, program: Program) -> wire.ProgramWire:
     contact = shown.contacts.get(program.id, Contact())
     accounts = [(uid, a) for uid, a in shown.decision.memory.events.items() if a.program_id == program.id]
     accounts.sort(key=lambda pair: (pair[1].start, pair[0]))
-    finished = [account for _, account in accounts if account.stage in ("finished", "missed")]
-    earned = [earnings_usd(account, program) for account in finished]
-    known = [dollars for dollars in earned if dollars is not None]
+    season = shown.decision.memory.seasons.get(program.id) or SeasonMemory(shown.observation.now.year)
+    earned = season_usd(season, program)
     return {
         "name": program.name,
         "kind": program.kind,
@@ -254,9 +253,9 @@ def _program(shown: Shown, program: Program) -> wire.ProgramWire:
         "participating": program.id not in shown.settings.not_participating,
         "event_floor_pct": shown.settings.event_floor(program.id),
         "events": [_event(uid, account, program) for uid, account in accounts],
-        "season_average_w": round(sum(a.average_w for a in finished) / len(finished)) if finished else None,
-        "season_earnings_usd": round(sum(known), 2) if known else None,
-        "season_events": len(finished),
+        "season_average_w": round(season.average_w / season.events) if season.events else None,
+        "season_earnings_usd": round(earned, 2) if season.events and earned is not None else None,
+        "season_events": season.events,
     }
 
 

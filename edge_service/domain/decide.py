@@ -185,11 +185,13 @@ def _order(view: View, charger: str, settled: Settled) -> tuple[Order | None, st
 def _remember(view: View, before: Memory, orders: Mapping[str, Order]) -> Memory:
     now = view.observation.now
     chargers = {name: _remember_charger(view, name, orders.get(name)) for name in view.facts.chargers}
+    events = performance.follow(view, before.events, before.at)
     return replace(
         view.memory,
         at=now,
         chargers=frozen_map(chargers),
-        events=performance.follow(view, before.events, before.at),
+        events=events,
+        seasons=performance.seasons(view, before, events),
         outage=_outage(view, before),
         rotation=_rotation(view, before),
     )

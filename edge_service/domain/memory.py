@@ -72,7 +72,10 @@ class IslandMemory:
 
 @dataclass(frozen=True, slots=True)
 class EventMemory:
-    """What was delivered in an event. Energies positive when the chargers (or the site) supplied."""
+    """What was delivered in an event. Energies positive when the chargers (or the site) supplied.
+
+    ``supplied_w`` and ``exported_w``: the powers up to which that is counted; None while nothing is.
+    """
 
     stage: EventStage
     since: datetime
@@ -85,6 +88,8 @@ class EventMemory:
     run_s: float = 0.0
     charger_wh: float = 0.0
     site_wh: float | None = 0.0
+    supplied_w: float | None = None
+    exported_w: float | None = None
 
     def is_over(self, now: datetime) -> bool:
         """Nothing more will happen in this event."""
@@ -95,6 +100,15 @@ class EventMemory:
         """Delivered power averaged over the whole event; time not served counts as nothing delivered."""
         hours = (self.end - self.start).total_seconds() / 3600
         return self.charger_wh / hours if hours > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SeasonMemory:
+    """What a program's events of one calendar year added up to. ``average_w``: the sum of their averages."""
+
+    year: int
+    events: int = 0
+    average_w: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +156,7 @@ class Memory:
     island: IslandMemory = IslandMemory()
     chargers: Mapping[str, ChargerMemory] = field(default_factory=frozen_map)
     events: Mapping[str, EventMemory] = field(default_factory=frozen_map)
+    seasons: Mapping[str, SeasonMemory] = field(default_factory=frozen_map)
     outage: OutageMemory | None = None
     notices: Mapping[str, str] = field(default_factory=frozen_map)
     rotation: int = 0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from edge_service.domain.memory import OVER, EventMemory, EventStage
+from edge_service.domain.memory import OVER, EventMemory, EventStage, Memory, SeasonMemory
 from edge_service.domain.model import Event, Grid, Program, Settings, SlotKind, frozen_map
 from edge_service.domain.view import View
 
@@ -55,6 +55,14 @@ def spare_wh(view: View, program_id: str, charger: str) -> float:
     return above_pct / 100 * reading.capacity_wh * EFFICIENCY
 
 
+def full_wh(view: View, program_id: str, charger: str) -> float:
+    """AC energy above the floor of a full vehicle; 0 while its size is not known."""
+    reading = view.reading(charger)
+    if reading is None or reading.capacity_wh is None:
+        return 0.0
+    return max(0.0, 100.0 - floor_pct(view, program_id, charger)) / 100 * reading.capacity_wh * EFFICIENCY
+
+
 def missing_wh(view: View, event: Event, charger: str) -> float:
     """AC energy this charger's vehicle has yet to take in before the event; the chargers share alike."""
     share = needed_wh(event) / max(1, len(view.facts.chargers))
@@ -85,8 +93,9 @@ def feasible_w(view: View, event: Event) -> int | None:
         if capability is None or reading is None or reading.plugged is False:
             continue
         rating_w += capability.discharge_rating_w
-        energy_wh += (
-            spare_wh(view, event.program_id, charger) + capability.charge_rating_w * hours_before * EFFICIENCY**2
+        charged_wh = capability.charge_rating_w * hours_before * EFFICIENCY**2
+        energy_wh += min(
+            full_wh(view, event.program_id, charger), spare_wh(view, event.program_id, charger) + charged_wh
         )
     return -min(-target, rating_w, int(energy_wh / hours))
 
@@ -128,7 +137,8 @@ def _account(view: View, event: Event, before: EventMemory | None, last: datetim
         )
     if before.is_over(now) and (event.cancelled or now >= event.end):
         return before
-    account = _add_energy(view, before, last) if before.stage is EventStage.RUNNING else before
+    counted = before.stage is EventStage.RUNNING
+    account = _add_energy(view, before, last) if counted else replace(before, supplied_w=None, exported_w=None)
     stage = _stage(view, event, account)
     return replace(
         account,
@@ -175,21 +185,69 @@ def _result(account: EventMemory) -> EventStage:
 
 
 def _add_energy(view: View, account: EventMemory, last: datetime | None) -> EventMemory:
+    """Count the time since the last decision at the mean of the powers at its two ends: a ramp counts half."""
     now = min(view.observation.now, account.end)
     step = min(now - last, LONGEST_STEP) if last is not None and now > last else timedelta(0)
     hours = step.total_seconds() / 3600
     readings = [view.reading(charger) for charger in view.facts.chargers]
-    supplied_w = -sum(reading.power_w or 0 for reading in readings if reading is not None)
-    meter = view.observation.meter
-    site_wh = account.site_wh
-    if site_wh is not None and view.facts.has_meter:
-        site_wh = None if meter is None or meter.power_w is None else site_wh - meter.power_w * hours
+    supplied_w = -float(sum(reading.power_w or 0 for reading in readings if reading is not None))
+    exported_w = _exported_w(view)
+    site_wh = account.site_wh if view.facts.has_meter and exported_w is not None else None
     return replace(
         account,
         run_s=account.run_s + step.total_seconds(),
-        charger_wh=account.charger_wh + supplied_w * hours,
-        site_wh=site_wh if view.facts.has_meter else None,
+        charger_wh=account.charger_wh + _mean(account.supplied_w, supplied_w) * hours,
+        site_wh=None if site_wh is None else site_wh + _mean(account.exported_w, exported_w or 0.0) * hours,
+        supplied_w=supplied_w,
+        exported_w=exported_w,
     )
+
+
+def _exported_w(view: View) -> float | None:
+    meter = view.observation.meter
+    if meter is None or meter.power_w is None or not view.facts.is_fresh(meter.at, view.observation.now):
+        return None
+    return -float(meter.power_w)
+
+
+def _mean(before: float | None, now: float) -> float:
+    return now if before is None else (before + now) / 2
+
+
+def seasons(view: View, before: Memory, after: Mapping[str, EventMemory]) -> Mapping[str, SeasonMemory]:
+    """The tally of each program after this moment: an event counts when it is finished or missed, and only once."""
+    tallies = dict(before.seasons)
+    for uid in before.events.keys() | after.keys():
+        was, now = before.events.get(uid), after.get(uid)
+        if now is None or _result_of(was) == _result_of(now):
+            continue
+        (events_was, average_was), (events, average) = _result_of(was), _result_of(now)
+        tally = _tally_of(tallies, now)
+        if now.end.year == tally.year:
+            tally = replace(
+                tally, events=tally.events + events - events_was, average_w=tally.average_w + average - average_was
+            )
+        tallies[now.program_id] = tally
+    return frozen_map(tallies)
+
+
+def _tally_of(tallies: Mapping[str, SeasonMemory], account: EventMemory) -> SeasonMemory:
+    """The program's tally; a new one when the event is of a later year."""
+    kept = tallies.get(account.program_id)
+    return kept if kept is not None and kept.year >= account.end.year else SeasonMemory(account.end.year)
+
+
+def _result_of(account: EventMemory | None) -> tuple[int, float]:
+    if account is None or account.stage not in (EventStage.FINISHED, EventStage.MISSED):
+        return 0, 0.0
+    return 1, account.average_w if account.stage is EventStage.FINISHED else 0.0
+
+
+def season_usd(season: SeasonMemory, program: Program) -> float | None:
+    """What the season earned so far; None where the program names no pay."""
+    if program.pay_usd_per_kw is None:
+        return None
+    return season.average_w / 1000 * program.pay_usd_per_kw / program.season_events
 
 
 def _keep_recent(accounts: dict[str, EventMemory], now: datetime) -> dict[str, EventMemory]:

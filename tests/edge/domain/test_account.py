@@ -1,0 +1,56 @@
+"""An event's account and the season's: what was delivered, what may be promised, what it adds up to."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from edge_service.domain.decide import decide
+from edge_service.domain.memory import EventStage, Memory
+from edge_service.domain.model import Event, Observation, Settings
+from tests.edge.domain.houses import a_site, after, an_event, an_observation
+
+
+def run(event: Event, powers_w: dict[int, int], until: int, memory: Memory | None = None, begin: int = 0) -> Memory:
+    """Decide once a second through an event; the charger's power changes at the given seconds."""
+    memory, power_w = memory or Memory(), 0
+    for second in range(begin, until):
+        power_w = powers_w.get(second, power_w)
+        observation = an_observation(second, {"car": {"power_w": power_w}}, events=(event,))
+        memory = decide(observation, memory, Settings(), a_site()).memory
+    return memory
+
+
+def test_a_ramp_counts_half() -> None:
+    memory = run(an_event("one", 5, 25), {8: -3600, 18: 0}, 30)
+    account = memory.events["one"]
+    assert account.stage is EventStage.FINISHED
+    # Ten seconds at 3.6 kW are 10 Wh; the second up and the second down count half each.
+    assert account.charger_wh == pytest.approx(10.0)
+
+
+def test_no_more_is_promised_than_a_full_battery_holds_above_the_floor() -> None:
+    eight_hours = an_event("long", 0, 0)
+    day = timedelta(hours=24)
+    slot = replace(eight_hours.slots[0], start=after(0) + day, end=after(0) + day + timedelta(hours=8), power_w=-9000)
+    observation: Observation = an_observation(0, {"car": {}}, events=(replace(eight_hours, slots=(slot,)),))
+    promised_w = decide(observation, Memory(), Settings(), a_site()).memory.events["long"].feasible_w
+    # 60 kWh, backup reserve 30 %, 93 % efficient: 39 kWh over eight hours.
+    assert promised_w == pytest.approx(-4882, abs=2)
+
+
+def test_a_season_counts_each_event_once_also_past_the_accounts_that_are_kept() -> None:
+    memory = Memory()
+    for number in range(25):
+        begin = 20 * number
+        event = an_event(f"event-{number}", begin + 5, begin + 15)
+        memory = run(event, {begin + 5: -1000, begin + 15: 0}, begin + 20, memory, begin)
+    season = memory.seasons["peak"]
+    assert season.events == 25
+    assert season.average_w / season.events == pytest.approx(1000, rel=0.06)
+
+
+def test_a_missed_event_counts_as_nothing_delivered() -> None:
+    memory = run(an_event("one", 5, 15), {}, 20)
+    assert memory.events["one"].stage is EventStage.MISSED
+    assert (memory.seasons["peak"].events, memory.seasons["peak"].average_w) == (1, 0.0)
