@@ -9,9 +9,9 @@ from aiohttp import hdrs, web
 
 from edge_service.api import wire
 from edge_service.api.pairing import Client, Pairing
+from edge_service.api.paths import HEALTH_PATH
 
 CLIENT: Final = web.RequestKey("client", Client)
-HEALTH_PATH = "/health"
 # Everything else, known or not, wants a token.
 OPEN_PATHS: Final = frozenset({HEALTH_PATH, wire.PAIR_PATH})
 

@@ -10,7 +10,8 @@ from zeroconf import Error as ZeroconfError
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from edge_service.api import wire
-from edge_service.api.listener import Listen, is_loopback
+from edge_service.api.listener import Listen
+from edge_service.loopback import is_loopback
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """The listening socket: where, with which key, how many connections, how long one may stay silent."""
 
 import asyncio
-import ipaddress
 import ssl
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,6 +9,7 @@ from typing import Self
 
 from aiohttp import web
 
+from edge_service.loopback import is_loopback
 from edge_service.ports import ConfigError
 
 
@@ -47,8 +47,8 @@ class Listen:
     ``insecure_lan`` says that the network is trusted.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8790
+    host: str
+    port: int
     tls: Tls | None = None
     insecure_lan: bool = False
     names: frozenset[str] = frozenset()
@@ -70,16 +70,6 @@ class Bounds:
     connections: int = 64
     sockets: int = 32
     silence_s: float = 10.0
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Listener:

@@ -11,10 +11,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from edge_service.api.paths import LOCAL_TOKEN_FILE
 from edge_service.ports import Clock, Journal
 
 DOCUMENT = "tokens"
-LOCAL_TOKEN_FILE = "local.token"
 
 # Eight digits and five tries: one chance in 20 million for a guesser. Digits are typed easily on a phone.
 CODE_DIGITS = 8

@@ -10,18 +10,14 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from edge_service.api import wire
-from edge_service.api.admission import CLIENT, HEALTH_PATH, admission
+from edge_service.api.admission import CLIENT, admission
 from edge_service.api.commands import Commands
 from edge_service.api.connection import Connection, Patience
 from edge_service.api.hub import Hub
 from edge_service.api.listener import Bounds, Listen, Listener
 from edge_service.api.pairing import Pairing, PairingError, Role
+from edge_service.api.paths import CHECK_PATH, CLIENTS_PATH, COMMAND_PATH, HEALTH_PATH, STATE_PATH
 from edge_service.ports import Journal
-
-STATE_PATH = "/api/v1/state"
-COMMAND_PATH = "/api/v1/command"
-CHECK_PATH = "/api/v1/check"
-CLIENTS_PATH = "/api/v1/clients"
 
 # What a client sends is a command of a few hundred bytes.
 MOST_BYTES = 64 * 1024

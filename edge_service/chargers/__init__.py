@@ -15,8 +15,9 @@ from edge_service.ports import Charger
 class ChargerModel[O]:
     """A charger model. ``options`` is a frozen dataclass of what ``site.yaml`` may say about it.
 
-    Each field's default is the option's default; its metadata may hold ``min``, ``max``, ``allowed`` and ``help``.
-    Every model has the option ``unit_id``.
+    A field's default is the option's default. What every charger may be told (``unit_id``, ``lease_s``, ``backup``) is
+    checked by ``config.schema``; of what this model alone asks for the metadata may hold ``min``, ``max``, ``allowed``
+    and ``help``.
     """
 
     options: type[O]

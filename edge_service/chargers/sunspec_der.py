@@ -8,7 +8,7 @@ Source: SunSpec model definitions json/model_*.json (Apache-2.0). What we make o
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntFlag
 from math import sqrt

@@ -151,7 +151,7 @@ def _state(args: argparse.Namespace) -> int:
 def _pair(args: argparse.Namespace) -> int:
     from edge_service.command_line.local_edge import LocalEdge  # noqa: PLC0415
     from edge_service.command_line.summary import boxed  # noqa: PLC0415
-    from edge_service.config import LOOPBACK  # noqa: PLC0415
+    from edge_service.loopback import is_loopback  # noqa: PLC0415
 
     config = _load(args)
     made = LocalEdge.of(config).command("new_pairing_code", {})
@@ -164,7 +164,7 @@ def _pair(args: argparse.Namespace) -> int:
         f"with port {config.api.port}. Then type the code.",
         f"It works once, {_until(made.get('until'))}.",
     ]
-    if config.api.host in LOOPBACK:
+    if is_loopback(config.api.host):
         lines.append("Home Assistant must run on this machine: api.host says so.")
     if config.api.encrypted:
         lines += ["", "Fingerprint of this edge, to type in or to compare:", *_fingerprint(config)]

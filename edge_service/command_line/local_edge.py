@@ -10,13 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, cast
 
+from edge_service.api import rfc3339
+from edge_service.api.paths import CHECK_PATH, COMMAND_PATH, LOCAL_TOKEN_FILE, STATE_PATH
 from edge_service.command_line.outcome import CommandError
 from edge_service.config import Config
-
-TOKEN_FILE = "local.token"
-STATE_PATH = "/api/v1/state"
-COMMAND_PATH = "/api/v1/command"
-CHECK_PATH = "/api/v1/check"
 
 # A check reads every device once; a dead one costs its deadline several times.
 CHECK_WITHIN_S = 60.0
@@ -47,7 +44,7 @@ class LocalEdge:
         return cls(
             _ANY_ADDRESS.get(config.api.host, config.api.host),
             config.api.port,
-            config.data / TOKEN_FILE,
+            config.data / LOCAL_TOKEN_FILE,
             config.certificate[0] if config.api.encrypted else None,
         )
 
@@ -67,7 +64,7 @@ class LocalEdge:
             "id": uuid.uuid4().hex,
             "name": name,
             "args": dict(args),
-            "deadline": deadline.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "deadline": rfc3339.text(deadline),
         }
         result = self.ask("POST", COMMAND_PATH, wish)
         if not result.get("ok"):

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from edge_service.command_line.outcome import CommandError, Commands, add_config, say, warn
 from edge_service.domain.model import Program, Scope
@@ -21,11 +20,13 @@ if TYPE_CHECKING:
     from edge_service.ports import Journal
 
 DOCUMENT = "programs"
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 LONGEST_SECRET = 500
 
-# The record's subject of the site itself, and the prefix of events entered by hand.
-RESERVED_IDS = frozenset({"site", "hand"})
+# The record's subject of the site itself, the prefix of events entered by hand, and their program in every house.
+RESERVED_IDS = frozenset({"site", "hand", "manual"})
+
+# What may be said of an OpenADR 3 program besides its server: kept only where it is said.
+OPENADR3_OPTIONS = ("program_name", "program_id", "ven_name", "poll_s", "consumption_positive", "token_hosts")
 
 _ID = re.compile(r"[a-z0-9_]{1,32}")
 
@@ -38,7 +39,7 @@ def add_commands(commands: Commands) -> None:
         title="kind of program", metavar="KIND", required=True
     )
     _add_openadr3(kinds)
-    manual = kinds.add_parser("manual", help="events are entered by hand or from a calendar")
+    manual = kinds.add_parser("manual", help="events are entered by hand")
     _add_common(manual, "manual")
     listing = acts.add_parser("list", help="show the programs")
     listing.set_defaults(act=_list)
@@ -52,11 +53,34 @@ def add_commands(commands: Commands) -> None:
 def _add_openadr3(kinds: Commands) -> None:
     parser = kinds.add_parser("openadr3", help="the utility's OpenADR 3 server is asked")
     _add_common(parser, "openadr3")
-    parser.add_argument("--url", required=True, type=_url, help="address of the server, as the utility gave it")
+    parser.add_argument("--url", required=True, type=_option("base_url"), help="address of the server with its path")
     parser.add_argument("--client-id", default="", metavar="ID", help="as the utility gave it")
     secret = parser.add_mutually_exclusive_group()
     secret.add_argument("--client-secret-file", type=Path, metavar="FILE", help="file that holds the secret alone")
     secret.add_argument("--client-secret-stdin", action="store_true", help="read the secret from standard input")
+    _add_openadr3_options(parser)
+
+
+def _add_openadr3_options(parser: argparse.ArgumentParser) -> None:
+    words = "only the program of this name, as the utility spells it, if it offers several"
+    parser.add_argument("--program-name", type=_option("program_name"), metavar="NAME", help=words)
+    words = "only the program with this id at the utility"
+    parser.add_argument("--program-id", type=_option("program_id"), metavar="ID", help=words)
+    words = "name to register this house under; made from the installation if not given"
+    parser.add_argument("--ven-name", type=_option("ven_name"), metavar="NAME", help=words)
+    words = "seconds between two readings (10)"
+    parser.add_argument("--poll-s", type=_option("poll_s", float), metavar="S", help=words)
+    words = "this utility means supply by a positive setpoint, against the standard"
+    parser.add_argument("--supply-positive", dest="consumption_positive", action="store_const", const=False, help=words)
+    words = "another host that may receive the secret to give a token; may be said more than once"
+    parser.add_argument(
+        "--token-host",
+        dest="token_hosts",
+        action="extend",
+        type=_option("token_hosts", lambda text: [text]),
+        metavar="HOST",
+        help=words,
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser, kind: str) -> None:
@@ -72,17 +96,18 @@ def _add_common(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--replace", action="store_true", help="if there is one with this id, put this in its place")
 
 
-def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-        good = good and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc and text.isprintable()
-        good = good and not parts.query and not parts.fragment
-    except ValueError:
-        good = False
-    if not good:
-        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: https://..., or http:// on this machine only")
-    return text
+def _option(name: str, read: Callable[[str], object] = str) -> Callable[[str], Any]:
+    """Reads one option of an OpenADR 3 program by the protocol's own rule, which is loaded only for it."""
+
+    def checked(text: str) -> Any:
+        from edge_service.programs.openadr3_options import OpenAdr3Options  # noqa: PLC0415
+
+        try:
+            return OpenAdr3Options.value(name, read(text))
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return checked
 
 
 def _name(text: str) -> str:
@@ -93,7 +118,7 @@ def _name(text: str) -> str:
 
 def _id(text: str) -> str:
     if not _ID.fullmatch(text) or text in RESERVED_IDS:
-        allowed = "1 to 32 characters out of a-z, 0-9 and _, but not site or hand"
+        allowed = "1 to 32 characters out of a-z, 0-9 and _, but not site, hand or manual"
         raise argparse.ArgumentTypeError(f"found {text!r}; allowed: {allowed}")
     return text
 
@@ -136,6 +161,8 @@ def _entry(args: argparse.Namespace) -> dict[str, Any]:
     }
     if args.kind == "openadr3":
         entry |= {"url": args.url, "client_id": args.client_id, "client_secret": _secret(args)}
+        said = {name: getattr(args, name) for name in OPENADR3_OPTIONS}
+        entry |= {name: value for name, value in said.items() if value is not None}
     return entry
 
 

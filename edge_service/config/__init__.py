@@ -1,7 +1,6 @@
 """The facts of an installation, from ``site.yaml``."""
 
 from edge_service.config.site_file import (
-    LOOPBACK,
     ApiConfig,
     ChargerConfig,
     Config,
@@ -14,7 +13,6 @@ from edge_service.config.site_file import (
 )
 
 __all__ = [
-    "LOOPBACK",
     "ApiConfig",
     "ChargerConfig",
     "Config",

@@ -10,12 +10,15 @@ import voluptuous as vol
 
 from edge_service.config.marked_yaml import KeyPath, MarkedYaml
 from edge_service.config.schema import (
+    CYCLE_S,
     ELSEWHERE,
     ID,
     ID_ALLOWED,
+    LEASE_S,
     RESERVED_IDS,
     SECTIONS,
     SITE,
+    STALE_AFTER_S,
     TOP,
     breaker_w,
     device_section,
@@ -174,12 +177,12 @@ class Check:
             self.wrong(("island_switch", "closed_proven_input"), "another input than open_proven_input")
 
     def pace(self, good: Mapping[str, Any]) -> None:
-        control = {"cycle_s": 1.0, "stale_after_s": 5.0} | good.get("control", {})
+        control = {"cycle_s": CYCLE_S, "stale_after_s": STALE_AFTER_S} | good.get("control", {})
         cycle_s = control["cycle_s"]
         if control["stale_after_s"] < 2 * cycle_s:
             self.wrong(("control", "stale_after_s"), f"at least two cycles, {2 * cycle_s:g} seconds")
         for key, charger in good.get("chargers", {}).items():
-            if charger.get("lease_s", 60) < CYCLES_PER_LEASE * cycle_s:
+            if charger.get("lease_s", LEASE_S) < CYCLES_PER_LEASE * cycle_s:
                 at_least = f"at least {CYCLES_PER_LEASE} control cycles, {CYCLES_PER_LEASE * cycle_s:g} seconds"
                 self.wrong(("chargers", key, "lease_s"), at_least)
 

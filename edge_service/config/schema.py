@@ -26,6 +26,11 @@ from edge_service.domain.model import Position
 # US split phase, leg to leg.
 NOMINAL_VOLTAGE_V = 240.0
 
+# What counts where the file says nothing; the checks across sections need it too.
+CYCLE_S = 1.0
+STALE_AFTER_S = 5.0
+LEASE_S = 60
+
 
 class BackupChoice(StrEnum):
     """Who runs an outage at a charger: we, if it can form an island; nobody; its vendor's own gateway."""
@@ -43,9 +48,9 @@ class Sign(StrEnum):
 
 
 ID = re.compile(r"[a-z0-9_]{1,32}")
-# The record calls the site itself so.
-RESERVED_IDS = frozenset({"site"})
-ID_ALLOWED = "a short name of 1 to 32 characters out of a-z, 0-9 and _, but not site"
+# The record calls the site itself so, and the program of the events that are entered by hand.
+RESERVED_IDS = frozenset({"site", "manual"})
+ID_ALLOWED = "a short name of 1 to 32 characters out of a-z, 0-9 and _, but not site or manual"
 _UNIT = whole(1, 247, "Modbus unit id")
 
 SITE = Section(

@@ -11,13 +11,13 @@ from typing import Any, cast
 from edge_service.config import marked_yaml
 from edge_service.config.check import Check, dotted
 from edge_service.config.marked_yaml import KeyPath
-from edge_service.config.schema import NOMINAL_VOLTAGE_V, BackupChoice, Sign, breaker_w
+from edge_service.config.schema import CYCLE_S, LEASE_S, NOMINAL_VOLTAGE_V, STALE_AFTER_S, BackupChoice, Sign, breaker_w
 from edge_service.config.value_rules import Address
 from edge_service.domain.model import ChargerFacts, Position, SiteFacts, SwitchFacts, frozen_map
+from edge_service.loopback import is_loopback
 from edge_service.ports import ConfigError
 
 API_PORT = 8127
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 # IEEE 1547-2018 default: how long the grid must be good before an inverter may enter service again.
 ENTER_SERVICE_S = 300.0
@@ -32,7 +32,7 @@ class ChargerConfig:
     model: str
     address: Address
     unit_id: int = 1
-    lease_s: int = 60
+    lease_s: int = LEASE_S
     backup: BackupChoice = BackupChoice.AUTO
     options: Mapping[str, Any] = field(default_factory=frozen_map)
 
@@ -92,16 +92,16 @@ class ApiConfig:
     @property
     def encrypted(self) -> bool:
         """Whether clients must speak TLS."""
-        return self.certificate is not None or (self.host not in LOOPBACK and not self.insecure_lan)
+        return self.certificate is not None or (not is_loopback(self.host) and not self.insecure_lan)
 
 
 @dataclass(frozen=True, slots=True)
 class ControlConfig:
     """The pace of the control loop."""
 
-    cycle_s: float = 1.0
+    cycle_s: float = CYCLE_S
     fast_lane_ms: int = 100
-    stale_after_s: float = 5.0
+    stale_after_s: float = STALE_AFTER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ def _warnings(check: Check, config: Config) -> tuple[str, ...]:
         found.append(((), "there is no meter: import and export at the point of connection cannot be watched"))
     if switch and all(charger.backup is not BackupChoice.AUTO for charger in config.chargers.values()):
         found.append((("island_switch",), "no charger has backup: auto, so nothing can feed the house when it opens"))
-    if config.api.host not in LOOPBACK and config.api.insecure_lan:
+    if config.api.insecure_lan and not is_loopback(config.api.host):
         found.append((("api", "insecure_lan"), _REACHABLE))
     return tuple(f"{check.path}:{check.source.line(path)}: {dotted(path)}: {text}" for path, text in found)
 

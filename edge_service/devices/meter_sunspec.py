@@ -4,20 +4,28 @@ Source: SunSpec model definitions json/model_20[1-4].json (Apache-2.0). They do 
 count + for import, and an installer must say where one does not.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from modbus_connection import ModbusUnit
 from modbus_connection.model.sunspec import acc32, int16
 
-from edge_service.chargers.sunspec import Common, MapMovedError, Model, discover, within
+from edge_service.chargers.sunspec import (
+    MOST_HZ,
+    MOST_V,
+    MOST_W,
+    Common,
+    MapMovedError,
+    Model,
+    counted,
+    discover,
+    within,
+)
 from edge_service.domain.model import MeterReading
 from edge_service.ports import DeviceIdentity, DeviceRefusedError
 
 _IDS = (203, 202, 201, 204)
-# What a house's meter can plausibly report.
-_MOST_W, _MOST_V, _MOST_HZ, _MOST_WH = 1e6, 1000, 100, 1e12
 
 
 class AcMeter(Model):
@@ -38,14 +46,9 @@ class AcMeter(Model):
 class SunSpecMeterOptions:
     """What ``site.yaml`` may say about a meter of this kind."""
 
-    unit_id: int = field(default=1, metadata={"min": 1, "max": 247, "help": "Modbus unit of the meter"})
-    sign: Literal["import_positive", "export_positive"] = field(
-        default="import_positive",
-        metadata={
-            "allowed": ("import_positive", "export_positive"),
-            "help": "what a positive power means on this meter; its energy counters keep their names",
-        },
-    )
+    unit_id: int = 1
+    # What a positive power means on this meter; its energy counters keep their names.
+    sign: Literal["import_positive", "export_positive"] = "import_positive"
 
 
 class SunSpecMeter:
@@ -84,14 +87,14 @@ class SunSpecMeter:
         except MapMovedError:
             self._meter = None  # the next read looks for the meter anew
             raise
-        power = within(meter.power, -_MOST_W, _MOST_W)
+        power = within(meter.power, -MOST_W, MOST_W)
         return MeterReading(
             at=now,
             power_w=None if power is None else round(self._sign * power),
             voltage_v=_voltage_v(meter),
-            frequency_hz=within(meter.frequency, 0, _MOST_HZ),
-            energy_imported_wh=_counted(meter.energy_imported),
-            energy_exported_wh=_counted(meter.energy_exported),
+            frequency_hz=within(meter.frequency, 0, MOST_HZ),
+            energy_imported_wh=counted(meter.energy_imported),
+            energy_exported_wh=counted(meter.energy_exported),
         )
 
     async def close(self) -> None:
@@ -101,13 +104,8 @@ class SunSpecMeter:
 def _voltage_v(meter: AcMeter) -> float | None:
     """Line to line where the meter knows it: the larger of what it reports, which leaves out lines not wired."""
     candidates = (meter.voltage_ll, meter.voltage_ab, meter.voltage_ln)
-    known = [volts for volts in candidates if within(volts, 0, _MOST_V) is not None]
+    known = [volts for volts in candidates if within(volts, 0, MOST_V) is not None]
     return max((volts for volts in known if volts is not None), default=None)
-
-
-def _counted(energy: float | None) -> int | None:
-    plausible = within(energy, 0, _MOST_WH)
-    return None if plausible is None else round(plausible)
 
 
 def _findings(meter: AcMeter) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ _ONE_READ = 16
 class SwitchIoOptions:
     """What ``site.yaml`` may say about a switch of this kind. An input of None is not wired: not proven, not known."""
 
-    unit_id: int = field(default=1, metadata={"min": 1, "max": 247, "help": "Modbus unit of the I/O block"})
+    unit_id: int = 1
     open_coil: int = field(default=0, metadata={**_ADDRESS, "help": "coil that commands the switch; on opens it"})
     inverted: bool = field(default=False, metadata={"help": "the coil's off opens the switch"})
     open_proven_input: int | None = field(

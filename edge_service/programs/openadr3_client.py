@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from edge_service.loopback import is_loopback
 from edge_service.ports import ProgramCredentialsError, ProgramError
 
 REQUEST_WITHIN_S = 10.0
@@ -29,7 +30,6 @@ LEAST_RETRY_AFTER_S = 5.0
 # Without a word of the server's own.
 DEFAULT_RETRY_AFTER_S = 60.0
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _DENIED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 # How servers without GET /auth/server answer it: 3.0.1, those that check a token first, those that have only a stub.
@@ -66,7 +66,6 @@ class Access:
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
     token_hosts: Sequence[str] = ()
-    verify_tls: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +186,8 @@ class OpenAdr3Client:
         """The address, if our secret may go there: the server's scheme and host, or a host that a person allowed."""
         url = _url(f"{self._base}/").join(_url(told))
         ours, host = self._base.host, url.host
-        same = url.scheme == self._base.scheme and (host == ours or {host, ours} <= LOOPBACK)
+        here = is_loopback(host or "") and is_loopback(ours or "")
+        same = url.scheme == self._base.scheme and (host == ours or here)
         if not same and (host not in self._access.token_hosts or url.scheme != "https"):
             raise ProgramError(
                 f"{self._base} wants our secret sent to {url.scheme}://{host}, another place; "
@@ -242,7 +242,6 @@ class OpenAdr3Client:
                 headers={"Accept": "application/json", "Accept-Encoding": "identity", **headers},
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=REQUEST_WITHIN_S),
-                ssl=self._access.verify_tls,
                 **payload,
             ) as response:
                 self._compare_clocks(response.headers.get("Date"))
@@ -259,7 +258,7 @@ class OpenAdr3Client:
             raise ProgramError(
                 f"{url.with_user(None) if url.user else url} is no address of a server (https://host/...)"
             )
-        if url.scheme == "http" and url.host not in LOOPBACK:
+        if url.scheme == "http" and not is_loopback(url.host):
             raise ProgramError(f"{url.host} is addressed without encryption; use https (http only on this machine)")
 
     def _session(self) -> aiohttp.ClientSession:

@@ -1,5 +1,6 @@
 """What a person tells us about an OpenADR 3 program."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from math import isfinite
@@ -8,13 +9,17 @@ from typing import Any, Self
 from yarl import URL
 
 from edge_service.domain.model import Program, Scope
+from edge_service.loopback import is_loopback
 from edge_service.ports import ConfigError
-from edge_service.programs.openadr3_client import LOOPBACK, Access
+from edge_service.programs.openadr3_client import Access
 
 KIND = "openadr3"
 FASTEST_POLL_S = 1.0
 SLOWEST_POLL_S = 3600.0
 _LONGEST_TEXT = 500
+_ID = re.compile(r"[a-z0-9_]{1,32}")
+# The record's subject of the site itself, the prefix and the program of events entered by hand.
+_RESERVED_IDS = frozenset({"site", "hand", "manual"})
 
 
 def _text(value: object) -> str:
@@ -32,8 +37,8 @@ def _word(value: object) -> str:
 
 def _own_id(value: object) -> str:
     text = _word(value)
-    if ":" in text or text in ("site", "hand"):
-        raise ValueError('has no ":" in it and is not "site" or "hand"')
+    if not _ID.fullmatch(text) or text in _RESERVED_IDS:
+        raise ValueError("has 1 to 32 characters out of a-z, 0-9 and _, and is not site, hand or manual")
     return text
 
 
@@ -44,7 +49,7 @@ def _url(value: object) -> str:
         raise ValueError("is the address of the server, such as https://host/openadr3/3.1.0") from error
     if url.scheme not in ("http", "https") or not url.host or url.user or url.query_string or url.fragment:
         raise ValueError("is the address of the server, such as https://host/openadr3/3.1.0")
-    if url.scheme == "http" and url.host not in LOOPBACK:
+    if url.scheme == "http" and not is_loopback(url.host):
         raise ValueError("must be https (http only on this machine)")
     return str(value).strip()
 
@@ -89,7 +94,19 @@ def _scope(value: object) -> Scope:
 def _hosts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
         raise ValueError("is a list of host names")
-    return tuple(_word(host) for host in value)
+    return tuple(_host(host) for host in value)
+
+
+def _host(value: object) -> str:
+    """A bare name or IPv4 address, as it will be compared: in small letters."""
+    text = _word(value).lower()
+    try:
+        bare = URL(f"https://{text}").host == text
+    except ValueError:
+        bare = False
+    if not bare:
+        raise ValueError("is a host name, without scheme, port or path")
+    return text
 
 
 def _about(check: Callable[[object], object], tells: str, *, secret: bool = False) -> dict[str, object]:
@@ -116,7 +133,7 @@ class OpenAdr3Options:
     ven_name: str = field(
         default="", metadata=_about(_text, "name to register under; empty: made from the installation")
     )
-    poll_s: float = field(default=60.0, metadata=_about(_poll_s, "seconds between two readings"))
+    poll_s: float = field(default=10.0, metadata=_about(_poll_s, "seconds between two readings"))
     scope: Scope = field(
         default=Scope.CHARGER, metadata=_about(_scope, "where setpoints count: at the chargers or net at the meter")
     )
@@ -128,7 +145,12 @@ class OpenAdr3Options:
     token_hosts: tuple[str, ...] = field(
         default=(), metadata=_about(_hosts, "other hosts that may see the secret to give a token")
     )
-    verify_tls: bool = field(default=True, metadata=_about(_flag, "check the server's certificate"))
+
+    @classmethod
+    def value(cls, name: str, value: object) -> Any:
+        """One option's value, checked. Raises ValueError with words for people."""
+        (option,) = (one for one in fields(cls) if one.name == name)
+        return option.metadata["check"](value)
 
     @classmethod
     def checked(cls, values: Mapping[str, object]) -> Self:
@@ -150,7 +172,7 @@ class OpenAdr3Options:
     @property
     def access(self) -> Access:
         """What the conversation with the server needs."""
-        return Access(self.base_url, self.client_id, self.client_secret, self.token_hosts, self.verify_tls)
+        return Access(self.base_url, self.client_id, self.client_secret, self.token_hosts)
 
 
 def _check(

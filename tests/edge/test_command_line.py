@@ -18,6 +18,7 @@ from urllib.request import urlopen
 import pytest
 
 from edge_service.journal.store import SqliteJournal
+from edge_service.programs.openadr3_options import OpenAdr3Options
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-for-this-machine"
@@ -143,11 +144,16 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         (["simulate"], "the following arguments are required: WHAT"),
         (["simulate", "load", "much"], "invalid float value: 'much'"),
         (["replay", "--from", "2026-07-04"], "found 2026-07-04; allowed: a time with its zone"),
-        (["program", "add", "openadr3", "--name", "X", "--url", "http://vtn.example.org"], "allowed: https://"),
+        (["program", "add", "openadr3", "--name", "X", "--url", "http://vtn.example.org"], "must be https"),
         (["program", "add", "manual", "--name", "X", "--id", "A b"], "allowed: 1 to 32 characters"),
-        (["program", "add", "manual", "--name", "X", "--id", "site"], "but not site or hand"),
-        (["program", "add", "openadr3", "--name", "X", "--url", "https://a:b@vtn.example.org"], "allowed: https://"),
+        (["program", "add", "manual", "--name", "X", "--id", "site"], "but not site, hand or manual"),
+        (
+            ["program", "add", "openadr3", "--name", "X", "--url", "https://a:b@vtn.example.org"],
+            "address of the server",
+        ),
         (["program", "add", "manual", "--name", "X", "--pay-usd-per-kw", "nan"], "allowed: dollars from 0"),
+        (["program", "add", "openadr3", "--poll-s", "0"], "--poll-s: is a number of seconds from 1 to 3600"),
+        (["program", "add", "openadr3", "--token-host", "https://x"], "--token-host: is a host name, without scheme"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_code_2(words: list[str], complaint: str, tmp_path: Path) -> None:
@@ -329,6 +335,18 @@ async def test_a_program_is_kept_for_the_next_start_while_no_edge_runs(house: Pa
         "client_id": "home-7",
         "client_secret": "s3cret",
     }
+
+
+async def test_what_a_utility_does_otherwise_can_be_said_and_is_understood_by_its_protocol(house: Path) -> None:
+    words = ("--program-name", "Peak 2026", "--program-id", "p1", "--ven-name", "maple", "--poll-s", "30")
+    hosts = ("--token-host", "login.example.org", "--token-host", "Id.example.org")
+    assert ridethrough(*OPENADR3, *words, *hosts, "--supply-positive", cwd=house).code == 0
+    entry = (await kept(house))["peak_savers"]
+    own = {name: entry[name] for name in entry if name not in ("kind", "url", "client_id", "client_secret")}
+    options = OpenAdr3Options.checked({**own, "id": "peak_savers", "base_url": entry["url"]})
+    assert (options.program_name, options.program_id, options.ven_name) == ("Peak 2026", "p1", "maple")
+    assert (options.poll_s, options.consumption_positive) == (30.0, False)
+    assert options.token_hosts == ("login.example.org", "id.example.org")
 
 
 async def test_programs_are_listed_without_secrets_and_removed(house: Path) -> None:

@@ -182,7 +182,7 @@ programs: []
             "6: site.nominal_voltage_v: found yes; allowed: volts from 100 to 500",
             "7: site.export_max_w: this key stands here a second time, first in line 5; allowed: once",
             "9: chargers.Drive Way: found the id Drive Way; allowed: a short name of 1 to 32 characters out of a-z, "
-            "0-9 and _, but not site",
+            "0-9 and _, but not site or manual",
             "9: chargers.Drive Way.address: found 192.168.1.300; allowed: host or host:port, such as 192.168.1.40:502",
             "9: chargers.Drive Way.lease_s: found 010; allowed: seconds from 15 to 300, a whole number",
             "9: chargers.Drive Way.model: found sunspec_derr; did you mean sunspec_der?; allowed: sunspec_der",
@@ -253,7 +253,7 @@ programs: []
         SMALLEST.replace("garage:", "site:"),
         [
             "3: chargers.site: found the id site; allowed: a short name of 1 to 32 characters out of a-z, 0-9 and _, "
-            "but not site"
+            "but not site or manual"
         ],
     ),
     "a tag": (

@@ -27,36 +27,43 @@ def edge(*names: str) -> tuple[str, ...]:
 
 
 DOMAIN, PORTS, WIRE = edge("domain", "ports", "api.wire")
+LOOPBACK = edge("loopback")
 EVERYTHING = ("*",)
+# What is never shipped: no half of the product may lean on it.
+WORKSHOP = ("benchmarks", "demo", "tests")
 
 # The first layer that a module belongs to counts. A file that belongs to none is a mistake.
 LAYERS = (
     Layer(edge("domain"), pure=True),
     Layer(edge("ports"), (DOMAIN,)),
+    Layer(LOOPBACK),
     # The journal implements a port, in the port's own types.
     Layer(edge("journal"), (DOMAIN, PORTS)),
     Layer(edge("chargers.link"), (DOMAIN, PORTS, "modbus_connection", "pymodbus")),
     Layer(edge("chargers", "devices"), (DOMAIN, PORTS, "modbus_connection")),
-    Layer(edge("programs"), (DOMAIN, PORTS, "aiohttp", "yarl", "openleadr")),
+    Layer(edge("programs"), (DOMAIN, PORTS, *LOOPBACK, "aiohttp", "yarl")),
     # The cycle, and what stands beside it: one file each for orders and records.
     Layer(edge("runner", "charger_desk", "scribe", "minutes"), (DOMAIN, PORTS)),
     # What people and utilities want; an event entered by hand is made by the program of that name.
     Layer(edge("household", "intake"), (DOMAIN, PORTS, *edge("programs.manual"))),
     Layer(edge("replay"), (DOMAIN, PORTS, *edge("journal"))),
-    Layer((WIRE,)),
-    Layer(edge("api.publish"), (DOMAIN, WIRE)),
+    Layer((WIRE, *edge("api.paths", "api.rfc3339"))),
+    Layer(edge("api.publish"), (DOMAIN, WIRE, *edge("api.rfc3339"))),
     # The link to a network includes being found in it: mDNS.
-    Layer(edge("api"), (DOMAIN, PORTS, "aiohttp", "cryptography", "zeroconf")),
-    Layer(edge("simulation"), EVERYTHING, never=edge("app", "api", "command_line")),
+    Layer(edge("api"), (DOMAIN, PORTS, *LOOPBACK, "aiohttp", "cryptography", "zeroconf")),
+    Layer(edge("simulation"), EVERYTHING, never=(*edge("app", "api", "command_line"), *WORKSHOP)),
     Layer(
         edge("config"),
-        (DOMAIN, PORTS, *edge("chargers", "devices"), "voluptuous", "yaml"),
+        (DOMAIN, PORTS, *LOOPBACK, *edge("chargers", "devices"), "voluptuous", "yaml"),
     ),
-    Layer(edge("command_line", "__main__"), EVERYTHING),
-    Layer(edge("app", "site_devices"), EVERYTHING, never=edge("command_line")),
+    Layer(edge("command_line", "__main__"), EVERYTHING, never=WORKSHOP),
+    Layer(edge("app", "site_devices"), EVERYTHING, never=(*edge("command_line"), *WORKSHOP)),
     Layer((f"{INTEGRATION}.wire",)),
     Layer((f"{INTEGRATION}.client",), (f"{INTEGRATION}.wire", "aiohttp")),
     Layer((INTEGRATION,), ("homeassistant", "probatio", "voluptuous", "aiohttp"), never=("edge_service",)),
+    # They start the product's own programs and look from outside; Home Assistant is a process to them, no library.
+    Layer(("demo",), EVERYTHING, never=("benchmarks", "custom_components", "homeassistant", "tests")),
+    Layer(("benchmarks",), EVERYTHING, never=("custom_components", "homeassistant", "tests")),
 )
 
 # Nothing in the domain may reach a clock, chance, a disk or the network.
@@ -131,7 +138,8 @@ def module_name(path: Path) -> str:
 
 
 def sources() -> list[Path]:
-    folders = (ROOT / "edge_service", ROOT / "custom_components" / "ridethrough")
+    names = ("edge_service", "custom_components/ridethrough", "demo", "benchmarks")
+    folders = [ROOT / name for name in names]
     return sorted(path for folder in folders for path in folder.rglob("*.py") if module_name(path) != "edge_service")
 
 
@@ -143,7 +151,7 @@ def test_a_file_imports_only_what_its_layer_may(path: Path) -> None:
 
 def test_the_whole_tree_is_looked_at() -> None:
     names = {module_name(path) for path in sources()}
-    assert {"edge_service.domain.model", "edge_service.ports", "edge_service.api.wire"} <= names
+    assert {"edge_service.domain.model", "edge_service.api.wire", "demo.house", "benchmarks.rig"} <= names
 
 
 def test_the_bare_package_is_empty_so_that_importing_it_costs_nothing() -> None:
@@ -176,6 +184,8 @@ WRONG = [
     ("edge_service.simulation.site", "from edge_service import app", "imports edge_service.app"),
     ("edge_service.simulation.site", "from edge_service.api import wire", "imports edge_service.api.wire"),
     ("edge_service.stray", "", "belongs to no layer"),
+    ("edge_service.app", "from demo.house import X", "imports demo.house.X"),
+    ("demo.story", "from tests.edge.edge_kit import X", "imports tests.edge.edge_kit.X"),
     (f"{INTEGRATION}.client", "from homeassistant.core import X", "imports homeassistant.core.X"),
     (f"{INTEGRATION}.sensor", "from edge_service.api import wire", "imports edge_service.api.wire"),
     (f"{INTEGRATION}.sensor", "import requests", "imports requests"),

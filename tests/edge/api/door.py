@@ -149,7 +149,7 @@ async def opened(folder: Path, *, patience: Patience | None = None, bounds: Boun
     check: Callable[[], Awaitable[Any]] = _check
     edge = Edge("5f0c2b7d9a1e4c33", "0.1.0", hub, journal, pairing, Commands(doer, journal, hub, pairing, clock),
                 fresh, check)
-    server = ApiServer(edge, listen or Listen(port=0), bounds=bounds, patience=patience)
+    server = ApiServer(edge, listen or Listen("127.0.0.1", 0), bounds=bounds, patience=patience)
     async with ClientSession() as session:
         house = House(server, hub, journal, pairing, clock, doer, session)
         await server.start()

@@ -9,7 +9,8 @@ import pytest
 from edge_service.api import wire
 from edge_service.api.admission import is_our_host
 from edge_service.api.listener import Bounds
-from edge_service.api.pairing import LOCAL_TOKEN_FILE, Role
+from edge_service.api.pairing import Role
+from edge_service.api.paths import LOCAL_TOKEN_FILE
 from tests.edge.api.door import House, bearer, opened, until
 
 OPEN = [("GET", "/health"), ("POST", wire.PAIR_PATH)]

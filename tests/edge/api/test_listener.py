@@ -41,16 +41,16 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 @pytest.mark.parametrize(
     ("listen", "allowed"),
     [
-        (Listen("127.0.0.1"), True),
-        (Listen("::1"), True),
-        (Listen("localhost"), True),
-        (Listen("127.8.8.8"), True),
-        (Listen("0.0.0.0"), False),
-        (Listen("::"), False),
-        (Listen("192.168.1.5"), False),
-        (Listen("edge.local"), False),
-        (Listen("0.0.0.0", insecure_lan=True), True),
-        (Listen("0.0.0.0", tls=Tls(Path("c"), Path("k"))), True),
+        (Listen("127.0.0.1", 8127), True),
+        (Listen("::1", 8127), True),
+        (Listen("localhost", 8127), True),
+        (Listen("127.8.8.8", 8127), True),
+        (Listen("0.0.0.0", 8127), False),
+        (Listen("::", 8127), False),
+        (Listen("192.168.1.5", 8127), False),
+        (Listen("edge.local", 8127), False),
+        (Listen("0.0.0.0", 8127, insecure_lan=True), True),
+        (Listen("0.0.0.0", 8127, tls=Tls(Path("c"), Path("k"))), True),
     ],
 )
 def test_a_token_travels_in_the_clear_on_this_machine_only(listen: Listen, allowed: bool) -> None:
@@ -64,7 +64,7 @@ def test_a_token_travels_in_the_clear_on_this_machine_only(listen: Listen, allow
 async def test_a_client_that_pins_the_certificate_gets_in_and_the_pin_is_told_when_pairing(
     tmp_path: Path, tls: Tls
 ) -> None:
-    async with opened(tmp_path, listen=Listen(port=0, tls=tls)) as house:
+    async with opened(tmp_path, listen=Listen("127.0.0.1", 0, tls=tls)) as house:
         address = house.url("").replace("http:", "https:")
         pin = aiohttp.Fingerprint(bytes.fromhex(tls.fingerprint()))
         code = {"code": house.pairing.offer().text, "name": "x"}
@@ -79,7 +79,7 @@ async def test_another_pin_and_an_older_tls_are_refused(tmp_path: Path, tls: Tls
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     old.maximum_version = ssl.TLSVersion.TLSv1_2
-    async with opened(tmp_path, listen=Listen(port=0, tls=tls)) as house:
+    async with opened(tmp_path, listen=Listen("127.0.0.1", 0, tls=tls)) as house:
         address = house.url("/health").replace("http:", "https:")
         with pytest.raises(aiohttp.ServerFingerprintMismatch):
             await house.session.get(address, ssl=aiohttp.Fingerprint(b"\0" * 32))
@@ -98,12 +98,12 @@ def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
 async def test_a_port_that_is_taken_is_an_error_of_the_system(tmp_path: Path) -> None:
     async with opened(tmp_path / "a") as house:
         with pytest.raises(OSError, match="address already in use"):
-            async with opened(tmp_path / "b", listen=Listen(port=house.server.port)):
+            async with opened(tmp_path / "b", listen=Listen("127.0.0.1", house.server.port)):
                 pass
 
 
 async def test_an_announcement_tells_the_id_the_schemas_and_the_fingerprint_and_no_more() -> None:
-    info = service("5f0c2b7d9a1e4c33", Listen("192.168.1.5"), 8790, "ab12")
+    info = service("5f0c2b7d9a1e4c33", Listen("192.168.1.5", 8127), 8127, "ab12")
     assert info.decoded_properties == {
         "installation": "5f0c2b7d9a1e4c33",
         "schema_low": "1",
@@ -112,11 +112,11 @@ async def test_an_announcement_tells_the_id_the_schemas_and_the_fingerprint_and_
     }
     assert info.parsed_addresses() == ["192.168.1.5"]
     assert info.type == wire.ZEROCONF_TYPE
-    assert "fingerprint" not in service("x", Listen("192.168.1.5"), 8790, None).decoded_properties
+    assert "fingerprint" not in service("x", Listen("192.168.1.5", 8127), 8127, None).decoded_properties
 
 
 async def test_what_only_this_machine_can_reach_is_not_announced() -> None:
-    assert await Announcement.start("5f0c2b7d9a1e4c33", Listen("127.0.0.1"), 8790, None) is None
+    assert await Announcement.start("5f0c2b7d9a1e4c33", Listen("127.0.0.1", 8127), 8127, None) is None
 
 
 async def test_without_a_network_the_edge_starts_and_the_announcement_is_tried_again(
@@ -131,7 +131,7 @@ async def test_without_a_network_the_edge_starts_and_the_announcement_is_tried_a
 
     monkeypatch.setattr(announce, "service", no_route)
     monkeypatch.setattr(announce, "TRY_AGAIN_S", 0.0)
-    announcement = await Announcement.start("5f0c2b7d9a1e4c33", Listen("0.0.0.0"), 8790, None)
+    announcement = await Announcement.start("5f0c2b7d9a1e4c33", Listen("0.0.0.0", 8127), 8127, None)
     assert announcement is not None
     await until(lambda: tries >= 2)
     await announcement.stop()

@@ -16,11 +16,11 @@ GOOD: dict[str, Any] = {"id": "peak", "name": "Peak", "base_url": "https://vtn.e
 def test_few_options_suffice_and_become_the_program_of_the_domain() -> None:
     options = OpenAdr3Options.checked(GOOD)
     assert options.program == Program("peak", "Peak", "openadr3", Scope.CHARGER, None, 45)
-    assert (options.poll_s, options.consumption_positive, options.verify_tls) == (60.0, True, True)
+    assert (options.poll_s, options.consumption_positive) == (10.0, True)
 
 
 def test_options_come_from_json_as_the_journal_keeps_them() -> None:
-    kept = GOOD | {"scope": "site", "token_hosts": ["login.example"], "pay_usd_per_kw": 275, "poll_s": 10}
+    kept = GOOD | {"scope": "site", "token_hosts": ["Login.Example"], "pay_usd_per_kw": 275, "poll_s": 10}
     options = OpenAdr3Options.checked(json.loads(json.dumps(kept)))
     assert (options.scope, options.token_hosts, options.pay_usd_per_kw) == (Scope.SITE, ("login.example",), 275.0)
 
@@ -52,6 +52,8 @@ def test_all_mistakes_are_named_at_once_and_no_secret() -> None:
     [
         ("id", "a:b"),
         ("id", "site"),
+        ("id", "manual"),
+        ("id", "Peak"),
         ("id", 7),
         ("base_url", "vtn.example/openadr3"),
         ("base_url", "https://user:word@vtn.example/"),
@@ -70,6 +72,11 @@ def test_all_mistakes_are_named_at_once_and_no_secret() -> None:
         ("season_events", 4.5),
         ("token_hosts", "login.example"),
         ("token_hosts", [""]),
+        ("token_hosts", ["https://login.example"]),
+        ("token_hosts", ["login.example:8443"]),
+        ("token_hosts", ["someone@login.example"]),
+        ("token_hosts", ["["]),
+        ("verify_tls", False),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: Any) -> None:

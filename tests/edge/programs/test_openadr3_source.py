@@ -118,7 +118,7 @@ async def test_a_registry_entry_opens_a_source_from_plain_values(desk: Desk) -> 
     values = {"id": "peak", "name": "Peak", "base_url": desk.utility.base_url, "pay_usd_per_kw": 275, "scope": "site"}
     source = PROGRAMS["openadr3"]({**values, "client_id": "ven-client", "client_secret": "ven-secret"}, "house")
     assert source.program == Program("peak", "Peak", "openadr3", Scope.SITE, 275.0)
-    assert (source.id, source.poll_s) == ("peak", 60.0)
+    assert (source.id, source.poll_s) == ("peak", 10.0)
     desk.call()
     assert len((await source.poll(NOON)).events) == 1
     await source.close()
