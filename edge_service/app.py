@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import re
 import signal
 import sys
 import time
@@ -20,10 +21,11 @@ from edge_service.api.hub import Hub
 from edge_service.api.listener import Listen, Tls
 from edge_service.api.pairing import Pairing, Role, installation_id
 from edge_service.api.server import ApiServer, Edge as Door
+from edge_service.charger_desk import OrderProgress, Stage
 from edge_service.config import Config
 from edge_service.domain.commands import CommandRefusedError
 from edge_service.domain.memory import Memory
-from edge_service.domain.model import Program, Scope, SiteFacts, frozen_map
+from edge_service.domain.model import Notice, Program, Scope, SiteFacts, frozen_map
 from edge_service.household import Household
 from edge_service.intake import Intake
 from edge_service.journal.encoding import EncodingError, from_plain, to_plain
@@ -44,6 +46,7 @@ VERSION = metadata.version("ridethrough")
 HEALTHY_CYCLES = 3
 # Pick-up of a utility's event within ten seconds, the product's promise.
 POLL_S = 10.0
+PROGRAM_ID = re.compile(r"[a-z0-9_]{1,32}")
 # Every house has one: events entered by hand have the rank of any program's.
 BY_HAND = "manual"
 
@@ -106,6 +109,7 @@ class Edge:
         self.installation = ""
         self.port: int | None = None
         self._group: asyncio.TaskGroup | None = None
+        self._refused: set[str] = set()
         self._polls: dict[str, tuple[asyncio.Task[None], PolledProgram]] = {}
 
     async def prepare(self) -> None:
@@ -115,7 +119,7 @@ class Edge:
         settings = await self.journal.load_settings()
         memory = _kept_memory(await self.journal.load_document("memory"))
         events = await self.journal.load_events()
-        self.intake = Intake(self.clock, self.journal, events, self._wake)
+        self.intake = Intake(self.clock, self.journal, events, self._programs_changed)
         self.household = Household(settings, self.intake, self.journal, self.clock)
         self.hub = Hub(await self.journal.last_number())
         self.pairing = Pairing(self.journal, self.clock)
@@ -138,8 +142,21 @@ class Edge:
         programs = {name: _program(name, entry) for name, entry in self.programs.items()}
         return replace(self.config.facts(), programs=frozen_map(programs))
 
-    def _wake(self) -> None:
+    def _programs_changed(self) -> None:
+        """Events or a contact changed: decide anew, and tell people when a server no longer lets us in."""
         self.runner.wake()
+        refused = {name for name, contact in self.intake.contacts.items() if contact.credentials_refused}
+        if self._group is not None and refused != self._refused:
+            self._group.create_task(self._tell_refused(refused, self._refused), name="credentials")
+            self._refused = refused
+
+    async def _tell_refused(self, refused: set[str], before: set[str]) -> None:
+        now = self.clock.now()
+        for name in refused - before:
+            data = frozen_map({"program": str(self.programs.get(name, {}).get("name", name))})
+            await self.scribe.stand(Notice(f"credentials:{name}", "credentials_refused", "warning", now, data))
+        for name in before - refused:
+            await self.scribe.clear(f"credentials:{name}", now)
 
     # Audience: what each cycle shows
 
@@ -154,7 +171,7 @@ class Edge:
                 name: publish.Nameplate(one.manufacturer, one.model, one.serial, one.version)
                 for name, one in image.identities.items()
             },
-            standing={name: publish.Standing(one.order, one.stage, one.reason) for name, one in image.progress.items()},
+            standing={name: _standing(one, image.decision.adjusted.get(name)) for name, one in image.progress.items()},
             contacts={name: publish.Contact(one.connected, one.last_at) for name, one in self.intake.contacts.items()},
             notices=[publish.notice(one) for one in notices],
             started_at=self.started_at,
@@ -183,9 +200,9 @@ class Edge:
             self.runner.wake()
             return {}
         data = await self.household.carry_out(name, args, self.runner.facts, self.runner.memory, local=local)
-        if name in ("stop", "reset_stop"):
-            await self.scribe.tell("stop_pressed" if name == "stop" else "stop_reset", self.clock.now())
         self.runner.wake()
+        if name in ("stop", "reset_stop"):
+            await self._tell_stop(name)
         return {"stage": "accepted", "data": data}
 
     async def _acknowledge(self, args: Mapping[str, Any]) -> None:
@@ -198,7 +215,7 @@ class Edge:
     async def _change_programs(self, name: str, args: Mapping[str, Any], *, local: bool) -> None:
         if not local:
             raise CommandRefusedError("not_local", "programs hold secrets and are set at the edge itself")
-        key = str(args.get("id"))
+        key = str(args.get("id") or "")
         programs = {other: entry for other, entry in self.programs.items() if other != key}
         if name == "set_program":
             entry = dict(args.get("program") or {})
@@ -210,8 +227,22 @@ class Edge:
         if self._group is not None:
             await self._poll_programs(self._group)
 
+    async def _tell_stop(self, name: str) -> None:
+        try:
+            await self.scribe.tell("stop_pressed" if name == "stop" else "stop_reset", self.clock.now())
+        except OSError as error:
+            LOG.error("%s is not in the journal: %s", name, error)
+
     def _check_program(self, key: str, entry: Mapping[str, Any]) -> None:
         kind = entry.get("kind")
+        taken = key in self.config.chargers or key == "site" or (key == BY_HAND and kind != BY_HAND)
+        if taken or not PROGRAM_ID.fullmatch(key):
+            raise CommandRefusedError(
+                "bad_argument",
+                f"{key} cannot be a program's id: 1 to 32 of a-z, 0-9 and _, and no charger's id, site or {BY_HAND}",
+                argument="id",
+                found=key,
+            )
         if kind != BY_HAND and kind not in PROGRAMS:
             allowed = ", ".join([BY_HAND, *PROGRAMS])
             raise CommandRefusedError("bad_argument", f"kind {kind} is not known", argument="kind", allowed=allowed)
@@ -300,6 +331,13 @@ class Edge:
         await self.runner.close()
         document = _encoded_memory(self.runner.memory)
         await self.journal.save_document("memory", document)
+
+
+def _standing(progress: OrderProgress, adjusted: str | None) -> publish.Standing:
+    """The order as people see it: what the device refused, else what we had to change to make it doable."""
+    if progress.stage is not Stage.REFUSED and adjusted is not None:
+        return publish.Standing(progress.order, "limited", adjusted)
+    return publish.Standing(progress.order, progress.stage, progress.reason)
 
 
 def _kept_memory(document: Mapping[str, Any] | None) -> Memory:

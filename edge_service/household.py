@@ -55,9 +55,21 @@ class Household:
             if special is not None:
                 return await special(self, asked)
             settings = carry_out(name, asked)
+            if name == "stop":
+                return await self._stop(settings, asked)
             await self._journal.save_settings(settings, name, args, asked.now)
             self._settings = settings
             return {}
+
+    async def _stop(self, settings: Settings, asked: Asked) -> Mapping[str, Any]:
+        """A person's stop counts at once; a disk that fails only means that a restart would forget it."""
+        self._settings = settings
+        try:
+            await self._journal.save_settings(settings, "stop", asked.args, asked.now)
+        except OSError as error:
+            LOG.error("the stop stands, but is not on disk: %s", error)
+            return {"kept": False}
+        return {}
 
     async def _enter_event(self, asked: Asked) -> Mapping[str, Any]:
         program = asked.program()

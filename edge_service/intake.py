@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from edge_service.domain.model import Event
-from edge_service.ports import Clock, ProgramCredentialsError, ProgramError, ProgramSource
+from edge_service.ports import Clock, ProgramCredentialsError, ProgramError, ProgramNews, ProgramSource
 from edge_service.programs.manual import by_hand
 
 LOG = logging.getLogger(__name__)
@@ -65,16 +65,34 @@ class Intake:
         failures = 0
         while True:
             try:
-                news = await source.poll(self._clock.now())
+                news = await self._ask(source)
             except ProgramError as error:
                 failures += 1
                 self._lost(source.id, error)
                 await asyncio.sleep(self._backoff_s(source, error, failures))
             else:
                 failures = 0
-                self.contacts[source.id] = Contact(True, news.at, "; ".join(news.problems[:3]) or None)
+                self._found(source.id, news)
                 await self._take(source.id, news.events)
                 await asyncio.sleep(source.poll_s)
+
+    async def _ask(self, source: ProgramSource) -> ProgramNews:
+        try:
+            return await source.poll(self._clock.now())
+        except ProgramError:
+            raise
+        except Exception as error:  # what a utility sends must never end the control of the house
+            LOG.exception("program %s: a defect in reading it", source.id)
+            raise ProgramError(f"a defect in reading the program: {error!r}") from error
+
+    def _found(self, program: str, news: ProgramNews) -> None:
+        before = self.contacts.get(program, Contact())
+        problem = "; ".join(news.problems) or None
+        if problem is not None and problem != before.problem:
+            LOG.warning("program %s: passed over: %s", program, problem)
+        self.contacts[program] = Contact(True, news.at, problem)
+        if before.connected is not True:
+            self._changed()
 
     async def _take(self, program: str, events: Sequence[Event]) -> None:
         """Take what the server says beside what people entered. What cannot be kept is not promised."""

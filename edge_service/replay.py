@@ -39,6 +39,7 @@ def digest(decision: Decision) -> Mapping[str, Any]:
         "islanding": decision.memory.island.step.value,
         "switch": decision.switch.value if decision.switch else None,
         "reason": decision.reason,
+        "adjusted": dict(decision.adjusted),
         "orders": {name: _order(order) for name, order in decision.orders.items()},
         "events": {uid: account.stage.value for uid, account in decision.memory.events.items()},
         "happenings": [happening.kind for happening in decision.happenings],

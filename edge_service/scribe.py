@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -13,6 +15,11 @@ from edge_service.ports import Journal, NumberedHappening
 from edge_service.runner import Image
 
 LOG = logging.getLogger(__name__)
+
+# Happenings that wait for the disk; older ones are given up.
+MOST_UNTOLD = 1000
+# Numbers of notices that no journal gave: far above any that it gives.
+UNKEPT_FROM = 2**52
 
 # What made or ended an outage or an event is worth keeping for good, with what led to it and what followed.
 MARKS = frozenset(
@@ -71,6 +78,8 @@ class Scribe:
         self._queue: asyncio.Queue[Image] = asyncio.Queue(maxsize=1000)
         self._minutes = MinuteMeans()
         self._memory_at: datetime | None = None
+        self._untold: deque[Happening] = deque(maxlen=MOST_UNTOLD)
+        self._unnumbered = 0
         self._standing = {notice.key: notice for notice in standing}
 
     @property
@@ -107,11 +116,11 @@ class Scribe:
         while True:
             image = await self._queue.get()
             try:
+                self._untold.extend(image.happenings)
+                await self._stand(image)
                 await self._keep(image)
             except OSError as error:
-                LOG.error("journal: %s", error)
-                for happening in image.happenings:
-                    LOG.error("not kept: %s %s", happening.kind, happening.subject)
+                LOG.error("the journal fails, what happens is told when it works again: %s", error)
             finally:
                 self._queue.task_done()
 
@@ -121,17 +130,40 @@ class Scribe:
 
     async def _keep(self, image: Image) -> None:
         # Memory last: after a crash between the two, news are told twice rather than never.
-        await self._tell(image.happenings)
-        for key in image.decision.cleared:
-            self._standing.pop(key, None)
-            await self._journal.clear_notice(key, image.decision.at)
-        for notice in image.decision.notices:
-            kept = await self._journal.raise_notice(notice)
-            self._standing[kept.key] = kept
-            self._audience.notify(kept)
+        while self._untold:
+            await self._tell([self._untold[0]])
+            self._untold.popleft()
         await self._journal.save_document("memory", self._encode(image.decision.memory))
-        if any(happening.kind in MARKS for happening in image.happenings):
-            await self._recorder.keep(image.decision.at - KEPT_AROUND, image.decision.at + KEPT_AROUND)
+        for happening in image.happenings:
+            if happening.kind in MARKS:
+                since = _began(happening, image.decision.memory) or image.decision.at
+                await self._recorder.keep(since - KEPT_AROUND, image.decision.at + KEPT_AROUND)
+
+    async def _stand(self, image: Image) -> None:
+        """Notices are brought to people even when the disk fails; then with a number that no journal gave."""
+        for key in image.decision.cleared:
+            await self.clear(key, image.decision.at)
+        for notice in image.decision.notices:
+            await self.stand(notice)
+
+    async def stand(self, notice: Notice) -> None:
+        """Raise a notice, or replace the standing one of its key."""
+        try:
+            kept = await self._journal.raise_notice(notice)
+        except OSError as error:
+            LOG.error("notice %s is not kept: %s", notice.kind, error)
+            self._unnumbered += 1
+            kept = replace(notice, number=UNKEPT_FROM + self._unnumbered)
+        self._standing[kept.key] = kept
+        self._audience.notify(kept)
+
+    async def clear(self, key: str, at: datetime) -> None:
+        """Take a notice back: its cause is over."""
+        self._standing.pop(key, None)
+        try:
+            await self._journal.clear_notice(key, at)
+        except OSError as error:
+            LOG.error("notice %s is cleared here, but not on disk: %s", key, error)
 
     async def _tell(self, happenings: Sequence[Happening]) -> None:
         if happenings:
@@ -141,3 +173,11 @@ class Scribe:
     async def tell(self, kind: str, at: datetime, **data: Any) -> None:
         """Something that happened outside a cycle."""
         await self._tell([Happening(kind, "site", at, frozen_map(data))])
+
+
+def _began(happening: Happening, memory: Memory) -> datetime | None:
+    """When that began which ends with this happening, so that its middle is kept too."""
+    if happening.kind == "outage_ended" and memory.outage is not None:
+        return memory.outage.started_at
+    account = memory.events.get(str(happening.data.get("uid")))
+    return account.start if account is not None and happening.kind in ("event_completed", "event_missed") else None
