@@ -17,6 +17,7 @@ KIND = "openadr3"
 FASTEST_POLL_S = 1.0
 SLOWEST_POLL_S = 3600.0
 _LONGEST_TEXT = 500
+_PLAIN = Program("", "", KIND)
 _ID = re.compile(r"[a-z0-9_]{1,32}")
 # The record's subject of the site itself, the prefix and the program of events entered by hand.
 _RESERVED_IDS = frozenset({"site", "hand", "manual"})
@@ -135,13 +136,13 @@ class OpenAdr3Options:
     )
     poll_s: float = field(default=10.0, metadata=_about(_poll_s, "seconds between two readings"))
     scope: Scope = field(
-        default=Scope.CHARGER, metadata=_about(_scope, "where setpoints count: at the chargers or net at the meter")
+        default=_PLAIN.scope, metadata=_about(_scope, "where setpoints count: at the chargers or net at the meter")
     )
     consumption_positive: bool = field(
         default=True, metadata=_about(_flag, "a positive setpoint consumes, as OpenADR has it")
     )
     pay_usd_per_kw: float | None = field(default=None, metadata=_about(_pay, "dollars per season and average kW"))
-    season_events: int = field(default=45, metadata=_about(_count, "events expected in a season"))
+    season_events: int = field(default=_PLAIN.season_events, metadata=_about(_count, "events expected in a season"))
     token_hosts: tuple[str, ...] = field(
         default=(), metadata=_about(_hosts, "other hosts that may see the secret to give a token")
     )

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -347,6 +348,14 @@ async def test_what_a_utility_does_otherwise_can_be_said_and_is_understood_by_it
     assert (options.program_name, options.program_id, options.ven_name) == ("Peak 2026", "p1", "maple")
     assert (options.poll_s, options.consumption_positive) == (30.0, False)
     assert options.token_hosts == ("login.example.org", "id.example.org")
+
+
+def test_the_page_on_openadr_lists_every_option_and_no_other(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "programs" / "openadr3.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`--[^|]*) \|", page, flags=re.MULTILINE)
+    told = {flag for row in rows for flag in re.findall(r"--[a-z-]+", row)}
+    helped = ridethrough("program", "add", "openadr3", "--help", cwd=tmp_path).out
+    assert told == set(re.findall(r"^ +(?:-h, )?(--[a-z0-9-]+)", helped, flags=re.MULTILINE)) - {"--help", "--config"}
 
 
 async def test_programs_are_listed_without_secrets_and_removed(house: Path) -> None:
