@@ -42,9 +42,7 @@ RESUME: ButtonRow[ChargerWire] = ButtonRow(
     offered=lambda charger: charger["manual"] is not None,
 )
 ANSWERS: tuple[ButtonRow[ProgramWire], ...] = (
-    ButtonRow(
-        key="opt_out", translation_key="opt_out", command="opt_out", args=_the_next_event, offered=may_opt_out
-    ),
+    ButtonRow(key="opt_out", translation_key="opt_out", command="opt_out", args=_the_next_event, offered=may_opt_out),
     ButtonRow(key="opt_in", translation_key="opt_in", command="opt_in", args=_the_next_event, offered=may_opt_in),
 )
 

@@ -178,9 +178,7 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """The edge no longer knows our token."""
-        self._address = Address(
-            entry_data[CONF_HOST], entry_data[CONF_PORT], entry_data.get(CONF_FINGERPRINT)
-        )
+        self._address = Address(entry_data[CONF_HOST], entry_data[CONF_PORT], entry_data.get(CONF_FINGERPRINT))
         return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

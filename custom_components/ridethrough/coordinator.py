@@ -5,6 +5,7 @@ from asyncio import Task, gather, sleep
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, TypedDict, cast, override
 
 from homeassistant.config_entries import ConfigEntry
@@ -60,14 +61,33 @@ MISTAKES = frozenset(
         "event_over",
         "not_by_hand",
         "confirm_needed",
-        "read_only",
         "not_permitted",
+        "time_without_zone",
+        "end_before_start",
+        "event_too_long",
+        "event_too_far",
+        "name_invalid",
+        "power_out_of_bounds",
     }
 )
 TROUBLES = frozenset({"unknown_command", "too_late", "not_ready", "internal"})
 
+# What the words of a refusal name, out of the edge's data.
+NAMED = MappingProxyType(
+    {
+        "bad_argument": ("argument", "found", "allowed"),
+        "until_too_far": ("allowed",),
+        "event_too_long": ("longest_h",),
+        "event_too_far": ("farthest_d",),
+        "name_invalid": ("longest",),
+        "power_out_of_bounds": ("least_w", "most_w"),
+    }
+)
+
 type RidethroughConfigEntry = ConfigEntry[RidethroughCoordinator]
 type OccurrenceListener = Callable[[wire.Occurrence], None]
+# The kind of device and its id: a charger and a program may have the same.
+type Owner = tuple[str, str]
 type NoticeListener = Callable[[wire.NoticeWire], None]
 
 
@@ -98,7 +118,7 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
         self._received = 0
         self._pending: list[wire.Occurrence] = []
         self._started = False
-        self._occurrence_listeners: dict[str, list[OccurrenceListener]] = {}
+        self._occurrence_listeners: dict[Owner, list[OccurrenceListener]] = {}
         self._notice_listener: NoticeListener | None = None
 
     # ------------------------------------------------------------------------------------------------ connecting
@@ -230,9 +250,9 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
     # ----------------------------------------------------------------------------------------------- occurrences
 
     @callback
-    def async_listen_occurrences(self, subject: str, listener: OccurrenceListener) -> CALLBACK_TYPE:
+    def async_listen_occurrences(self, owner: Owner, listener: OccurrenceListener) -> CALLBACK_TYPE:
         """Call ``listener`` once for each occurrence of the site, a charger or a program."""
-        listeners = self._occurrence_listeners.setdefault(subject, [])
+        listeners = self._occurrence_listeners.setdefault(owner, [])
         listeners.append(listener)
         return lambda: listeners.remove(listener)
 
@@ -267,7 +287,7 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
     @callback
     def _show(self, occurrence: wire.Occurrence) -> None:
         if not _is_stale(occurrence, dt_util.utcnow()):
-            for listener in list(self._occurrence_listeners.get(occurrence["subject"], ())):
+            for listener in list(self._occurrence_listeners.get(_owner(occurrence), ())):
                 listener(occurrence)
         self.occurrences.append(occurrence)
         self._note_shown(occurrence["number"])
@@ -312,9 +332,17 @@ def _translated(error: CommandRefusedError) -> HomeAssistantError:
 
 
 def _placeholders(key: str, error: CommandRefusedError) -> dict[str, str]:
-    if key == "bad_argument":
-        return {name: str(error.data.get(name, "–")) for name in ("argument", "found", "allowed")}
+    if key in NAMED:
+        return {name: str(error.data.get(name, "–")) for name in NAMED[key]}
     return {"message": error.message} if key in ("refused", "internal") else {}
+
+
+def _owner(occurrence: wire.Occurrence) -> Owner:
+    """Whose history it belongs to. The contract's kinds that begin with ``event_`` are programs', all others not."""
+    subject = occurrence["subject"]
+    if occurrence["kind"].startswith("event_"):
+        return ("program", subject)
+    return ("site" if subject == "site" else "charger", subject)
 
 
 def _is_stale(occurrence: Mapping[str, Any], now: datetime) -> bool:

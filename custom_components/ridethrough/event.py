@@ -67,9 +67,7 @@ class HistoryRow(EventEntityDescription):
     exists: Callable[[Any], bool] = always
 
 
-OUTAGE = HistoryRow(
-    key="outage", translation_key="outage", kinds=OUTAGE_KINDS, event_types=list(OUTAGE_KINDS.values())
-)
+OUTAGE = HistoryRow(key="outage", translation_key="outage", kinds=OUTAGE_KINDS, event_types=list(OUTAGE_KINDS.values()))
 SESSION = HistoryRow(
     key="session", translation_key="session", kinds=SESSION_KINDS, event_types=list(SESSION_KINDS.values())
 )
@@ -95,16 +93,14 @@ class HistoryEvent[PartT](RidethroughEntity[PartT], EventEntity):
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        self.async_on_remove(self.coordinator.async_listen_occurrences(self.subject, self._happened))
+        self.async_on_remove(self.coordinator.async_listen_occurrences((self.scope.kind, self.subject), self._happened))
 
     @callback
     def _happened(self, occurrence: Occurrence) -> None:
         shown = self.entity_description.kinds.get(occurrence["kind"])
         if shown is None:
             return
-        self._trigger_event(
-            shown, {**occurrence["data"], "seq": occurrence["number"], "occurred_at": occurrence["at"]}
-        )
+        self._trigger_event(shown, {**occurrence["data"], "seq": occurrence["number"], "occurred_at": occurrence["at"]})
         self.async_write_ha_state()
 
 

@@ -30,6 +30,7 @@ KINDS = frozenset(
         "stopped",
         "service_not_permitted",
         "charger_offline",
+        "credentials_refused",
     }
 )
 
@@ -80,11 +81,16 @@ class Notices:
     def _text(self, notice: NoticeWire) -> tuple[str, str]:
         kind = notice["kind"] if notice["kind"] in KINDS else "other"
         site = self._coordinator.data["site"]["name"]
-        said = _Said({name: _plain(name, value) for name, value in notice["data"].items()})
-        said |= {"site": site, "kind": notice["kind"], "raised_at": _plain("raised_at", notice["raised_at"])}
-        said["reason"] = self._word(f"reason_{notice['data'].get('reason')}") or said["reason"]
+        raised_at = _plain("raised_at", notice["raised_at"])
+        said = _Said({"since": raised_at})
+        said |= {name: _plain(name, value) for name, value in notice["data"].items()}
+        said |= {"site": site, "kind": notice["kind"], "raised_at": raised_at}
+        said["reason"] = self._reason(notice["data"].get("reason") or "no_contact")
         title, text = (self._word(f"notice_{kind}_{part}") or kind for part in ("title", "text"))
         return title.format_map(said), text.format_map(said)
+
+    def _reason(self, code: str) -> str:
+        return self._word(f"reason_{code}") or self._word("reason_other") or code
 
     def _word(self, key: str) -> str | None:
         return self._words.get(f"component.{DOMAIN}.common.{key}")

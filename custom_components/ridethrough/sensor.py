@@ -53,6 +53,72 @@ CONTROL_REASONS = [
 ]
 
 
+# Why the last rung that was heard settled the charger so: the contract's "Reasons of a step", rung by rung.
+STEP_REASONS = [
+    "device",
+    "no_contact",
+    "not_probed",
+    "no_lease",
+    "takes_no_setpoint",
+    "commanded_by_other",
+    "service_not_permitted",
+    "charger_offline",
+    "charger_booting",
+    "charger_fault",
+    "charger_blocked",
+    "read_only",
+    "stopped_by_person",
+    "no_export_off_grid",
+    "meter_silent",
+    "service_limits",
+    "grid_unknown",
+    "protective_act",
+    "left_to_its_own_act",
+    "forms_the_island",
+    "parked",
+    "returning",
+    "drivers_reserve",
+    "manual_charge",
+    "manual_discharge",
+    "manual_hold",
+    "paused",
+    "hold_for_backup",
+    "backup_reserve",
+    "event",
+    "event_floor",
+    "event_no_charge",
+    "charges_for_event",
+    "fills_reserve",
+    "rests",
+    "other",
+]
+
+# Why an order is not followed as given: the contract's "Reasons of an order".
+ORDER_REASONS = [
+    "rounded",
+    "dead_zone_left",
+    "dead_zone_raised",
+    "dwell",
+    "no_contact",
+    "local_mode",
+    "service_not_permitted",
+    "identity_changed",
+    "other_device",
+    "not_supported",
+    "beyond_rating",
+    "not_readable",
+    "not_applied",
+    "not_sunspec",
+    "not_sunspec_der",
+    "illegal_function",
+    "illegal_address",
+    "illegal_value",
+    "device_failure",
+    "busy",
+    "refused",
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class SensorRow[PartT](SensorEntityDescription):
     """One sensor. ``deadband``: a smaller change may wait; ``other``: the option for words we do not know yet."""
@@ -218,8 +284,8 @@ SITE_SENSORS: tuple[SensorRow[SiteWire], ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
     ),
     SensorRow(
-        key="control_cycle",
-        translation_key="control_cycle",
+        key="cycle_delay",
+        translation_key="cycle_delay",
         device_class=SensorDeviceClass.DURATION,
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfTime.MILLISECONDS,
@@ -250,6 +316,11 @@ def limited_by(charger: ChargerWire) -> str | None:
     """Why the order is not followed as given."""
     order = charger["order"]
     return "none" if order is None or order["reason"] is None else order["reason"]
+
+
+def why(charger: ChargerWire) -> str | None:
+    """The reason of the step that settled the charger; None before the first decision."""
+    return charger["why"][-1]["reason"] if charger["why"] else None
 
 
 def setpoint_w(charger: ChargerWire) -> int | None:
@@ -293,26 +364,15 @@ CHARGER_SENSORS: tuple[SensorRow[ChargerWire], ...] = (
     energy_row("energy_charged", lambda charger: charger["energy_charged_wh"]),
     energy_row("energy_discharged", lambda charger: charger["energy_discharged_wh"]),
     enum_row("control_reason", CONTROL_REASONS, lambda charger: charger["reason"]),
+    enum_row("why", STEP_REASONS, why),
     enum_row(
         "order",
-        ["none", "ordered", "written", "read_back", "measured", "held", "limited", "refused"],
+        ["none", "ordered", "read_back", "measured", "limited", "refused"],
         order_stage,
     ),
     enum_row(
         "limited_by",
-        [
-            "none",
-            "rounded",
-            "dead_zone_left",
-            "dead_zone_raised",
-            "dwell",
-            "service_not_permitted",
-            "not_applied",
-            "no_contact",
-            "other_device",
-            "refused",
-            "other",
-        ],
+        ["none", *ORDER_REASONS, "other"],
         limited_by,
     ),
     enum_row(

@@ -39,9 +39,7 @@ _UNTIL = {
 }
 
 DEVICE_SCHEMA = probatio.Schema(_DEVICE)
-HOLD_SCHEMA = probatio.All(
-    probatio.Schema({**_DEVICE, **_UNTIL}), cv.has_at_least_one_key(ATTR_UNTIL, ATTR_DURATION)
-)
+HOLD_SCHEMA = probatio.All(probatio.Schema({**_DEVICE, **_UNTIL}), cv.has_at_least_one_key(ATTR_UNTIL, ATTR_DURATION))
 POWER_SCHEMA = probatio.All(
     probatio.Schema({**_DEVICE, **_UNTIL, probatio.Optional(ATTR_POWER): _POWER_KW}),
     cv.has_at_least_one_key(ATTR_UNTIL, ATTR_DURATION),

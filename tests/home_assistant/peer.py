@@ -185,8 +185,17 @@ class Peer:
         socket = web.WebSocketResponse(autoping=not self.silent)
         await socket.prepare(request)
         low, high = self.schemas
-        await self._send(socket, {"type": "hello", "product": "ridethrough", "version": "0.1.0",
-                                  "installation": self.installation, "schema_low": low, "schema_high": high})
+        await self._send(
+            socket,
+            {
+                "type": "hello",
+                "product": "ridethrough",
+                "version": "0.1.0",
+                "installation": self.installation,
+                "schema_low": low,
+                "schema_high": high,
+            },
+        )
         self._sockets.append(socket)
         try:
             async for frame in socket:

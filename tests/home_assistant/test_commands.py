@@ -126,12 +126,8 @@ async def test_charge_discharge_and_hold_carry_an_end_and_watts(
     )
     await hass.services.async_call(DOMAIN, "hold", {ATTR_DEVICE_ID: charger, "duration": "00:30:00"}, blocking=True)
     await hass.services.async_call(DOMAIN, "resume", {ATTR_DEVICE_ID: charger}, blocking=True)
-    assert peer.named("charge") == [
-        {"charger": "driveway", "until": "2026-07-01T20:00:00+00:00", "power_w": 7200}
-    ]
-    assert peer.named("discharge") == [
-        {"charger": "driveway", "until": "2026-07-01T21:30:00+00:00", "power_w": None}
-    ]
+    assert peer.named("charge") == [{"charger": "driveway", "until": "2026-07-01T20:00:00+00:00", "power_w": 7200}]
+    assert peer.named("discharge") == [{"charger": "driveway", "until": "2026-07-01T21:30:00+00:00", "power_w": None}]
     assert peer.named("hold") == [{"charger": "driveway", "until": "2026-07-01T18:30:00+00:00"}]
     assert peer.named("resume") == [{"charger": "driveway"}]
 
@@ -156,9 +152,7 @@ async def test_an_order_without_one_end_or_with_no_power_is_refused_here(
 
 
 async def test_events_are_answered_and_entered_by_hand(hass: HomeAssistant, program: str, peer: Peer) -> None:
-    await hass.services.async_call(
-        DOMAIN, "opt_out_event", {ATTR_DEVICE_ID: program, "uid": "peak-1"}, blocking=True
-    )
+    await hass.services.async_call(DOMAIN, "opt_out_event", {ATTR_DEVICE_ID: program, "uid": "peak-1"}, blocking=True)
     await hass.services.async_call(DOMAIN, "opt_in_event", {ATTR_DEVICE_ID: program, "uid": "peak-1"}, blocking=True)
     start = dt_util.utcnow() + timedelta(hours=1)
     await hass.services.async_call(

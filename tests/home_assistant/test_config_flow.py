@@ -208,9 +208,7 @@ async def test_an_address_can_be_changed_without_pairing_again(
 ) -> None:
     form = await house.start_reconfigure_flow(hass)
     assert form["step_id"] == "reconfigure"
-    wrong = await hass.config_entries.flow.async_configure(
-        form["flow_id"], {CONF_HOST: "127.0.0.1", CONF_PORT: 9}
-    )
+    wrong = await hass.config_entries.flow.async_configure(form["flow_id"], {CONF_HOST: "127.0.0.1", CONF_PORT: 9})
     assert wrong["errors"] == {"base": "cannot_connect"}
     await peer.stop()
     peer.port = 0

@@ -64,6 +64,30 @@ async def test_each_subject_tells_its_own(
     assert told == [(session, "discharging_started", 1), (PEAK, "started", 2), (OUTAGE, "ended", 5)]
 
 
+async def test_a_charger_and_a_program_of_one_name_tell_their_own(
+    hass: HomeAssistant, entry: MockConfigEntry, peer: Peer, told: Told, eventually: Eventually
+) -> None:
+    peer.state["programs"]["driveway"] = peer.state["programs"].pop("peak")
+    await hass.config_entries.async_setup(entry.entry_id)
+    await peer.happen("order_refused", "driveway", order="power", reason="local_mode")
+    await peer.happen("event_started", "driveway", uid="peak-1")
+    await eventually(lambda: len(told) == 2)
+    assert told == [("event.driveway_charger_session", "order_refused", 1), (PEAK, "started", 2)]
+
+    coordinator = entry.runtime_data
+    heard: list[str] = []
+    for kind in ("charger", "program"):
+        coordinator.async_listen_occurrences(
+            (kind, "driveway"),
+            lambda one, kind=kind: heard.append(f"{kind}: {one['kind']}"),
+        )
+    await peer.happen("event_announced_in_a_later_way", "driveway")
+    await peer.happen("polished", "driveway")
+    await eventually(lambda: len(heard) == 2)
+    assert heard == ["program: event_announced_in_a_later_way", "charger: polished"]
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
 async def test_what_happened_before_the_pairing_is_not_told(
     hass: HomeAssistant, entry: MockConfigEntry, peer: Peer, told: Told
 ) -> None:

@@ -118,6 +118,7 @@ SAID: dict[str, Any] = {
     "at": at(60),
     "dark_s": 20.0,
     "charger": "Driveway charger",
+    "program": "Peak power",
     "reason": "not_formed",
 }
 
@@ -133,6 +134,37 @@ async def test_every_kind_is_told_in_words_without_gaps(
         assert text
         assert not set("{}–_") & set(text), text
         assert text != kind
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ({}, "it does not answer"),
+        ({"reason": None}, "it does not answer"),
+        ({"reason": "other_device"}, "another device answers at its address"),
+        ({"reason": "of_a_later_edge"}, "for another reason"),
+    ],
+)
+async def test_a_charger_that_cannot_be_used_says_since_when_and_why(
+    hass: HomeAssistant, board: Board, entry: MockConfigEntry, peer: Peer, data: dict[str, Any], why: str
+) -> None:
+    peer.state["notices"] = [notice(1, "offline:driveway", "charger_offline", charger="Driveway charger", **data)]
+    await hass.config_entries.async_setup(entry.entry_id)
+    (text,) = board.texts()
+    assert text.startswith("Driveway charger cannot be used since ")
+    assert f": {why}. " in text
+    assert "–" not in text
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_the_stop_says_how_it_is_reset(
+    hass: HomeAssistant, board: Board, entry: MockConfigEntry, peer: Peer
+) -> None:
+    peer.state["notices"] = [notice(1, "stop", "stopped")]
+    await hass.config_entries.async_setup(entry.entry_id)
+    (text,) = board.texts()
+    assert text.endswith("ridethrough reset-stop")
     await hass.config_entries.async_unload(entry.entry_id)
 
 

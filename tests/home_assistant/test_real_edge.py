@@ -48,7 +48,7 @@ class RealDoor:
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
         commands = Commands(self._execute, journal, self.hub, self.pairing, self.clock)
         edge = Edge("5f0c2b7d9a1e4c33", "0.1.0", self.hub, journal, self.pairing, commands, lambda: True, self._check)
-        self.server = ApiServer(edge, Listen(port=0))
+        self.server = ApiServer(edge, Listen("127.0.0.1", 0))
         self.state = home()
         self.hub.publish(self.state)
 
@@ -115,9 +115,7 @@ async def test_the_real_door_is_paired_with_followed_and_obeyed(
     await hass.services.async_call("number", "set_value", {ATTR_ENTITY_ID: number, "value": 40}, blocking=True)
     assert door.asked == [("set_backup_reserve", {"pct": 40.0})]
     with pytest.raises(ServiceValidationError):
-        await hass.services.async_call(
-            "button", "press", {ATTR_ENTITY_ID: "button.home_emergency_stop"}, blocking=True
-        )
+        await hass.services.async_call("button", "press", {ATTR_ENTITY_ID: "button.home_emergency_stop"}, blocking=True)
 
     await door.server.stop()
     await eventually(lambda: shown(hass, "binary_sensor.home_controller") != STATE_ON)

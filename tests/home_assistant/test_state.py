@@ -54,8 +54,10 @@ async def test_a_suspicion_leaves_the_grid_as_it_was(
     for fact, present in (("outage", STATE_OFF), ("suspect", STATE_OFF), ("on", STATE_ON), ("suspect", STATE_ON)):
         await peer.push(lambda state, fact=fact: state["site"].update(grid=fact))  # type: ignore[misc]
         await eventually(
-            lambda fact=fact: shown(hass, "sensor.home_grid_status")  # type: ignore[misc]
-            == grid_status(cast("Any", {"grid": fact, "supply": "grid"}))
+            lambda fact=fact: (
+                shown(hass, "sensor.home_grid_status")  # type: ignore[misc]
+                == grid_status(cast("Any", {"grid": fact, "supply": "grid"}))
+            )
         )
         assert shown(hass, grid) == present
 
@@ -120,13 +122,47 @@ async def test_the_island_switch_shows_what_its_contacts_prove(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_what_a_house_does_not_have_is_not_shown(
-    hass: HomeAssistant, entry: MockConfigEntry, peer: Peer
-) -> None:
+async def test_what_a_house_does_not_have_is_not_shown(hass: HomeAssistant, entry: MockConfigEntry, peer: Peer) -> None:
     peer.state["site"] |= {"has_meter": False, "has_backup": False, "switch": None}
     await hass.config_entries.async_setup(entry.entry_id)
     for entity in ("sensor.home_grid_power", "binary_sensor.home_backup_power", "sensor.home_island_switch"):
         assert hass.states.get(entity) is None
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_charger_says_why_in_the_words_of_the_step_that_settled_it(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    why = "sensor.driveway_charger_why"
+    assert shown(hass, why) == STATE_UNKNOWN
+
+    def step(rung: str, reason: str) -> dict[str, Any]:
+        return {"rung": rung, "reason": reason, "low_w": 0, "high_w": 0, "data": {}}
+
+    heard = [step("device_safety", "device"), step("demand_response", "event")]
+    await peer.push(lambda state: state["chargers"]["driveway"].update(why=heard))
+    await eventually(lambda: shown(hass, why) == "event")
+    await peer.push(lambda state: state["chargers"]["driveway"].update(why=[*heard, step("idle", "moon_phase")]))
+    await eventually(lambda: shown(hass, why) == "other")
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason", "limited_by"),
+    [
+        ("measured", None, "none"),
+        ("limited", "dead_zone_left", "dead_zone_left"),
+        ("refused", "local_mode", "local_mode"),
+        ("ordered", "no_contact", "no_contact"),
+        ("refused", "of_a_later_edge", "other"),
+    ],
+)
+async def test_an_order_shows_how_far_it_came_and_what_stands_in_its_way(
+    hass: HomeAssistant, entry: MockConfigEntry, peer: Peer, stage: str, reason: str | None, limited_by: str
+) -> None:
+    peer.state["chargers"]["driveway"]["order"] = {"kind": "power", "power_w": -50, "stage": stage, "reason": reason}
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert shown(hass, "sensor.driveway_charger_order") == stage
+    assert shown(hass, "sensor.driveway_charger_limited_by") == limited_by
     await hass.config_entries.async_unload(entry.entry_id)
 
 
