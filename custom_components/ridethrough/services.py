@@ -28,7 +28,7 @@ ATTR_START = "start"
 ATTR_END = "end"
 ATTR_CONFIRM = "confirm"
 
-# No charger of a home gives or takes more.
+# The edge takes no order beyond this.
 MAX_POWER_KW = 1000.0
 
 _DEVICE = {probatio.Required(ATTR_DEVICE_ID): cv.string}
