@@ -63,7 +63,7 @@ async def change_load(site: Site, watch: Watch, load_w: float) -> float:
     """Give the house another load until Home Assistant shows it."""
 
     def shows(seen: Seen) -> bool:
-        return seen.key == HOME and seen.number is not None and abs(seen.number - load_w) < 100
+        return seen.key == HOUSE and seen.number is not None and abs(seen.number - load_w) < 100
 
     since = len(watch.changes)
     at = await changed(site, "house", load_w=load_w)
