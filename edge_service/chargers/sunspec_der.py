@@ -845,6 +845,7 @@ def _capability(models: _Models, options: SunSpecOptions) -> Capability:
 def _findings(models: _Models, capability: Capability) -> tuple[str, ...]:
     """What is missing or remarkable, in sentences for the person who installs."""
     control, operation, port = models.control, models.operation, models.port
+    unleased = control is not None and capability.control is Control.SIGNED and capability.lease is Lease.NONE
     remarks = {
         "It has no model 702: its ratings are not known, so it gets no power.": models.capacity is None,
         "It has no model 703: whether it may enter service is not known.": models.service is None,
@@ -855,8 +856,9 @@ def _findings(models: _Models, capability: Capability) -> tuple[str, ...]:
         "It takes neither a setpoint nor a cap: it can only be read.": (
             control is not None and capability.control is Control.NONE
         ),
-        "It has no reversion timer: an order outlives a controller that dies.": (
-            control is not None and capability.control is Control.SIGNED and capability.lease is Lease.NONE
+        "It has no reversion timer: an order outlives a controller that dies.": unleased,
+        "As it might carry the house, it gets no orders; if it never does, say backup: none.": (
+            unleased and capability.backup is not Backup.NONE
         ),
         "Its setpoint group is incomplete: an order takes several writes instead of one.": (
             control is not None and capability.control is Control.SIGNED and not control.takes_one_block

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -603,6 +603,17 @@ async def test_an_acknowledged_write_that_was_not_applied_is_refused(order: Orde
     with pytest.raises(DeviceRefusedError) as error:
         await SunSpecDer("left", MemoryUnit(registers)).order(order, NOW)
     assert error.value.reason == "not_applied"
+
+
+@pytest.mark.parametrize(("backup", "remarks"), [("auto", 2), ("none", 1)])
+async def test_a_charger_whose_orders_do_not_end_by_themselves_is_told_of(
+    backup: Literal["auto", "none"], remarks: int
+) -> None:
+    _, charger = from_dump(SunSpecOptions(backup=backup), m704_31=0xFFFF, m704_32=0xFFFF)
+    identity, capability = await charger.probe()
+    assert capability.lease is Lease.NONE
+    said = [sentence for sentence in identity.findings if "reversion timer" in sentence or "gets no orders" in sentence]
+    assert len(said) == remarks
 
 
 async def test_where_a_point_is_missing_the_end_is_armed_first_and_the_order_enabled_last() -> None:
