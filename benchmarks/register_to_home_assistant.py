@@ -31,7 +31,7 @@ MODBUS_SCAN_S = 15.0
 OUTAGE_AFTER_S = 0.4
 SHOWN_WITHIN_S = 20.0
 LOADS_W = (1000.0, 4000.0)
-GRID, HOME = "site-grid_status", "site-house_power"
+GRID, HOUSE = "site-grid_status", "site-house_power"
 
 
 @dataclass(slots=True)
