@@ -75,7 +75,9 @@ ERRORS = Group(
 )
 REFUSALS = Group({"DeviceRefusedError": Place(1, "reason"), "_refusal": Place(1, "reason")}, "char*/**/*.py")
 DESK = Group({"DeviceRefusedError": Place(1, "reason"), "_note": Place(3, "reason")}, "charger_desk.py")
+STAGES = Group({"Standing": Place(1, "stage")}, "app.py")
 GROUPS = {
+    "stages": STAGES,
     "steps": STEPS,
     "happenings": HAPPENINGS,
     "notices": NOTICES,
@@ -158,6 +160,7 @@ def test_every_reason_of_an_order_is_documented_and_has_words() -> None:
 def test_every_stage_of_an_order_is_documented_and_has_words() -> None:
     stages = constants_of((EDGE / "charger_desk.py").read_text(encoding="utf-8"), "Stage")
     assert stages
+    stages |= STAGES.collect().codes
     assert missing(stages, values_of("OrderState", "stage"), states("order")) == []
     assert values_of("OrderState", "stage") == states("order") - {"none"}
 
