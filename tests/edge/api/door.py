@@ -59,8 +59,9 @@ class Doer:
     asked: list[tuple[str, Mapping[str, Any], Role]] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def __call__(self, name: str, args: Mapping[str, Any], *, command_id: str, deadline: datetime,
-                       role: Role) -> Mapping[str, Any]:
+    async def __call__(
+        self, name: str, args: Mapping[str, Any], *, command_id: str, deadline: datetime, role: Role
+    ) -> Mapping[str, Any]:
         self.asked.append((name, args, role))
         await self.gate.wait()
         if name == "refuse":
@@ -92,7 +93,8 @@ class House:
     async def socket(self, token: str | None = None) -> ClientWebSocketResponse:
         """Upgraded; nothing read yet."""
         return await self.session.ws_connect(
-            self.url(wire.PATH), headers=bearer(token or await self.token()), max_msg_size=0)
+            self.url(wire.PATH), headers=bearer(token or await self.token()), max_msg_size=0
+        )
 
     async def started(self, last_occurrence: int | None = None, token: str | None = None) -> ClientWebSocketResponse:
         """Upgraded, greeted and subscribed; the snapshot not read yet."""
@@ -137,8 +139,14 @@ async def until(fact: Callable[[], bool], within_s: float = 10.0) -> None:
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, patience: Patience | None = None, bounds: Bounds | None = None,
-                 listen: Listen | None = None, shown: bool = True) -> AsyncIterator[House]:
+async def opened(
+    folder: Path,
+    *,
+    patience: Patience | None = None,
+    bounds: Bounds | None = None,
+    listen: Listen | None = None,
+    shown: bool = True,
+) -> AsyncIterator[House]:
     """A door that is open; with the golden state behind it, if ``shown``."""
     journal = await SqliteJournal.open(folder)
     clock, doer = HandClock(), Doer()
@@ -147,8 +155,9 @@ async def opened(folder: Path, *, patience: Patience | None = None, bounds: Boun
     await pairing.load()
     fresh: Callable[[], bool] = lambda: house.fresh  # noqa: E731
     check: Callable[[], Awaitable[Any]] = _check
-    edge = Edge("5f0c2b7d9a1e4c33", "0.1.0", hub, journal, pairing, Commands(doer, journal, hub, pairing, clock),
-                fresh, check)
+    edge = Edge(
+        "5f0c2b7d9a1e4c33", "0.1.0", hub, journal, pairing, Commands(doer, journal, hub, pairing, clock), fresh, check
+    )
     server = ApiServer(edge, listen or Listen("127.0.0.1", 0), bounds=bounds, patience=patience)
     async with ClientSession() as session:
         house = House(server, hub, journal, pairing, clock, doer, session)

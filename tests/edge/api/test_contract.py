@@ -14,8 +14,9 @@ ROOT = Path(__file__).parents[3]
 CONTRACT = ROOT / "docs" / "contract.md"
 COPY = ROOT / "custom_components" / "ridethrough" / "wire.py"
 
-SHAPES: dict[str, Any] = {name: kind for name, kind in vars(wire).items()
-                          if is_typeddict(kind) and kind.__module__ == wire.__name__}
+SHAPES: dict[str, Any] = {
+    name: kind for name, kind in vars(wire).items() if is_typeddict(kind) and kind.__module__ == wire.__name__
+}
 MESSAGES = ["Hello", "Start", "Snapshot", "Change", "Occurrence", "NoticeMessage", "Command", "Result"]
 
 

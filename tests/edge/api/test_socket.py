@@ -55,19 +55,28 @@ async def deliver(socket: ClientWebSocketResponse, number: int) -> dict[str, Any
 
 async def test_the_server_speaks_first_then_shows_the_whole_state(house: House) -> None:
     socket = await house.socket()
-    assert await told(socket) == {"type": "hello", "product": "ridethrough", "version": "0.1.0",
-                                  "installation": "5f0c2b7d9a1e4c33", "schema_low": 1, "schema_high": 1}
+    assert await told(socket) == {
+        "type": "hello",
+        "product": "ridethrough",
+        "version": "0.1.0",
+        "installation": "5f0c2b7d9a1e4c33",
+        "schema_low": 1,
+        "schema_high": 1,
+    }
     await say(socket, {"type": "start", "schema": 1, "last_occurrence": None, "of_a_later_version": {}})
     assert await told(socket) == {"type": "snapshot", "seq": 0, "state": state(), "last_occurrence": 0}
     await socket.close()
 
 
-@pytest.mark.parametrize(("word", "code"), [
-    ({"type": "start", "schema": 99, "last_occurrence": None}, UNKNOWN_SCHEMA),
-    ({"type": "start", "schema": "1"}, UNKNOWN_SCHEMA),
-    ({"type": "start"}, UNKNOWN_SCHEMA),
-    ({"type": "command"}, NOT_OF_THE_CONTRACT),
-])
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        ({"type": "start", "schema": 99, "last_occurrence": None}, UNKNOWN_SCHEMA),
+        ({"type": "start", "schema": "1"}, UNKNOWN_SCHEMA),
+        ({"type": "start"}, UNKNOWN_SCHEMA),
+        ({"type": "command"}, NOT_OF_THE_CONTRACT),
+    ],
+)
 async def test_a_wrong_first_word_closes_the_socket(house: House, word: dict[str, Any], code: int) -> None:
     socket = await house.socket()
     await say(socket, word)
@@ -126,8 +135,11 @@ async def test_a_client_that_does_not_read_is_brought_up_to_date_with_one_snapsh
         shown: Any = state()
         while shown["site"]["reason"][:5] != "00099":
             messages.append(message := await told(slow))
-            shown = (message["state"] if message["type"] == "snapshot"
-                     else wire.apply(shown, message["set"], message["removed"]))
+            shown = (
+                message["state"]
+                if message["type"] == "snapshot"
+                else wire.apply(shown, message["set"], message["removed"])
+            )
         assert len(messages) < 100
         assert any(message["type"] == "snapshot" for message in messages)
         await slow.close()
@@ -150,7 +162,8 @@ async def test_a_client_that_never_reads_is_cut_off_and_nobody_waits(tmp_path: P
 
 
 async def test_a_state_that_cannot_be_sent_does_not_stop_the_core(
-        house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
     socket = await house.started()
     await told(socket)
     house.hub.publish(state(cycle_late_p99_ms=float("nan")))
@@ -178,8 +191,14 @@ async def test_a_new_client_is_told_only_what_is_new(house: House) -> None:
     socket = await house.started()
     assert (await told(socket))["last_occurrence"] == 3
     await house.happen("after")
-    assert await told(socket) == {"type": "occurrence", "number": 4, "kind": "after", "subject": "site",
-                                  "at": "2026-07-15T21:00:00.000Z", "data": {"n": 0}}
+    assert await told(socket) == {
+        "type": "occurrence",
+        "number": 4,
+        "kind": "after",
+        "subject": "site",
+        "at": "2026-07-15T21:00:00.000Z",
+        "data": {"n": 0},
+    }
     await socket.close()
 
 
@@ -227,7 +246,8 @@ async def test_a_notice_is_brought_once_though_two_clients_listen(house: House) 
 
 
 async def test_a_standing_notice_waits_for_a_client_and_is_not_brought_again_after_it_was_confirmed(
-        house: House) -> None:
+    house: House,
+) -> None:
     raised = await notice(house)
     socket = await house.started()
     assert await kinds(socket, 2) == ["snapshot", "notice"]
@@ -284,7 +304,8 @@ async def test_a_notice_that_was_cleared_before_anybody_brought_it_is_not_brough
 
 
 async def test_a_client_that_confirms_too_late_is_passed_over_for_the_next(
-        house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hub, "CONFIRM_WITHIN_S", -1.0)
     first = await house.started()
     assert await kinds(first, 1) == ["snapshot"]
@@ -309,8 +330,9 @@ async def test_a_command_is_carried_out_once_and_answered_again(house: House, tm
     for _ in range(2):
         await say(socket, command("set_mode", mode="paused"))
         assert await told(socket) == expected
-    async with house.session.post(house.url("/api/v1/command"), headers=bearer(token),
-                                  json=command("set_mode", mode="paused")) as response:
+    async with house.session.post(
+        house.url("/api/v1/command"), headers=bearer(token), json=command("set_mode", mode="paused")
+    ) as response:
         assert await response.json() == expected
     assert house.doer.asked == [("set_mode", {"mode": "paused"}, Role.CONTROL)]
     await socket.close()
@@ -342,24 +364,28 @@ async def test_another_client_with_the_same_id_has_its_own_command(house: House)
     assert len(house.doer.asked) == 2
 
 
-@pytest.mark.parametrize(("changed", "code"), [
-    ({"deadline": "2026-07-15T20:59:59Z"}, "too_late"),
-    ({"deadline": "2026-07-16T21:00:00Z"}, "bad_argument"),
-    ({"deadline": "2026-07-15T21:00:05"}, "bad_argument"),
-    ({"deadline": None}, "bad_argument"),
-    ({"args": []}, "bad_argument"),
-    ({"args": {"a": "\ud800"}}, "bad_argument"),
-    ({"name": ["x"]}, "bad_argument"),
-    ({"name": None}, "bad_argument"),
-    ({"id": 5}, "bad_argument"),
-    ({"id": ""}, "bad_argument"),
-    ({"name": "refuse"}, "stopped"),
-    ({"name": "fail"}, "internal"),
-    ({"name": "new_pairing_code"}, "not_permitted"),
-    ({"name": "notice_delivered", "args": {"number": True}}, "bad_argument"),
-])
-async def test_a_refused_command_says_why_and_the_socket_lives(house: House, changed: dict[str, Any],
-                                                               code: str) -> None:
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"deadline": "2026-07-15T20:59:59Z"}, "too_late"),
+        ({"deadline": "2026-07-16T21:00:00Z"}, "bad_argument"),
+        ({"deadline": "2026-07-15T21:00:05"}, "bad_argument"),
+        ({"deadline": None}, "bad_argument"),
+        ({"args": []}, "bad_argument"),
+        ({"args": {"a": "\ud800"}}, "bad_argument"),
+        ({"name": ["x"]}, "bad_argument"),
+        ({"name": None}, "bad_argument"),
+        ({"id": 5}, "bad_argument"),
+        ({"id": ""}, "bad_argument"),
+        ({"name": "refuse"}, "stopped"),
+        ({"name": "fail"}, "internal"),
+        ({"name": "new_pairing_code"}, "not_permitted"),
+        ({"name": "notice_delivered", "args": {"number": True}}, "bad_argument"),
+    ],
+)
+async def test_a_refused_command_says_why_and_the_socket_lives(
+    house: House, changed: dict[str, Any], code: str
+) -> None:
     socket = await house.started()
     await told(socket)
     await socket.send_str(json.dumps({**command("set_mode"), **changed}))
@@ -401,8 +427,9 @@ async def test_who_may_only_look_moves_nothing(house: House) -> None:
 
 async def test_the_local_command_line_makes_pairing_codes(house: House, tmp_path: Path) -> None:
     local = bearer(house.pairing.write_local_token(tmp_path).read_text())
-    async with house.session.post(house.url("/api/v1/command"), headers=local,
-                                  json=command("new_pairing_code")) as response:
+    async with house.session.post(
+        house.url("/api/v1/command"), headers=local, json=command("new_pairing_code")
+    ) as response:
         result = await response.json()
     assert await house.pairing.pair(result["data"]["code"], "phone")
     assert house.doer.asked == []
