@@ -214,7 +214,7 @@ class Edge:
 
     async def _change_programs(self, name: str, args: Mapping[str, Any], *, local: bool) -> None:
         if not local:
-            raise CommandRefusedError("not_local", "programs hold secrets and are set at the edge itself")
+            raise CommandRefusedError("not_permitted", "programs hold secrets and are set at the edge itself")
         key = str(args.get("id") or "")
         programs = {other: entry for other, entry in self.programs.items() if other != key}
         if name == "set_program":
@@ -335,7 +335,8 @@ class Edge:
 
 def _standing(progress: OrderProgress, adjusted: str | None) -> publish.Standing:
     """The order as people see it: what the device refused, else what we had to change to make it doable."""
-    if progress.stage is not Stage.REFUSED and adjusted is not None:
+    taken = progress.stage in (Stage.READ_BACK, Stage.MEASURED)
+    if taken and adjusted is not None:
         return publish.Standing(progress.order, "limited", adjusted)
     return publish.Standing(progress.order, progress.stage, progress.reason)
 

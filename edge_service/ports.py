@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from edge_service.domain.model import (
     Capability,
     ChargerReading,
+    ChargerState,
     Event,
     Happening as Happening,
     MeterReading,
@@ -74,6 +75,7 @@ class FastReading:
     forming: bool | None
     voltage_v: float | None = None
     power_w: int | None = None
+    state: ChargerState | None = None
 
 
 class Charger(Protocol):
