@@ -133,7 +133,11 @@ class ChargerDesk:
         """Hand over the order of a completed cycle. None: let the charger alone, its lease runs out by itself.
 
         A withdrawal that waits for its turn is not forgotten for that: it may be the protective act.
+        Raises what a defect in the driver raised while it carried out the order before.
         """
+        if self._acting is not None and self._acting.done():
+            self._acting.result()
+            self._acting = None
         if order is None:
             self._progress = None
             if self._next is not None and not isinstance(self._next[0], Release):
@@ -142,7 +146,7 @@ class ChargerDesk:
         self._next = (order, now)
         if self._progress is None or self._progress.order != order:
             self._progress = OrderProgress(order, Stage.ORDERED, now)
-        if self._acting is None or self._acting.done():
+        if self._acting is None:
             self._acting = asyncio.create_task(self._act(), name=f"order {self.charger.id}")
 
     async def _act(self) -> None:

@@ -223,7 +223,8 @@ class Runner:
     async def _finished_or_urgent(self) -> None:
         urgent = asyncio.create_task(self._urgent.wait(), name="urgent")
         pending: set[asyncio.Task[Any]] = {task for task in self._under_way.values() if not task.done()}
-        deadline = self._clock.monotonic() + self._pacing.cycle_s * READ_SHARE
+        period_s = self._pacing.transfer_s if self._is_urgent_time() else self._pacing.cycle_s
+        deadline = self._clock.monotonic() + period_s * READ_SHARE
         try:
             while pending and not urgent.done() and (left_s := deadline - self._clock.monotonic()) > 0:
                 done, _ = await asyncio.wait({urgent, *pending}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
@@ -256,8 +257,9 @@ class Runner:
         observation = self._freeze()
         decision = decide(observation, before, settings, facts)
         self._memory = decision.memory
+        refusals = tuple(self._new_refusals(decision.at))  # of the orders so far: another one takes their place
         self._act(decision)
-        self._publish(observation, before, settings, facts, decision)
+        self._publish(observation, before, settings, facts, decision, refusals)
         self._cycle_at = self._clock.monotonic()
 
     def _freeze(self) -> Observation:
@@ -280,7 +282,10 @@ class Runner:
     def _act(self, decision: Decision) -> None:
         for name, desk in self._desks.items():
             desk.give(decision.orders.get(name), decision.at)
-        if decision.switch is not None and self._switch is not None and (self._moving is None or self._moving.done()):
+        if self._moving is not None and self._moving.done():
+            self._moving.result()  # as with reads: a defect is not lost in a task
+            self._moving = None
+        if decision.switch is not None and self._switch is not None and self._moving is None:
             self._moving = asyncio.create_task(self._move(self._switch, decision.switch), name="island switch")
 
     async def _move(self, switch: IslandSwitch, order: SwitchOrder) -> None:
@@ -292,12 +297,18 @@ class Runner:
             await self._read_switch()
         except DeviceError as error:
             LOG.warning("island switch: %s", error)
-        self._urgent.set()
+        if _contacts(self._switch_reading) != _contacts(reading):
+            self._urgent.set()
 
     def _publish(
-        self, observation: Observation, before: Memory, settings: Settings, facts: SiteFacts, decision: Decision
+        self,
+        observation: Observation,
+        before: Memory,
+        settings: Settings,
+        facts: SiteFacts,
+        decision: Decision,
+        refusals: tuple[Happening, ...],
     ) -> None:
-        refusals = tuple(self._new_refusals(decision.at))
         self.image = Image(
             observation=observation,
             memory_before=before,
@@ -339,3 +350,7 @@ class Runner:
         for device in (self._meter, self._switch):
             if device is not None:
                 await device.close()
+
+
+def _contacts(reading: SwitchReading | None) -> tuple[bool | None, ...] | None:
+    return None if reading is None else (reading.commanded_open, reading.open_proven, reading.closed_proven)
