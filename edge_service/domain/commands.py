@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from edge_service.domain.islanding import IN_TRANSFER
 from edge_service.domain.memory import IslandStep, Memory
 from edge_service.domain.model import (
     AtEnd,
@@ -159,7 +160,10 @@ def expire(settings: Settings, memory: Memory, now: datetime) -> Settings:
 
 
 def _set_mode(asked: Asked) -> Settings:
-    return replace(asked.settings, mode=asked.choice("mode", Mode))
+    mode = asked.choice("mode", Mode)
+    if mode is Mode.READ_ONLY and asked.memory.island.step in IN_TRANSFER:
+        raise CommandRefusedError("outage_running", "the house is between two supplies; that must be finished first")
+    return replace(asked.settings, mode=mode)
 
 
 def _set_backup_reserve(asked: Asked) -> Settings:

@@ -78,7 +78,7 @@ def decide(
         grid=view.grid,
         supply=view.supply,
         orders=frozen_map(orders),
-        switch=islanding.switch_order(after.island, view.grid, settings),
+        switch=islanding.switch_order(after.island, view.grid, settings, observation.switch),
         reasons=frozen_map({name: settled.rung for name, settled in view.settled.items()}),
         reason=_site_reason(view, ladder),
         steps=view.steps,

@@ -92,8 +92,8 @@ class Situation:
         return self.former is not None and self.former.forming is False
 
     @property
-    def dead(self) -> bool:
-        """Nothing feeds the house: proven by voltage on the house's side, not by silence, and denied by none."""
+    def dark(self) -> bool:
+        """Nothing feeds the house now: shown by voltage on the house's side, not by silence, and denied by none."""
         readings = [r for r in self.observation.chargers.values() if r is not None and self.fresh(r.at)]
         voltages = [reading.voltage_v for reading in readings if reading.voltage_v is not None]
         meter = self.observation.meter
@@ -101,8 +101,15 @@ class Situation:
             voltages += [] if meter.voltage_v is None else [meter.voltage_v]
         if not voltages or any(reading.forming for reading in readings):
             return False
-        former_may_form = self.former is not None and self.former.forming is None
-        return not former_may_form and max(voltages) < DEAD_BELOW_PU * self.facts.nominal_voltage_v
+        return max(voltages) < DEAD_BELOW_PU * self.facts.nominal_voltage_v
+
+    @property
+    def dead(self) -> bool:
+        """The house is dark and stays so: who could feed it was stopped, that was read back, and is seen since."""
+        former, stopped_at = self.former, self.observation.stopped.get(self.memory.former or "")
+        if former is None or stopped_at is None or former.forming is not False or former.at <= stopped_at:
+            return False
+        return self.dark
 
     @property
     def at_reserve(self) -> bool:
@@ -131,7 +138,7 @@ class Situation:
         if self.grid is not Grid.ON or self.watching:
             return False
         failed_at = self.memory.return_failed_at
-        return failed_at is None or self.observation.now - failed_at >= RETURN_RETRY or self.dead
+        return failed_at is None or self.observation.now - failed_at >= RETURN_RETRY or self.dark
 
     @property
     def postponed(self) -> bool:
@@ -211,6 +218,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
         Transition(S.TIED, lambda at: at.closed, "found_closed"),
         Transition(S.ISLAND, lambda at: at.formed, "found_island"),
         Transition(S.TIED, lambda at: at.fed_by_grid, "fed_by_grid"),
+        Transition(S.ENDED, lambda at: at.opened and (_ended_by_person(at) or _reserve_reached(at)), "found_ended"),
         Transition(S.FORMING, lambda at: at.opened and at.grid in (Grid.OUTAGE, Grid.RESTORING), "found_open"),
         Transition(S.STOPPING, lambda at: at.opened and at.returnable, "found_open_on_grid"),
     ),
@@ -308,13 +316,23 @@ SWITCH_ORDERS: Mapping[IslandStep, SwitchOrder] = {
 }
 
 
-def switch_order(memory: IslandMemory, grid: Grid, settings: Settings) -> SwitchOrder | None:
-    """What the switch is told now: it opens in an outage only and not against a stop, closes onto a good grid only."""
+def switch_order(
+    memory: IslandMemory, grid: Grid, settings: Settings, switch: SwitchReading | None
+) -> SwitchOrder | None:
+    """What the switch is told now: it opens in an outage only and not against a stop, closes onto a good grid only.
+
+    An order to open that moved nothing is taken back when the grid returns, or it would cut the house off later.
+    """
+    if settings.mode is Mode.READ_ONLY:
+        return None
+    stayed_closed = switch is not None and switch.closed_proven is True and switch.open_proven is not True
+    if stayed_closed and switch is not None and switch.commanded_open and grid in (Grid.ON, Grid.RESTORING):
+        return SwitchOrder.CLOSE
     order = SWITCH_ORDERS.get(memory.step)
     if order is SwitchOrder.OPEN and settings.stopped:
         return None
     needs = Grid.OUTAGE if order is SwitchOrder.OPEN else Grid.ON
-    return order if grid is needs and settings.mode is not Mode.READ_ONLY else None
+    return order if grid is needs else None
 
 
 SUPPLIES: Mapping[IslandStep, Supply] = {

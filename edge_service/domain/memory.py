@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -138,6 +138,13 @@ class ChargerMemory:
     silent_since: datetime | None = None
 
 
+def _shifted[M: (GridMemory, IslandMemory, ChargerMemory)](memory: M, by: timedelta) -> M:
+    moved: dict[str, Any] = {
+        item.name: value + by for item in fields(memory) if isinstance(value := getattr(memory, item.name), datetime)
+    }
+    return replace(memory, **moved)
+
+
 def _not_after[M: (GridMemory, IslandMemory, ChargerMemory)](memory: M, now: datetime) -> M:
     late: dict[str, Any] = {
         item.name: now
@@ -164,6 +171,16 @@ class Memory:
     def charger(self, name: str) -> ChargerMemory:
         """What is remembered of a charger."""
         return self.chargers.get(name) or ChargerMemory()
+
+    def shifted(self, by: timedelta) -> Memory:
+        """The same delays after the clock was set: every time that a delay is counted from moves with it."""
+        return replace(
+            self,
+            at=None if self.at is None else self.at + by,
+            grid=_shifted(self.grid, by),
+            island=_shifted(self.island, by),
+            chargers=frozen_map({name: _shifted(charger, by) for name, charger in self.chargers.items()}),
+        )
 
     def not_after(self, now: datetime) -> Memory:
         """What is remembered from a time that has not come yet is taken for now: the clock was set back.

@@ -430,7 +430,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Everything known at one moment. A charger, meter or switch that never answered is None."""
+    """Everything known at one moment. A charger, meter or switch that never answered is None.
+
+    ``stopped``: the chargers whose standing order is a stop that was read back, and when that was.
+    """
 
     now: datetime
     chargers: Mapping[str, ChargerReading | None]
@@ -438,6 +441,7 @@ class Observation:
     switch: SwitchReading | None = None
     evidence: tuple[GridEvidence, ...] = ()
     events: tuple[Event, ...] = ()
+    stopped: Mapping[str, datetime] = field(default_factory=frozen_map)
 
 
 # -------------------------------------------------------------------------------- what people are told

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from edge_service.domain.islanding import CLOSE_DEADLINE, STOP_DEADLINE
+from edge_service.domain.islanding import CLOSE_DEADLINE, IN_TRANSFER, STOP_DEADLINE
 from edge_service.domain.memory import OVER, EventMemory, EventStage, IslandStep, Memory
 from edge_service.domain.model import AtEnd, Grid, Happening, Notice, Supply, frozen_map
 from edge_service.domain.performance import earnings_usd
 from edge_service.domain.view import View
 
+# A return takes seconds once it is due; later than this a person must look.
+RETURN_LATE = timedelta(seconds=60)
+NOT_RETURNED = IN_TRANSFER | {IslandStep.DARK, IslandStep.STUCK}
+# A real loss is sure after two seconds; a suspicion this old is a contradiction between two sources.
+DISPUTED_FOR = timedelta(seconds=30)
 ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED})
 FAILED_BACKUP = frozenset({"open_not_proven", "not_formed"})
 # A charger that answers again within this time was not worth waking anybody.
@@ -191,6 +196,7 @@ def _notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
         yield _notice(view, "reserve", "reserve_near", "critical", charger=former, soc_pct=soc)
     if view.settings.stopped:
         yield _notice(view, "stop", "stopped", "warning")
+    yield from _trouble(view, after)
     for charger, facts in view.facts.chargers.items():
         reading = view.reading(charger)
         silent_since = after.charger(charger).silent_since
@@ -200,6 +206,19 @@ def _notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
             yield _notice(view, f"service:{charger}", "service_not_permitted", "warning", charger=facts.name)
     for uid, account in after.events.items():
         yield from _event_notice(view, uid, account)
+
+
+def _trouble(view: View, after: Memory) -> Iterator[Notice]:
+    """What only a person at the house can solve: a return that does not succeed, sources that contradict each other."""
+    now, island, grid = view.observation.now, after.island, after.grid
+    since = max((moment for moment in (grid.since, island.since) if moment is not None), default=now)
+    waits = now - since >= RETURN_LATE and island.step in NOT_RETURNED
+    failed = island.return_failed_at is not None and island.step is not IslandStep.TIED
+    if view.grid is Grid.ON and (waits or failed):
+        yield _notice(view, "return_failed", "return_failed", "critical", reason=island.failure)
+    disputed = grid.since is not None and now - grid.since >= DISPUTED_FOR
+    if view.grid is Grid.SUSPECT and disputed:
+        yield _notice(view, "grid_disputed", "grid_disputed", "critical", evidence=grid.evidence)
 
 
 def _notice(view: View, key: str, kind: str, level: str, **data: Any) -> Notice:

@@ -239,6 +239,7 @@ def observations(draw: st.DrawFn, seconds: float) -> Observation:
             )
         ),
         tuple(draw(st.lists(events, max_size=2))),
+        frozen_map({name: now - timedelta(seconds=draw(ages)) for name in draw(st.sets(st.sampled_from(NAMES)))}),
     )
 
 

@@ -144,13 +144,18 @@ def test_only_an_outage_opens_the_switch_and_only_a_dead_house_closes_it(
             assert decision.grid is Grid.OUTAGE
             assert wishes.mode is not Mode.READ_ONLY
         if decision.switch is SwitchOrder.CLOSE:
-            assert closing_before or _proven_dead(observation, facts)
-            assert decision.grid is Grid.ON
+            taken_back = observation.switch is not None and observation.switch.closed_proven is True
+            assert taken_back or closing_before or _proven_dead(observation, decision, facts)
+            assert decision.grid is Grid.ON or (taken_back and decision.grid is Grid.RESTORING)
             assert wishes.mode is not Mode.READ_ONLY
         closing_before = decision.memory.island.step is IslandStep.CLOSING
 
 
-def _proven_dead(observation: Observation, facts: SiteFacts) -> bool:
+def _proven_dead(observation: Observation, decision: Decision, facts: SiteFacts) -> bool:
+    former = decision.memory.island.former or ""
+    stopped_at, seen = observation.stopped.get(former), observation.chargers.get(former)
+    if stopped_at is None or seen is None or seen.at <= stopped_at:
+        return False
     fresh = [
         reading
         for reading in observation.chargers.values()

@@ -1,14 +1,26 @@
 """The table from grid to island and back: no dead end, no endless turning, no way that leaves a house dark."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from edge_service.domain.decide import decide
-from edge_service.domain.islanding import MOST_ATTEMPTS, SWITCH_ORDERS, TABLE, Situation, choose_former
+from edge_service.domain.islanding import MOST_ATTEMPTS, SWITCH_ORDERS, TABLE, Situation, choose_former, switch_order
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory, OutageMemory
-from edge_service.domain.model import AtEnd, Grid, Mode, Observation, Position, Settings, SwitchOrder, frozen_map
+from edge_service.domain.model import (
+    AtEnd,
+    Grid,
+    Mode,
+    Observation,
+    Position,
+    Settings,
+    SwitchOrder,
+    SwitchReading,
+    frozen_map,
+)
 from tests.edge.domain.houses import T0, a_meter, a_reading, a_site, after, an_observation
 from tests.edge.scenarios.story import House
 
@@ -242,11 +254,17 @@ def test_a_live_house_seen_by_any_device_is_not_dead() -> None:
     memory = IslandMemory(S.STOPPING, T0, "car")
 
     def dead(car: dict[str, Any], bus: dict[str, Any], volts: float | None = 0.0) -> bool:
-        seen = an_observation(1, {"car": car, "bus": bus}, meter=a_meter(after(1), voltage_v=volts))
+        seen = an_observation(1, {"car": car, "bus": bus}, meter=a_meter(after(1), voltage_v=volts), stopped=stopped)
         return Situation(seen, memory, Grid.ON, Settings(), facts).dead
 
+    stopped: Mapping[str, datetime] = {"car": T0}
     quiet, live, mute = {"voltage_v": 0.0}, {"voltage_v": 240.0}, {"voltage_v": None}
     assert dead(quiet, quiet)
+    stopped = {}
+    assert not dead(quiet, quiet), "a charger that was not stopped may form at any moment"
+    stopped = {"car": after(1)}
+    assert not dead(quiet, quiet), "what was seen before the stop was read back proves nothing"
+    stopped = {"car": T0}
     assert dead(mute, mute)
     assert dead(quiet, mute, None)
     assert not dead(mute, mute, None)
@@ -254,6 +272,25 @@ def test_a_live_house_seen_by_any_device_is_not_dead() -> None:
     assert not dead(quiet, quiet, 240.0)
     assert not dead(quiet, quiet | {"forming": True})
     assert not dead(quiet | {"forming": None}, quiet)
+
+
+def test_an_order_to_open_that_moved_nothing_is_taken_back_when_the_grid_returns() -> None:
+    stuck = SwitchReading(after(1), commanded_open=True, open_proven=False, closed_proven=True)
+    for grid in (Grid.RESTORING, Grid.ON):
+        assert switch_order(IslandMemory(S.TIED), grid, Settings(), stuck) is SwitchOrder.CLOSE
+    assert switch_order(IslandMemory(S.TIED), Grid.OUTAGE, Settings(), stuck) is None
+    open_now = SwitchReading(after(1), commanded_open=True, open_proven=True, closed_proven=False)
+    assert switch_order(IslandMemory(S.ISLAND), Grid.ON, Settings(), open_now) is None
+
+
+def test_a_return_that_does_not_succeed_calls_a_person() -> None:
+    run = Run(S.ISLAND, closed=False, grid=False, known=Grid.OUTAGE).seconds_pass(5)
+    run.house.silent.add("car")
+    run.house.grid = True
+    hour(run)
+    assert "return_failed: return_failed" in run.told
+    run.house.silent.clear()
+    assert hour(run).walked[-1] is S.TIED
 
 
 def test_who_forms_already_is_the_one_that_forms_though_another_has_more_charge() -> None:

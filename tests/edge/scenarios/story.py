@@ -183,6 +183,7 @@ class House:
     will_stop: bool = True
     closed: bool = True
     commanded_open: bool = False
+    stopped_at: dict[str, datetime] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
     pins: dict[str, dict[str, Any]] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)
@@ -214,6 +215,7 @@ class House:
             self.seen.get("switch") if self.facts.switch else None,
             tuple(_evidence(piece, now) for piece in self.evidence),
             self.events,
+            frozen_map(self.stopped_at),
         )
 
     def _see(self, name: str, now: datetime, reading: Any) -> None:
@@ -253,6 +255,10 @@ class House:
         """Switch and chargers do as they are told, as far as the story lets them."""
         for name, order in decision.orders.items():
             self._follow(self.chargers[name], order)
+            if not isinstance(order, Stop):
+                self.stopped_at.pop(name, None)
+            else:
+                self.stopped_at.setdefault(name, decision.at)
         for name, device in self.chargers.items():
             device.forming = self._forms(name, device, decision.memory.island.former)
         if decision.switch is not None:
