@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from edge_service.domain.model import Capability, ChargerReading, Order, Release
+from edge_service.domain.model import Capability, ChargerReading, Order, Release, Stop
 from edge_service.domain.realise import order_power_w
 from edge_service.ports import Charger, Clock, DeviceError, DeviceIdentity, DeviceRefusedError, FastReading
 
@@ -18,6 +18,8 @@ FOLLOWS_WITHIN_W = 150
 FOLLOWS_WITHIN_SHARE = 0.03
 # Charge and limits move slowly; they may be this old while the fast lane shows that the charger is there.
 FULL_READING_LASTS = timedelta(seconds=30)
+# SunSpec 715.DERHb counts every second; a device that is busy may miss a few.
+HEART_MAY_PAUSE = timedelta(seconds=5)
 
 
 class Stage(StrEnum):
@@ -42,8 +44,9 @@ class OrderProgress:
 class ChargerDesk:
     """One charger's last reading, its probe, and the order given to it: one order under way, the newest wins."""
 
-    def __init__(self, charger: Charger, wake: Callable[[], None]) -> None:
+    def __init__(self, charger: Charger, wake: Callable[[], None], clock: Clock) -> None:
         self.charger = charger
+        self._clock = clock
         self.identity: DeviceIdentity | None = None
         self.capability: Capability | None = None
         self._progress: OrderProgress | None = None
@@ -51,6 +54,10 @@ class ChargerDesk:
         self._fast: FastReading | None = None
         self._probed = False
         self._trouble: str | None = None
+        self._proven_at: datetime | None = None
+        self._heartbeat: int | None = None
+        self._beat_at = clock.now()
+        self._frozen = False
         self._wake = wake
         self._acting: asyncio.Task[None] | None = None
         self._next: tuple[Order, datetime] | None = None
@@ -62,13 +69,15 @@ class ChargerDesk:
         While the fast lane answers, a slow charger's full reading stays fresh with it, until it is too old itself.
         """
         full, fast = self._reading, self._fast
-        if full is None or fast is None or fast.at <= full.at:
+        if full is None or fast is None or fast.at <= full.at or self._frozen:
             return full
         merged = replace(full, grid_present=fast.grid_present, forming=fast.forming, grid_at=fast.at)
         if fast.voltage_v is not None:
             merged = replace(merged, voltage_v=fast.voltage_v)
         if fast.power_w is not None:
             merged = replace(merged, power_w=fast.power_w)
+        if fast.state is not None:
+            merged = replace(merged, state=fast.state)
         return replace(merged, at=fast.at) if fast.at - full.at <= FULL_READING_LASTS else merged
 
     @property
@@ -83,12 +92,19 @@ class ChargerDesk:
         close = abs(reading.power_w - wanted_w) <= max(FOLLOWS_WITHIN_W, abs(wanted_w) * FOLLOWS_WITHIN_SHARE)
         return replace(progress, stage=Stage.MEASURED) if close else progress
 
-    async def read(self, clock: Clock) -> None:
+    @property
+    def stopped_at(self) -> datetime | None:
+        """When the stop that stands was read back; None while none stands."""
+        progress = self._progress
+        proven = progress is not None and progress.stage is Stage.READ_BACK and isinstance(progress.order, Stop)
+        return self._proven_at if proven else None
+
+    async def read(self) -> None:
         """Probe first where contact was lost: identity before any order."""
         try:
             if not self._probed:
                 await self._probe()
-            self._reading = await self.charger.read(clock.now())
+            self._take(await self.charger.read(self._clock.now()))
         except DeviceError as error:
             if str(error) != self._trouble:
                 LOG.warning("charger %s: %s", self.charger.id, error)
@@ -107,18 +123,29 @@ class ChargerDesk:
             )
         self.identity, self.capability, self._probed = identity, capability, True
 
-    async def watch(self, clock: Clock, period_s: float) -> None:
+    def _take(self, reading: ChargerReading) -> None:
+        """Take a reading for fresh, unless the device's own heartbeat stands still: then it repeats old values."""
+        if reading.heartbeat is None or reading.heartbeat != self._heartbeat:
+            self._heartbeat, self._beat_at = reading.heartbeat, reading.at
+        self._frozen = reading.heartbeat is not None and reading.at - self._beat_at > HEART_MAY_PAUSE
+        if not self._frozen:
+            self._reading = reading
+        elif self._trouble is None:
+            self._trouble = "its heartbeat stands still, its values are old"
+            LOG.warning("charger %s: %s", self.charger.id, self._trouble)
+
+    async def watch(self, period_s: float) -> None:
         """The fast lane: read the first block in which a grid loss shows, and wake the cycle when it changes."""
-        due = clock.monotonic()
+        due = self._clock.monotonic()
         while True:
-            await asyncio.sleep(max(0.0, due - clock.monotonic()))
-            began = clock.monotonic()
+            await asyncio.sleep(max(0.0, due - self._clock.monotonic()))
+            began = self._clock.monotonic()
             if self._probed:
                 try:
-                    self._see(await self.charger.read_fast(clock.now()))
+                    self._see(await self.charger.read_fast(self._clock.now()))
                 except DeviceError:
                     LOG.debug("charger %s: fast lane got no answer", self.charger.id)
-            took_s = clock.monotonic() - began
+            took_s = self._clock.monotonic() - began
             # A slow device keeps half of its connection for its full readings and its orders.
             due = began + max(period_s, 2 * took_s)
 
@@ -160,6 +187,8 @@ class ChargerDesk:
                 LOG.warning("charger %s: order not given: %s", self.charger.id, error)
                 self._note(order, Stage.ORDERED, now, "no_contact")
             else:
+                if self._progress is None or self._progress.stage is not Stage.READ_BACK:
+                    self._proven_at = self._clock.now()
                 self._note(order, Stage.READ_BACK, now)
 
     def _note(self, order: Order, stage: Stage, now: datetime, reason: str | None = None) -> None:

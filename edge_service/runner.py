@@ -9,8 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import partial
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from edge_service.charger_desk import ChargerDesk, OrderProgress, Stage
@@ -43,6 +42,8 @@ LOG = logging.getLogger(__name__)
 
 # Share of the cycle in which devices may answer; then the decision is made with what is there.
 READ_SHARE = 0.8
+# A clock that differs by more than this from the time that passed was set.
+CLOCK_JUMP_S = 2.0
 # How late cycles began is kept for this many for the 99th percentile: ten minutes at one a second.
 KEPT_LATENESS = 600
 
@@ -120,7 +121,7 @@ class Runner:
         self._pacing = pacing or Pacing()
         self._memory = memory or Memory()
         self._urgent = asyncio.Event()
-        self._desks = {charger.id: ChargerDesk(charger, self._urgent.set) for charger in devices.chargers}
+        self._desks = {charger.id: ChargerDesk(charger, self._urgent.set, clock) for charger in devices.chargers}
         self._meter, self._switch = devices.meter, devices.switch
         self._meter_reading: MeterReading | None = None
         self._switch_reading: SwitchReading | None = None
@@ -129,6 +130,7 @@ class Runner:
         self._lateness_s: deque[float] = deque(maxlen=KEPT_LATENESS)
         self._refusals: dict[str, str | None] = {}
         self._cycle_at: float | None = None
+        self._told: tuple[datetime, float] | None = None
         self.image: Image | None = None
 
     @property
@@ -162,7 +164,7 @@ class Runner:
             async with asyncio.TaskGroup() as group:
                 for name, desk in self._desks.items():
                     if desk.charger.has_fast_lane:
-                        group.create_task(desk.watch(self._clock, self._pacing.fast_s), name=f"fast lane {name}")
+                        group.create_task(desk.watch(self._pacing.fast_s), name=f"fast lane {name}")
                 group.create_task(self._cycles(), name="control cycle")
         finally:
             for task in self._under_way.values():
@@ -203,7 +205,7 @@ class Runner:
     async def _observe(self) -> None:
         """Read every device at once; a device still busy with its last read is not asked again."""
         for name, desk in self._desks.items():
-            self._ask(name, partial(desk.read, self._clock))
+            self._ask(name, desk.read)
         if self._meter is not None:
             self._ask("meter", self._read_meter)
         if self._switch is not None:
@@ -249,7 +251,18 @@ class Runner:
         except DeviceError as error:
             LOG.info("island switch: %s", error)
 
+    def _follow_clock(self) -> None:
+        """Carry delays over a clock that was set: they are counted in time that passed, not in time that was told."""
+        told, passed_s = self._clock.now(), self._clock.monotonic()
+        if self._told is not None:
+            jump_s = (told - self._told[0]).total_seconds() - (passed_s - self._told[1])
+            if abs(jump_s) > CLOCK_JUMP_S:
+                LOG.warning("the clock was set by %.1f s; running delays go on as they were", jump_s)
+                self._memory = self._memory.shifted(timedelta(seconds=jump_s))
+        self._told = told, passed_s
+
     def _decide_and_act(self) -> None:
+        self._follow_clock()
         settings = expire(self._people.settings, self._memory, self._clock.now())
         if settings is not self._people.settings:
             self._people.replace_expired(settings)
@@ -270,6 +283,7 @@ class Runner:
             meter=self._meter_reading,
             switch=self._fresh_switch(now),
             events=tuple(self._people.events()),
+            stopped=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.stopped_at) is not None}),
         )
 
     def _fresh_switch(self, now: datetime) -> SwitchReading | None:

@@ -67,7 +67,7 @@ class SlowCharger:
 async def taken(*orders: Order | None) -> list[Order]:
     """What reaches a charger that is busy with the first of the orders while the others are given."""
     charger = SlowCharger()
-    desk = ChargerDesk(charger, lambda: None)
+    desk = ChargerDesk(charger, lambda: None, StoppedClock())
     desk.give(orders[0], NOW)
     async with asyncio.timeout(5):
         await charger.begun.wait()
@@ -96,10 +96,10 @@ async def test_what_the_fast_lane_saw_stands_in_the_reading_and_keeps_a_young_on
     full_reading_is_s_old: float, stays_fresh: bool
 ) -> None:
     seen, clock = asyncio.Event(), StoppedClock()
-    desk = ChargerDesk(SlowCharger(), seen.set)
-    await desk.read(clock)
+    desk = ChargerDesk(SlowCharger(), seen.set, clock)
+    await desk.read()
     clock.at = NOW + timedelta(seconds=full_reading_is_s_old)
-    lane = asyncio.create_task(desk.watch(clock, 0.001))
+    lane = asyncio.create_task(desk.watch(0.001))
     async with asyncio.timeout(5):
         await seen.wait()
     lane.cancel()
