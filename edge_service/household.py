@@ -34,14 +34,15 @@ class Household:
     def replace_expired(self, settings: Settings) -> None:
         """Take over settings from which only time has taken something away; written behind the cycle's back."""
         self._settings = settings
-        save = self._journal.save_settings(settings, "expire", {}, self._clock.now())
-        task = asyncio.create_task(self._saved(save), name="save settings")
+        task = asyncio.create_task(self._save_expired(), name="save settings")
         self._saving.add(task)
         task.add_done_callback(self._saving.discard)
 
-    async def _saved(self, save: Any) -> None:
+    async def _save_expired(self) -> None:
+        """In its turn, and what stands then: a command that was answered meanwhile must not be undone on disk."""
         try:
-            await save
+            async with self._one_at_a_time:
+                await self._journal.save_settings(self._settings, "expire", {}, self._clock.now())
         except OSError as error:
             LOG.warning("settings not saved, they expire again after a restart: %s", error)
 

@@ -41,6 +41,7 @@ class Intake:
         self._clock, self._store, self._changed = clock, store, changed
         self._events: dict[str, Event] = {event.uid: event for event in known}
         self.contacts: dict[str, Contact] = {}
+        self._one_at_a_time = asyncio.Lock()
 
     def events(self) -> Sequence[Event]:
         """Events that run or come, and those just over."""
@@ -53,12 +54,23 @@ class Intake:
 
     async def enter(self, event: Event) -> None:
         """Take an event entered by hand; returns when it is on disk."""
-        await self._put(event.program_id, [*self.known_of(event.program_id), event])
+        async with self._one_at_a_time:
+            await self._put(event.program_id, [*self.known_of(event.program_id), event])
 
     async def withdraw(self, uid: str) -> None:
         """Drop an event entered by hand; returns when that is on disk."""
-        event = self._events[uid]
-        await self._put(event.program_id, [known for known in self.known_of(event.program_id) if known.uid != uid])
+        async with self._one_at_a_time:
+            event = self._events.get(uid)
+            if event is not None:
+                others = [known for known in self.known_of(event.program_id) if known.uid != uid]
+                await self._put(event.program_id, others)
+
+    async def forget(self, program: str) -> None:
+        """A program that is followed no more: nothing of it is served. Raises OSError; then its events still are."""
+        self.contacts.pop(program, None)
+        async with self._one_at_a_time:
+            await self._put(program, [])
+        self._changed()
 
     async def poll(self, source: ProgramSource) -> None:
         """Ask the source for ever. Its trouble changes no event: what was accepted runs to its end."""
@@ -96,9 +108,10 @@ class Intake:
 
     async def _take(self, program: str, events: Sequence[Event]) -> None:
         """Take what the server says beside what people entered. What cannot be kept is not promised."""
-        entered = [event for event in self.known_of(program) if by_hand(event)]
         try:
-            await self._put(program, [*events, *entered])
+            async with self._one_at_a_time:
+                entered = [event for event in self.known_of(program) if by_hand(event)]
+                await self._put(program, [*events, *entered])
         except OSError as error:
             LOG.error("program %s: its events could not be kept, the former ones stand: %s", program, error)
 
@@ -126,7 +139,7 @@ class Intake:
         over = {
             e.uid: e for e in self.known_of(program) if e.uid not in merged and e.end <= now < e.end + KEPT_AFTER_END
         }
-        merged |= over
+        merged = {uid: event for uid, event in (merged | over).items() if now < event.end + KEPT_AFTER_END}
         if merged == self._events:
             return
         await self._store.save_events(list(merged.values()))

@@ -1,0 +1,184 @@
+"""Commands of people: on disk before they are answered, one at a time; a stop that counts whatever the disk does."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from edge_service.domain.commands import CommandRefusedError
+from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
+from edge_service.domain.model import Event, Grid, ManualKind, ManualOrder, Mode, Settings, frozen_map
+from edge_service.household import Household
+from edge_service.intake import Intake
+from tests.edge.domain.houses import a_site, after, an_event
+from tests.edge.fakes import FakeSource, LeapingClock, MemoryJournal, leaping, passes, until
+
+TIED = Memory(grid=GridMemory(Grid.ON), island=IslandMemory(IslandStep.TIED))
+
+
+class Home:
+    """A household with its journal and its events."""
+
+    def __init__(self, settings: Settings | None = None, *known: Event) -> None:
+        self.journal, clock = MemoryJournal(), LeapingClock()
+        self.journal.events = known
+        self.intake = Intake(clock, self.journal, known, lambda: None)
+        self.household = Household(settings or Settings(), self.intake, self.journal, clock)
+
+    async def command(self, name: str, /, *, local: bool = False, **args: Any) -> dict[str, Any]:
+        return dict(await self.household.carry_out(name, args, a_site("bus", "car"), TIED, local=local))
+
+    @property
+    def uids(self) -> list[str]:
+        return [event.uid for event in self.household.events()]
+
+
+def an_evening(**changes: Any) -> dict[str, Any]:
+    """What a person enters for an event an hour from now."""
+    start, end = after(3600).isoformat(), after(7200).isoformat()
+    return {"program": "peak", "name": "Hot evening", "start": start, "end": end, "power_w": 5000} | changes
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "code"),
+    [
+        ("set_backup_reserve", {"pct": 101}, "bad_argument"),
+        ("set_mode", {"mode": "party"}, "bad_argument"),
+        ("reset_stop", {}, "reset_on_site"),
+        ("discharge", {"charger": "boat", "until": after(60).isoformat()}, "unknown_charger"),
+        ("make_coffee", {}, "unknown_command"),
+        ("enter_event", an_evening(program="none"), "unknown_program"),
+        ("enter_event", an_evening(end=after(3000).isoformat()), "end_before_start"),
+        ("enter_event", an_evening(power_w=0), "bad_argument"),
+        ("cancel_event", {"event": "hand:none"}, "unknown_event"),
+    ],
+)
+@leaping
+async def test_a_refused_command_changes_nothing(name: str, args: dict[str, Any], code: str) -> None:
+    home = Home()
+    with pytest.raises(CommandRefusedError) as refused:
+        await home.command(name, **args)
+    assert refused.value.code == code
+    assert (home.journal.wrote, home.household.settings, home.uids) == ([], Settings(), [])
+
+
+@leaping
+async def test_settings_are_on_disk_before_they_are_answered_and_count_no_sooner() -> None:
+    home = Home()
+    home.journal.slow_s = 1.0
+    answer = asyncio.create_task(home.command("set_mode", mode="paused"))
+    await passes(0.9)
+    assert (answer.done(), home.household.settings.mode) == (False, Mode.AUTOMATIC)
+    assert await answer == {}
+    assert (home.journal.settings.mode, home.household.settings.mode) == (Mode.PAUSED, Mode.PAUSED)
+
+
+@pytest.mark.parametrize(
+    ("name", "args"), [("set_mode", {"mode": "paused"}), ("reset_stop", {}), ("enter_event", an_evening())]
+)
+@leaping
+async def test_what_cannot_be_kept_is_not_promised(name: str, args: dict[str, Any]) -> None:
+    home = Home(Settings(stopped=True))
+    home.journal.disk_fails = True
+    with pytest.raises(OSError, match="disk"):
+        await home.command(name, local=True, **args)
+    assert (home.household.settings, home.uids) == (Settings(stopped=True), [])
+
+
+@leaping
+async def test_a_stop_counts_although_the_disk_fails_and_says_that_it_is_not_kept() -> None:
+    home = Home()
+    home.journal.disk_fails = True
+    assert await home.command("stop") == {"kept": False}
+    assert home.household.settings.stopped
+    home.journal.disk_fails = False
+    assert await home.command("stop") == {}
+    assert home.journal.settings.stopped
+
+
+@leaping
+async def test_a_stop_counts_while_a_slow_disk_still_writes_it() -> None:
+    home = Home()
+    home.journal.slow_s = 5.0
+    answer = asyncio.create_task(home.command("stop"))
+    await until(lambda: home.household.settings.stopped, within_s=0.1)
+    assert not answer.done()
+    await answer
+
+
+@leaping
+async def test_two_commands_at_once_lose_neither_change() -> None:
+    home = Home()
+    home.journal.slow_s = 0.5
+    async with asyncio.TaskGroup() as group:
+        group.create_task(home.command("set_mode", mode="paused"))
+        group.create_task(home.command("set_backup_reserve", pct=50))
+        group.create_task(home.command("set_drivers_reserve", charger="car", pct=40))
+    wanted = Settings(mode=Mode.PAUSED, backup_reserve_pct=50, drivers_reserve_pct=frozen_map({"car": 40.0}))
+    assert home.household.settings == home.journal.settings == wanted
+
+
+@leaping
+async def test_what_only_time_has_taken_is_on_disk_soon_and_undoes_no_command() -> None:
+    over = ManualOrder(ManualKind.HOLD, after(-60), after(0))
+    home = Home(Settings(manual=frozen_map({"car": over})))
+    home.journal.slow_s = 0.5
+    until_then = after(600)
+    answer = asyncio.create_task(home.command("hold", charger="car", until=until_then.isoformat()))
+    await passes(0.1)
+    home.household.replace_expired(Settings())
+    await answer
+    await until(lambda: "settings: expire" in home.journal.wrote)
+    assert home.household.settings == home.journal.settings
+    assert home.journal.settings.manual["car"].until == until_then
+
+
+@leaping
+async def test_a_disk_that_fails_when_something_expires_ends_nothing() -> None:
+    home = Home(Settings(opted_out=frozenset({"e1"})))
+    home.journal.disk_fails = True
+    home.household.replace_expired(Settings())
+    await passes(1)
+    home.journal.disk_fails = False
+    assert home.household.settings == Settings()
+    assert await home.command("set_mode", mode="paused") == {}
+
+
+@leaping
+async def test_an_event_by_hand_is_entered_and_taken_back() -> None:
+    home = Home()
+    uid = (await home.command("enter_event", **an_evening()))["event"]
+    (event,) = home.household.events()
+    assert (event.uid, event.program_id, event.name, event.start, event.slots[0].power_w) == (
+        uid,
+        "peak",
+        "Hot evening",
+        after(3600),
+        -5000,
+    )
+    assert home.journal.events == (event,)
+    assert (await home.command("enter_event", **an_evening()))["event"] == uid
+    assert home.uids == [uid]
+    assert await home.command("cancel_event", event=uid) == {}
+    assert home.uids == [one.uid for one in home.journal.events] == []
+
+
+@leaping
+async def test_a_utilitys_event_is_not_a_person_s_to_cancel() -> None:
+    home = Home(None, an_event("peak:7", 60, 120))
+    with pytest.raises(CommandRefusedError) as refused:
+        await home.command("cancel_event", event="peak:7")
+    assert refused.value.code == "not_by_hand"
+    assert (home.uids, home.journal.wrote) == (["peak:7"], [])
+
+
+@leaping
+async def test_an_event_entered_while_the_utilitys_are_being_written_is_not_lost() -> None:
+    home = Home()
+    home.journal.slow_s = 0.5
+    utility = asyncio.create_task(home.intake.poll(FakeSource("net", [an_event("net:1", 60, 120, program="net")])))
+    await passes(0.1)
+    uid = (await home.command("enter_event", **an_evening()))["event"]
+    await passes(1)
+    utility.cancel()
+    assert {event.uid for event in home.journal.events} == set(home.uids) == {"net:1", uid}

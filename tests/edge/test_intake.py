@@ -1,0 +1,231 @@
+"""Events from program servers: a server's trouble changes none of them, and what is not on disk is not promised."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+
+from edge_service.domain.model import Event
+from edge_service.intake import KEPT_AFTER_END, Contact, Intake
+from edge_service.ports import ProgramCredentialsError, ProgramError
+from edge_service.programs.manual import enter_event
+from tests.edge.domain.houses import after, an_event
+from tests.edge.fakes import FakeSource, LeapingClock, MemoryJournal, leaping, passes, until
+
+CALL = an_event("peak:1", 600, 1200)
+DOWN = ProgramError("the server did not answer")
+
+
+class BusyServerError(ProgramError):
+    """A server that asks for a pause."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__("busy")
+        self.retry_after_s = retry_after_s
+
+
+class Office:
+    """An intake with its journal, and how often it told of a change."""
+
+    def __init__(self, *known: Event) -> None:
+        self.journal, self.changes = MemoryJournal(), 0
+        self.intake = Intake(LeapingClock(), self.journal, known, self._changed)
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    @property
+    def uids(self) -> list[str]:
+        return sorted(event.uid for event in self.intake.events())
+
+    @asynccontextmanager
+    async def polling(self, *sources: FakeSource) -> AsyncIterator[None]:
+        """The sources are polled until the block ends; a poll that ends by itself fails the test."""
+        tasks = [asyncio.create_task(self.intake.poll(source)) for source in sources]
+        yield
+        assert not [task for task in tasks if task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def waits(source: FakeSource) -> list[float]:
+    """Seconds between two polls."""
+    return [round(later - earlier, 3) for earlier, later in pairwise(source.polled_at)]
+
+
+# --------------------------------------------------------------------------------------------------------- what it says
+
+
+@leaping
+async def test_a_utilitys_events_are_on_disk_before_they_count() -> None:
+    office = Office()
+    office.journal.slow_s = 1.0
+    async with office.polling(FakeSource("peak", [CALL])):
+        await passes(0.9)
+        assert office.uids == []
+        await until(lambda: office.uids == ["peak:1"], within_s=0.2)
+    assert office.journal.events == (CALL,)
+
+
+@leaping
+async def test_the_same_answer_again_writes_nothing_and_wakes_nobody() -> None:
+    office = Office()
+    source = FakeSource("peak", [CALL])
+    async with office.polling(source):
+        await until(lambda: office.uids)
+        before = office.changes, list(office.journal.wrote)
+        await passes(60)
+        assert (office.changes, office.journal.wrote) == before
+    assert waits(source) == [10.0] * 6
+
+
+@leaping
+async def test_an_event_gone_at_its_server_is_gone_here_and_another_programs_stands() -> None:
+    other = an_event("net:1", 600, 1200, program="net")
+    office = Office(CALL, other)
+    async with office.polling(FakeSource("peak", [])):
+        await until(lambda: office.uids == ["net:1"])
+    assert office.journal.events == (other,)
+
+
+@leaping
+async def test_two_programs_that_answer_at_once_lose_no_event() -> None:
+    office = Office()
+    office.journal.slow_s = 0.5
+    other = an_event("net:1", 600, 1200, program="net")
+    async with office.polling(FakeSource("peak", [CALL]), FakeSource("net", [other])):
+        await passes(2)
+        assert office.uids == ["net:1", "peak:1"]
+    assert {event.uid for event in office.journal.events} == {"net:1", "peak:1"}
+
+
+@leaping
+async def test_events_entered_by_hand_survive_a_poll_of_their_program() -> None:
+    office = Office()
+    entered = enter_event("peak", "Hot evening", after(3600), after(7200), 5000, after(0))
+    await office.intake.enter(entered)
+    async with office.polling(FakeSource("peak", [CALL], [])):
+        await until(lambda: len(office.uids) == 2)
+        await until(lambda: office.uids == [entered.uid])
+    assert office.journal.events == (entered,)
+
+
+@leaping
+async def test_an_event_that_is_over_stays_half_a_minute_so_that_its_account_is_closed() -> None:
+    office = Office(an_event("peak:1", -60, 5))
+    entered = enter_event("peak", "Now", after(0), after(5), 5000, after(0))
+    await office.intake.enter(entered)
+    async with office.polling(FakeSource("peak", [])):
+        await passes(5 + KEPT_AFTER_END.total_seconds() - 0.1)
+        assert office.uids == [entered.uid]  # the other was gone from its server before its end
+        await passes(0.2)
+        assert office.uids == []
+        await passes(20)
+    assert office.journal.events == ()
+
+
+@leaping
+async def test_an_event_that_ended_as_called_stays_half_a_minute_also_when_its_server_forgets_it_at_once() -> None:
+    office = Office()
+    source = FakeSource("peak", [an_event("peak:1", -60, 5)], [])
+    async with office.polling(source):
+        await passes(15)
+        assert len(source.polled_at) == 2
+        assert office.uids == ["peak:1"]
+        await passes(26)
+        assert office.uids == []
+    assert office.journal.events == ()
+
+
+@leaping
+async def test_a_program_followed_no_more_leaves_nothing() -> None:
+    office = Office(CALL, an_event("net:1", 600, 1200, program="net"))
+    async with office.polling(FakeSource("peak", ProgramCredentialsError("no"))):
+        await until(lambda: "peak" in office.intake.contacts)
+    await office.intake.forget("peak")
+    assert (office.uids, [event.uid for event in office.journal.events]) == (["net:1"], ["net:1"])
+    assert office.intake.contacts == {}
+
+
+# --------------------------------------------------------------------------------------------------- when it goes wrong
+
+
+@pytest.mark.parametrize("trouble", [DOWN, ProgramCredentialsError("no"), ValueError("a defect"), KeyError("x")])
+@leaping
+async def test_a_failed_contact_changes_no_event_and_polling_goes_on(trouble: Exception) -> None:
+    office = Office()
+    source = FakeSource("peak", [CALL], trouble, trouble, [CALL])
+    async with office.polling(source):
+        await until(lambda: len(source.polled_at) == 3)
+        assert office.uids == ["peak:1"]
+        contact = office.intake.contacts["peak"]
+        assert (contact.connected, contact.last_at is not None, bool(contact.problem)) == (False, True, True)
+        await until(lambda: office.intake.contacts["peak"].connected)
+        assert office.uids == ["peak:1"]
+    assert office.journal.wrote == ["events"]
+
+
+@leaping
+async def test_credentials_refused_are_seen_in_the_contact_until_a_good_one() -> None:
+    office = Office()
+    source = FakeSource("peak", ProgramCredentialsError("who are you?"), DOWN, ProgramCredentialsError("no"), [])
+    seen: list[bool] = []
+    async with office.polling(source):
+        for polls in range(1, 5):
+            await until(lambda polls=polls: len(source.polled_at) == polls, within_s=400)  # type: ignore[misc]
+            await passes(0.01)
+            seen.append(office.intake.contacts["peak"].credentials_refused)
+        assert office.intake.contacts["peak"] == Contact(True, office.intake.contacts["peak"].last_at)
+    assert (seen[0], seen[2], seen[3]) == (True, True, False)
+
+
+@leaping
+async def test_the_wait_doubles_up_to_five_minutes_and_a_good_contact_ends_it() -> None:
+    office = Office()
+    answers: Sequence[Sequence[Event] | Exception] = [DOWN, DOWN, DOWN, DOWN, DOWN, DOWN, DOWN, [], DOWN, []]
+    source = FakeSource("peak", *answers)
+    async with office.polling(source):
+        await until(lambda: len(source.polled_at) == 11, within_s=3600)
+    assert waits(source) == [10, 20, 40, 80, 160, 300, 300, 10, 10, 10]
+
+
+@pytest.mark.parametrize(("asked_s", "waits_s"), [(77, 77), (3600, 900)])
+@leaping
+async def test_a_servers_own_wish_is_honoured_up_to_a_quarter_of_an_hour(asked_s: float, waits_s: float) -> None:
+    source = FakeSource("peak", BusyServerError(asked_s), [])
+    async with Office().polling(source):
+        await until(lambda: len(source.polled_at) == 2, within_s=4000)
+    assert waits(source) == [waits_s]
+
+
+@leaping
+async def test_what_cannot_be_kept_is_not_taken_over_and_is_once_the_disk_works() -> None:
+    later = an_event("peak:1", 900, 1500)
+    office = Office(CALL)
+    office.journal.disk_fails = True
+    async with office.polling(FakeSource("peak", [later])):
+        await passes(25)
+        assert list(office.intake.events()) == [CALL]
+        office.journal.disk_fails = False
+        await until(lambda: list(office.intake.events()) == [later], within_s=10)
+    assert office.journal.events == (later,)
+
+
+@leaping
+async def test_an_event_without_slots_is_passed_over() -> None:
+    office = Office()
+    async with office.polling(FakeSource("peak", [Event("peak:2", "peak", "Empty", after(0), ()), CALL])):
+        await until(lambda: office.uids == ["peak:1"])
+
+
+@leaping
+async def test_what_was_passed_over_is_told_in_the_contact() -> None:
+    office = Office()
+    source = FakeSource("peak", [CALL])
+    source.problems = ("event 7 has no interval", "event 8 is in the past")
+    async with office.polling(source):
+        await until(lambda: "peak" in office.intake.contacts)
+        assert office.intake.contacts["peak"].problem == "event 7 has no interval; event 8 is in the past"
