@@ -66,6 +66,9 @@ DEAD_BAND_W = 50
 SLOW_EVERY = 10
 # A charger needs seconds to start; a start or stop that has no effect is repeated no sooner than this.
 OPERATION_RETRY = timedelta(seconds=10)
+# The controller's heartbeat is due once a second. A cycle of one second may come a little early; the next is not
+# due the sooner for that.
+HEARTBEAT_EVERY, HEARTBEAT_EARLY = timedelta(seconds=1), timedelta(seconds=0.1)
 # More than any vehicle or house holds; beyond it the register holds garbage.
 _MOST_CAPACITY_WH = 1e7
 _LOCAL, _REMOTE_START, _REMOTE_STOP = 1, 1, 0
@@ -282,6 +285,10 @@ class Operation(Model):
 
     HEARTBEAT_AT, OPERATION_AT = 5, 8
 
+    @property
+    def takes_stop(self) -> bool:
+        return self.has("operation")
+
 
 @dataclass(slots=True)
 class _Models:
@@ -480,7 +487,10 @@ class SunSpecDer:
         self._written: tuple[dict[int, list[int]], datetime] | None = None
         self._stopped = False
         self._operated_at: datetime | None = None
+        # Whether the order under way wrote a withdrawal, a start or a stop.
+        self._acted = False
         self._beats: int | None = None
+        self._beat_due: datetime | None = None
         self._beat_refused = False
 
     @property
@@ -503,7 +513,7 @@ class SunSpecDer:
         self._changed = self._moved = False
         self._reads, self._written, self._identified_at_loss = 0, None, losses
         manufacturer, model, serial, version = models.common.identity
-        findings = _findings(models, self._capability)
+        findings = _findings(models, self._capability, self._options)
         return DeviceIdentity(manufacturer, model, serial, version, findings), self._capability
 
     async def _known(self) -> _Models:
@@ -547,14 +557,20 @@ class SunSpecDer:
         return _reading(models, now)
 
     async def read_fast(self, now: datetime) -> FastReading:
-        """One read of 16 registers."""
+        """One read of 16 registers; whether a vehicle is plugged in, for the state, is from the last full reading."""
         models = self._models
         if models is None:
             models = await self._known()
         await models.fast.refresh()
         fast = models.fast
-        present = grid_present(fast, _nominal_v(models))
-        return FastReading(now, present, fast.forming, _voltage_and_share(fast, None)[0], _ours(fast.power))
+        return FastReading(
+            at=now,
+            grid_present=grid_present(fast, _nominal_v(models)),
+            forming=fast.forming,
+            voltage_v=_voltage_and_share(fast, None)[0],
+            power_w=_ours(fast.power),
+            state=_state(fast, _plugged(_fresh(models.port), _fresh(models.storage))),
+        )
 
     # Ordering
 
@@ -569,6 +585,7 @@ class SunSpecDer:
         async with self._ordering:
             models = await self._known()
             await self._look_before_writing(models)
+            self._acted = False
             match order:
                 case Power(w=w):
                     await self._follow(models, w, now)
@@ -580,8 +597,9 @@ class SunSpecDer:
                     await self._release(models, now)
                 case Limits():
                     raise self._refusal("takes a setpoint, not a pair of limits", "not_supported")
-            if not (isinstance(order, Release) and self._options.backup == "vendor"):
-                await self._beat(models)
+            # The act that follows a withdrawal, a start or a stop must not wait for a heartbeat; the next cycle beats.
+            if not self._acted and not (isinstance(order, Release) and self._options.backup == "vendor"):
+                await self._beat(models, now)
 
     async def _look_before_writing(self, models: _Models) -> None:
         """Nothing is written to registers that were not read on this connection."""
@@ -615,7 +633,8 @@ class SunSpecDer:
         if self._capability is None or self._capability.control is not Control.SIGNED or control is None:
             raise self._refusal("the charger takes no power setpoint over Modbus", "not_supported")
         if not control.fresh:
-            raise self._refusal("the charger did not let its setpoint be read; nothing was written", "not_readable")
+            await self._start(models, now, needed=False)
+            raise self._refusal("the charger did not let its setpoint be read; none was written", "not_readable")
         self._require_within(models, w)
         await self._start(models, now, needed=w != 0)
         wanted = self._encoded(control, w)
@@ -675,9 +694,16 @@ class SunSpecDer:
             )
 
     async def _release(self, models: _Models, now: datetime) -> None:
-        await self._withdraw(models)
+        """Start what a stop left off even where the withdrawal is refused: in an outage the start lights the house."""
+        refusal: DeviceRefusedError | None = None
+        try:
+            await self._withdraw(models)
+        except DeviceRefusedError as error:
+            refusal = error
         if self._stopped or self._is_stopped_over_modbus(models):
             await self._start(models, now, needed=True)
+        if refusal is not None:
+            raise refusal
 
     @staticmethod
     def _is_stopped_over_modbus(models: _Models) -> bool:
@@ -696,6 +722,7 @@ class SunSpecDer:
             return
         self._require_remote(models)
         words = control.encoded({"enabled": 0})
+        self._acted = True
         for offset, part in words.items():
             await self._unit.write_registers(control.at + offset, part)
         await control.refresh()
@@ -705,7 +732,7 @@ class SunSpecDer:
     async def _start(self, models: _Models, now: datetime, *, needed: bool) -> None:
         """Start what is stopped. Standing by is left alone until power is wanted. The state tells whether it starts."""
         operation = models.operation
-        if operation is None or not operation.has("operation"):
+        if operation is None or not operation.takes_stop:
             return
         stopped = models.ac.state == 0 or (models.ac.state == 7 and needed)
         if not self._stopped and (not stopped or operation.operation == _REMOTE_START or not self._may_operate(now)):
@@ -717,7 +744,7 @@ class SunSpecDer:
     async def _stop(self, models: _Models, now: datetime) -> None:
         self._require_remote(models)
         operation = models.operation
-        if operation is None or not operation.has("operation"):
+        if operation is None or not operation.takes_stop:
             await self._follow(models, 0, now)
             return
         running = models.ac.state in {2, 3, 4} and self._may_operate(now)
@@ -733,15 +760,17 @@ class SunSpecDer:
         return self._operated_at is None or abs(now - self._operated_at) >= OPERATION_RETRY
 
     async def _operate(self, operation: Operation, value: int, now: datetime) -> None:
-        self._operated_at = now
+        self._operated_at, self._acted = now, True
         await self._unit.write_registers(operation.at + operation.OPERATION_AT, [value])
 
-    async def _beat(self, models: _Models) -> None:
-        """Count the controller's heartbeat up, from a completed cycle only."""
+    async def _beat(self, models: _Models, now: datetime) -> None:
+        """Count the controller's heartbeat up once a second, from a completed cycle only."""
         operation = models.operation
         if operation is None or self._beat_refused or not operation.has("controller_heartbeat"):
             return
         if self._changed or operation.control == _LOCAL:
+            return
+        if not self._beat_is_due(now):
             return
         last = self._beats if self._beats is not None else int(operation.controller_heartbeat or 0)
         self._beats = (last + 1) % 0xFFFF_FFFF  # all ones would mean "not implemented"
@@ -751,6 +780,15 @@ class SunSpecDer:
             )
         except DeviceRefusedError:
             self._beat_refused = True
+
+    def _beat_is_due(self, now: datetime) -> bool:
+        """Whether it is time; if so, it is next due a second later. A clock that was set back is started anew."""
+        due = self._beat_due if self._beat_due is not None else now
+        if HEARTBEAT_EARLY < due - now <= HEARTBEAT_EVERY + HEARTBEAT_EARLY:
+            return False
+        soon = timedelta() < due - now <= HEARTBEAT_EARLY
+        self._beat_due = (due if soon else now) + HEARTBEAT_EVERY
+        return True
 
     async def close(self) -> None:
         """Forget the connection. Writes nothing: what stands dies with its lease."""
@@ -826,7 +864,13 @@ def _control(models: _Models) -> Control:
 def _backup(models: _Models, options: SunSpecOptions) -> Backup:
     if options.backup != "auto":
         return Backup.VENDOR if options.backup == "vendor" else Backup.NONE
-    return Backup.CAN_FORM if models.capacity is not None and models.capacity.can_island else Backup.NONE
+    can_form = models.capacity is not None and models.capacity.can_island
+    return Backup.CAN_FORM if can_form and _takes_stop(models) else Backup.NONE
+
+
+def _takes_stop(models: _Models) -> bool:
+    """Without it an island could not be ended: the house must be dead before the switch closes onto the grid."""
+    return models.operation is not None and models.operation.takes_stop
 
 
 def _capability(models: _Models, options: SunSpecOptions) -> Capability:
@@ -842,7 +886,7 @@ def _capability(models: _Models, options: SunSpecOptions) -> Capability:
     )
 
 
-def _findings(models: _Models, capability: Capability) -> tuple[str, ...]:
+def _findings(models: _Models, capability: Capability, options: SunSpecOptions) -> tuple[str, ...]:
     """What is missing or remarkable, in sentences for the person who installs."""
     control, operation, port = models.control, models.operation, models.port
     unleased = control is not None and capability.control is Control.SIGNED and capability.lease is Lease.NONE
@@ -872,6 +916,12 @@ def _findings(models: _Models, capability: Capability) -> tuple[str, ...]:
         "It has no model 714: whether a vehicle is plugged in is a guess.": port is None,
         "It has several DC ports; only the first is read.": port is not None and (port.ports or 0) > 1,
         "It has no model 715: it cannot be started or stopped, and local mode is not seen.": operation is None,
+        "It cannot be stopped over Modbus (715.OpCtl), so its island could not be ended: it gives no backup.": (
+            options.backup == "auto"
+            and models.capacity is not None
+            and bool(models.capacity.can_island)
+            and not _takes_stop(models)
+        ),
         "It is in local mode: set it to remote at the charger.": operation is not None and operation.control == _LOCAL,
         "It is not permitted to enter service (703.ES): the person who locked it out must release it.": (
             models.service is not None and models.service.permitted == 0

@@ -136,7 +136,7 @@ async def test_a_probe_writes_nothing() -> None:
     [
         (SiteOptions(no_wset=True), Control.GENERATION_CAP, Backup.CAN_FORM, "only a cap"),
         (SiteOptions(no_713=True), Control.SIGNED, Backup.CAN_FORM, "no model 713"),
-        (SiteOptions(no_715=True), Control.SIGNED, Backup.CAN_FORM, "no model 715"),
+        (SiteOptions(no_715=True), Control.SIGNED, Backup.NONE, "no model 715"),
         (SiteOptions(island_capable=False), Control.SIGNED, Backup.NONE, None),
     ],
 )
@@ -151,6 +151,33 @@ async def test_what_a_variant_lacks_is_found_and_said(
         reading = await charger.read(NOW)
         assert reading.power_w == 0
         assert reading.plugged is True
+
+
+CANNOT_BE_STOPPED = "It cannot be stopped over Modbus"
+
+
+@pytest.mark.parametrize(
+    ("backup", "points", "seen", "said"),
+    [
+        ("auto", {"m715_8": 0xFFFF}, Backup.NONE, True),
+        ("auto", {"m715_8": 1}, Backup.CAN_FORM, False),
+        ("auto", {"m715_8": 0xFFFF, "m702_25": 0}, Backup.NONE, False),
+        ("none", {"m715_8": 0xFFFF}, Backup.NONE, False),
+        ("vendor", {"m715_8": 0xFFFF}, Backup.VENDOR, False),
+    ],
+)
+async def test_a_charger_that_cannot_be_stopped_gives_no_backup_since_its_island_could_not_be_ended(
+    backup: Literal["auto", "none", "vendor"], points: dict[str, int], seen: Backup, said: bool
+) -> None:
+    identity, capability = await from_dump(SunSpecOptions(backup=backup), **points)[1].probe()
+    assert capability.backup is seen
+    assert any(sentence.startswith(CANNOT_BE_STOPPED) for sentence in identity.findings) is said
+
+
+async def test_what_cannot_be_stopped_may_still_carry_the_house_by_itself_so_no_order_ends_in_zero_enabled() -> None:
+    registers, charger = from_dump(m715_8=0xFFFF)
+    await charger.order(Power(-5000), NOW)
+    assert registers.words[M704 + 30] == 0
 
 
 async def test_a_device_that_is_no_charger_is_refused_by_name() -> None:
@@ -313,7 +340,16 @@ async def test_grid_evidence(points: dict[str, int], present: bool | None) -> No
     ],
 )
 async def test_states(points: dict[str, int], state: ChargerState) -> None:
-    assert (await reading_of(**points)).state is state
+    charger = from_dump(**points)[1]
+    assert (await charger.read(NOW)).state is state
+    assert (await charger.read_fast(NOW)).state is state
+
+
+async def test_a_charger_that_we_stopped_shows_as_off_in_the_fast_lane_at_once() -> None:
+    async with a_charger() as (_, _, charger):
+        await charger.read(NOW)
+        await charger.order(Stop(), NOW)
+        assert (await charger.read_fast(NOW)).state is ChargerState.UNAVAILABLE
 
 
 async def test_a_refused_block_leaves_the_others_known() -> None:
@@ -488,6 +524,40 @@ async def test_release_starts_what_our_stop_from_before_a_restart_left_off() -> 
         assert named(site)[0] == {"715.OpCtl": 1}
 
 
+@pytest.mark.parametrize("fails", ["write", "read_back"])
+async def test_release_starts_what_we_stopped_even_where_the_withdrawal_is_refused(fails: str) -> None:
+    """Else a charger whose setpoint group fails stays off after one return, and the next outage is dark."""
+    registers, charger = from_dump(m701_4=0, m715_8=0, m704_22=1)
+    await charger.read(NOW)
+    registers.refused = {M704 + 22 if fails == "write" else M704 + 2}
+    with pytest.raises(DeviceRefusedError) as error:
+        await charger.order(Release(), NOW)
+    assert error.value.reason == "illegal_address"
+    assert registers.words[M715 + 8] == 1
+
+
+async def test_a_withdrawal_that_stays_without_effect_is_told_after_the_start() -> None:
+    registers = Deaf(load_dump(DUMP))
+    registers.words |= {M701 + 4: 0, M715 + 8: 0, M704 + 22: 1}
+    registers.deaf = (M704 + 22,)
+    with pytest.raises(DeviceRefusedError) as error:
+        await SunSpecDer("left", MemoryUnit(registers)).order(Release(), NOW)
+    assert error.value.reason == "not_applied"
+    assert registers.words[M715 + 8] == 1
+
+
+async def test_a_stopped_charger_is_started_before_an_order_is_refused_as_not_readable() -> None:
+    registers, charger = from_dump()
+    await charger.order(Stop(), NOW)
+    registers.refused = {M704 + 2}
+    registers.words[M701 + 4] = 0
+    await charger.read(NOW)
+    with pytest.raises(DeviceRefusedError) as error:
+        await charger.order(Hold(), NOW)
+    assert error.value.reason == "not_readable"
+    assert registers.words[M715 + 8] == 1
+
+
 async def test_release_starts_nothing_that_a_person_locked_out() -> None:
     registers, charger = from_dump(m701_4=0, m715_8=0, m715_2=1)
     await charger.read(NOW)
@@ -519,11 +589,36 @@ async def test_stop_without_a_stop_register_is_zero_watts() -> None:
         assert (await charger.read(NOW)).setpoint_w == 0
 
 
+def beats(registers: Registers) -> list[list[int]]:
+    return [values for address, values in registers.writes if address == M715 + 5]
+
+
 async def test_the_heartbeat_counts_up_with_each_completed_cycle() -> None:
     registers, charger = from_dump(m715_5=0xFFFF, m715_6=0xFFFD)
-    for _ in range(3):
-        await charger.order(Hold(), NOW)
-    assert [values for address, values in registers.writes if address == M715 + 5] == [[0xFFFF, 0xFFFE], [0, 0], [0, 1]]
+    for second in range(3):
+        await charger.order(Hold(), NOW + timedelta(seconds=second))
+    assert beats(registers) == [[0xFFFF, 0xFFFE], [0, 0], [0, 1]]
+
+
+async def test_the_heartbeat_is_written_once_a_second_however_often_the_cycle_wakes() -> None:
+    registers, charger = from_dump()
+    for tenth in range(20):
+        await charger.order(Hold(), NOW + timedelta(seconds=tenth / 10))
+    assert len(beats(registers)) == 2 + 1  # at 0, and a tenth early at 0.9 and 1.9
+    for second in range(3):
+        await charger.order(Hold(), NOW + timedelta(seconds=second, hours=-1))  # the clock was set back
+    assert len(beats(registers)) == 3 + 3
+
+
+async def test_no_heartbeat_follows_a_stop_a_withdrawal_or_a_start_at_once() -> None:
+    registers, charger = from_dump(m704_22=1)
+    orders: tuple[Order, ...] = (Stop(), Power(-1000), Release())
+    for second, order in enumerate(orders):
+        await charger.order(order, NOW + timedelta(seconds=2 * second))
+    assert registers.writes != []
+    assert beats(registers) == []
+    await charger.order(Release(), NOW + timedelta(seconds=6))
+    assert len(beats(registers)) == 1
 
 
 async def test_a_vendors_backup_hears_nothing_from_us_after_release() -> None:
