@@ -2,10 +2,12 @@
 
 import asyncio
 import ssl
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 from aiohttp import web
 
@@ -62,18 +64,44 @@ class Listen:
             )
 
 
+# A house has a handful of clients, each with a few connections; a small computer keeps this many with ease.
+MOST_CONNECTIONS = 64
+# One Home Assistant needs two or three. So a single host can neither fill the total nor keep the others out.
+MOST_PER_PEER = 16
+# Whoever is on this machine is let in whatever others do: a person's stop at the command line must get through.
+# Bounded all the same, so that a program that runs wild here does not use up all of the process's files.
+MOST_FROM_HERE = 64
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What strangers may take from us: open connections, sockets of the contract among them, and seconds of silence
-    until a request's headers, and then its body, are complete."""
+    until a request's headers, and then its body, are complete.
 
-    connections: int = 64
+    ``connections`` and ``per_peer`` count those from other machines, ``from_here`` all from this one.
+    """
+
+    connections: int = MOST_CONNECTIONS
+    per_peer: int = MOST_PER_PEER
+    from_here: int = MOST_FROM_HERE
     sockets: int = 32
     silence_s: float = 10.0
 
+    def admit(self, peer: str, present: Iterable[str]) -> bool:
+        """Whether one more connection from the address ``peer`` fits beside those from ``present``."""
+        here, elsewhere = 0, Counter[str]()
+        for address in present:
+            if is_loopback(address):
+                here += 1
+            else:
+                elsewhere[address] += 1
+        if is_loopback(peer):
+            return here < self.from_here
+        return elsewhere.total() < self.connections and elsewhere[peer] < self.per_peer
+
 
 class Listener:
-    """Hands connections to aiohttp, but not too many."""
+    """Hands connections to aiohttp, but not too many, and not too many from one peer."""
 
     def __init__(self, serve: web.Server, bounds: Bounds) -> None:
         self._serve = serve
@@ -87,7 +115,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         handshake_s = None if context is None else self._bounds.silence_s
         self._server = await loop.create_server(
-            self._protocol, listen.host, listen.port, ssl=context, ssl_handshake_timeout=handshake_s
+            lambda: _Entrance(self), listen.host, listen.port, ssl=context, ssl_handshake_timeout=handshake_s
         )
         return self
 
@@ -103,14 +131,29 @@ class Listener:
         if self._server is not None:
             self._server.close()
 
-    def _protocol(self) -> asyncio.Protocol:
-        if len(self._serve.connections) >= self._bounds.connections:
-            return _Refusal()
-        return self._serve()
+    def admit(self, transport: asyncio.Transport) -> None:
+        """Pass a new connection on, or close it at once."""
+        peer = _peer(transport)
+        present = (_peer(connection.transport) for connection in self._serve.connections)
+        if peer is None or not self._bounds.admit(peer, (address for address in present if address is not None)):
+            transport.close()
+            return
+        protocol = self._serve()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
 
 
-class _Refusal(asyncio.Protocol):
-    """Closes the connection at once."""
+class _Entrance(asyncio.Protocol):
+    """Stands at a new connection until its peer is known."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+        self._listener.admit(cast("asyncio.Transport", transport))
+
+
+def _peer(transport: asyncio.BaseTransport | None) -> str | None:
+    """The numeric address of the other end; None when it has gone already."""
+    name = None if transport is None else transport.get_extra_info("peername")
+    return str(name[0]) if name else None

@@ -2,11 +2,12 @@
 
 import asyncio
 import stat
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
 
-from edge_service.api import wire
+from edge_service.api import listener, wire
 from edge_service.api.admission import is_our_host
 from edge_service.api.listener import Bounds
 from edge_service.api.pairing import Role
@@ -199,7 +200,7 @@ async def test_a_body_that_never_comes_is_given_up(tmp_path: Path) -> None:
 
 
 async def test_there_is_an_end_to_connections_and_the_others_go_on(tmp_path: Path) -> None:
-    async with opened(tmp_path, bounds=Bounds(connections=5)) as house:
+    async with opened(tmp_path, bounds=Bounds(from_here=5)) as house:
         idle = [await asyncio.open_connection("127.0.0.1", house.server.port) for _ in range(4)]
         async with house.session.get(house.url("/health")) as response:
             assert response.status == 200
@@ -208,6 +209,50 @@ async def test_there_is_an_end_to_connections_and_the_others_go_on(tmp_path: Pat
             assert await reader.read() == b""
         for _, writer in [*idle, (reader, refused)]:
             writer.close()
+
+
+async def test_no_host_of_the_network_keeps_the_others_or_this_machine_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Hosts of the network, as far as the door knows: all but the one address.
+    monkeypatch.setattr(listener, "is_loopback", lambda host: host == "127.0.0.1")
+    async with opened(tmp_path, bounds=Bounds(connections=5, per_peer=3)) as house, AsyncExitStack() as stack:
+
+        async def half_a_request(host: str) -> asyncio.StreamReader:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port, local_addr=(host, 0))
+            stack.callback(writer.close)
+            writer.write(b"GET /health HTTP/1.1\r\n")
+            return reader
+
+        async def is_answered(host: str) -> bool:
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port, local_addr=(host, 0))
+            stack.callback(writer.close)
+            writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            async with asyncio.timeout(5):
+                with suppress(ConnectionError):
+                    return (await reader.read()).startswith(b"HTTP/1.1 200")
+            return False
+
+        held = [await half_a_request("127.0.0.2") for _ in range(3)]
+        assert not await is_answered("127.0.0.2")
+        assert await is_answered("127.0.0.3")
+        held += [await half_a_request("127.0.0.4") for _ in range(2)]
+        assert not await is_answered("127.0.0.3")
+        assert await is_answered("127.0.0.1")
+        assert not any(reader.at_eof() for reader in held)
+
+
+def test_a_peer_may_have_sixteen_connections_all_peers_sixty_four_and_this_machine_its_own() -> None:
+    bounds = Bounds()
+    peers = [f"192.168.1.{host}" for host in range(10)]
+    assert bounds.admit(peers[0], [peers[0]] * 15)
+    assert not bounds.admit(peers[0], [peers[0]] * 16)
+    assert bounds.admit(peers[1], [peers[0]] * 16)
+    assert not bounds.admit(peers[9], peers[:8] * 8)
+    assert bounds.admit(peers[9], peers[:7] * 9 + ["127.0.0.1"] * 60)
+    for here in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+        assert bounds.admit(here, [*peers[:8] * 8, *[here] * 63])
+        assert not bounds.admit(here, [here] * 64)
 
 
 async def test_there_is_an_end_to_sockets(tmp_path: Path) -> None:
