@@ -17,13 +17,16 @@ _LOGGER = logging.getLogger(__name__)
 # Seconds in practice; minutes allow for a client's clock. Far below the day for which answers are recalled, so a
 # command that is sent again can never be carried out again.
 LONGEST_DEADLINE = timedelta(minutes=10)
+# Numbers of notices count up from 1. Beyond this, JSON readers disagree about a whole number, and SQLite holds 63 bits.
+MOST_NUMBER = 2**53
 
 
 class Executor(Protocol):
     """Carries a command out."""
 
-    async def __call__(self, name: str, args: Mapping[str, Any], *, command_id: str, deadline: datetime,
-                       role: Role) -> Mapping[str, Any]:
+    async def __call__(
+        self, name: str, args: Mapping[str, Any], *, command_id: str, deadline: datetime, role: Role
+    ) -> Mapping[str, Any]:
         """Return ``{"stage": ..., "data": {...}}``, both optional (``accepted``, nothing).
 
         Called at most once per ``command_id``, unless the process died before the answer was kept.
@@ -82,8 +85,10 @@ class Commands:
     async def _carried_out(self, key: str, message: Mapping[str, Any], client: Client) -> tuple[str, dict[str, Any]]:
         name, args, deadline = self._checked(message)
         _require(client.role is not Role.READ, "not_permitted", "this token may only look")
+        if name == "acknowledge_notice":
+            _notice_number(args)
         if name == "notice_delivered":
-            await self._notice_delivered(args)
+            await self._notice_delivered(_notice_number(args))
             return "accepted", {}
         if name == "new_pairing_code":
             _require(client.role is Role.LOCAL, "not_permitted", "only the edge's own command line makes pairing codes")
@@ -104,17 +109,19 @@ class Commands:
     def _deadline(self, text: Any) -> datetime:
         deadline = _moment(text)
         if deadline is None:
-            raise CommandRefusedError("bad_argument", "deadline must be a time with its offset", argument="deadline",
-                                      found=text, allowed="2026-07-15T21:00:00Z")
+            raise CommandRefusedError(
+                "bad_argument",
+                "deadline must be a time with its offset",
+                argument="deadline",
+                found=text,
+                allowed="2026-07-15T21:00:00Z",
+            )
         now = self._clock.now()
         _require(deadline > now, "too_late", "the command came after its deadline; do the clocks agree?")
         _require(deadline <= now + LONGEST_DEADLINE, "bad_argument", "the deadline is more than 10 minutes ahead")
         return deadline
 
-    async def _notice_delivered(self, args: Mapping[str, Any]) -> None:
-        number = args.get("number")
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise CommandRefusedError("bad_argument", "number must be a whole number", argument="number")
+    async def _notice_delivered(self, number: int) -> None:
         self._hub.delivered(number)
         await self._journal.mark_notice(number, delivered_at=self._clock.now())
 
@@ -151,11 +158,20 @@ def _require(fact: bool, code: str, message: str) -> None:
         raise CommandRefusedError(code, message)
 
 
+def _notice_number(args: Mapping[str, Any]) -> int:
+    number = args.get("number")
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= MOST_NUMBER:
+        raise CommandRefusedError(
+            "bad_argument", "number must be a whole number from 0 to 2^53", argument="number", found=number
+        )
+    return number
+
+
 def _is_sound(args: Mapping[str, Any]) -> bool:
     """Whether it can be stored and sent again: no half characters, no infinite numbers."""
     try:
         wire.encode(args).encode()
-    except (ValueError, RecursionError):
+    except ValueError, RecursionError:
         return False
     return True
 
@@ -163,6 +179,6 @@ def _is_sound(args: Mapping[str, Any]) -> bool:
 def _moment(text: Any) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+    except TypeError, ValueError:
         return None
     return moment.astimezone(UTC) if moment.tzinfo is not None else None

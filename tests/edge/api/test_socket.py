@@ -381,6 +381,11 @@ async def test_another_client_with_the_same_id_has_its_own_command(house: House)
         ({"name": "fail"}, "internal"),
         ({"name": "new_pairing_code"}, "not_permitted"),
         ({"name": "notice_delivered", "args": {"number": True}}, "bad_argument"),
+        ({"name": "notice_delivered", "args": {"number": 2**70}}, "bad_argument"),
+        ({"name": "notice_delivered", "args": {"number": -1}}, "bad_argument"),
+        ({"name": "acknowledge_notice", "args": {"number": 2**70}}, "bad_argument"),
+        ({"name": "acknowledge_notice", "args": {"number": 2**53 + 1}}, "bad_argument"),
+        ({"name": "acknowledge_notice", "args": {}}, "bad_argument"),
     ],
 )
 async def test_a_refused_command_says_why_and_the_socket_lives(
