@@ -3,17 +3,17 @@
 import argparse
 import asyncio
 import logging
-import re
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from typing import Any
 
+from edge_service import enrolment
 from edge_service.api import certificate, publish
 from edge_service.api.announce import Announcement
 from edge_service.api.commands import Commands
@@ -25,7 +25,7 @@ from edge_service.charger_desk import OrderProgress, Stage
 from edge_service.config import Config
 from edge_service.domain.commands import CommandRefusedError
 from edge_service.domain.memory import Memory
-from edge_service.domain.model import Notice, Program, Scope, SiteFacts, frozen_map
+from edge_service.domain.model import Event, Notice, Settings, SiteFacts, frozen_map
 from edge_service.household import Household
 from edge_service.intake import Intake
 from edge_service.journal.encoding import EncodingError, from_plain, to_plain
@@ -44,11 +44,6 @@ VERSION = metadata.version("ridethrough")
 
 # How old the last completed cycle may be before /health says so: three missed ones.
 HEALTHY_CYCLES = 3
-# Pick-up of a utility's event within ten seconds, the product's promise.
-POLL_S = 10.0
-PROGRAM_ID = re.compile(r"[a-z0-9_]{1,32}")
-# Every house has one: events entered by hand have the rank of any program's.
-BY_HAND = "manual"
 
 
 class SystemClock:
@@ -59,40 +54,6 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
-
-
-# ------------------------------------------------------------------------------------------------------- programs
-
-
-def _programs(document: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
-    """The programs as kept, with the one for events by hand."""
-    kept: dict[str, dict[str, Any]] = {
-        name: dict(entry) for name, entry in (document or {}).get("programs", {}).items()
-    }
-    if not any(entry.get("kind") == BY_HAND for entry in kept.values()):
-        kept[BY_HAND] = {"kind": BY_HAND, "name": "By hand"}
-    return kept
-
-
-def _program(name: str, entry: Mapping[str, Any]) -> Program:
-    return Program(
-        id=name,
-        name=str(entry.get("name") or name),
-        kind=str(entry.get("kind")),
-        scope=Scope(entry.get("scope") or Scope.CHARGER),
-        pay_usd_per_kw=entry.get("pay_usd_per_kw"),
-        season_events=int(entry.get("season_events") or 45),
-    )
-
-
-def _source_options(name: str, entry: Mapping[str, Any]) -> dict[str, object]:
-    """A kept program as its protocol's options. Raises ``ConfigError``."""
-    if not entry.get("url"):
-        raise ConfigError(f"program {name} names no url of its server")
-    options: dict[str, object] = {
-        key: value for key, value in entry.items() if key not in ("kind", "url") and value is not None
-    }
-    return {"poll_s": POLL_S} | options | {"id": name, "base_url": entry["url"]}
 
 
 # ------------------------------------------------------------------------------------------------------- edge
@@ -115,15 +76,16 @@ class Edge:
     async def prepare(self) -> None:
         """Read what the journal keeps; nothing is ordered from it."""
         self.installation = await installation_id(self.journal)
-        self.programs = _programs(await self.journal.load_document("programs"))
-        settings = await self.journal.load_settings()
-        memory = _kept_memory(await self.journal.load_document("memory"))
-        events = await self.journal.load_events()
+        self.programs = enrolment.kept(await _readable(self.journal.load_document("programs"), None, "programs"))
+        settings = await _readable(self.journal.load_settings(), Settings(), "settings")
+        memory = _kept_memory(await _readable(self.journal.load_document("memory"), None, "memory"))
+        nothing_known: Sequence[Event] = ()
+        events = await _readable(self.journal.load_events(), nothing_known, "events")
         self.intake = Intake(self.clock, self.journal, events, self._programs_changed)
         self.household = Household(settings, self.intake, self.journal, self.clock)
         self.hub = Hub(await self.journal.last_number())
         self.pairing = Pairing(self.journal, self.clock)
-        await self.pairing.load()
+        await _readable(self.pairing.load(), None, "clients")
         self.pairing.write_local_token(self.config.data)
         standing = await self.journal.standing_notices()
         self.scribe = Scribe(self.journal, self.recorder, self, _encoded_memory, _digest, standing)
@@ -139,7 +101,7 @@ class Edge:
         )
 
     def _facts(self) -> SiteFacts:
-        programs = {name: _program(name, entry) for name, entry in self.programs.items()}
+        programs = {name: enrolment.program(name, entry) for name, entry in self.programs.items()}
         return replace(self.config.facts(), programs=frozen_map(programs))
 
     def _programs_changed(self) -> None:
@@ -218,11 +180,12 @@ class Edge:
         key = str(args.get("id") or "")
         programs = {other: entry for other, entry in self.programs.items() if other != key}
         if name == "set_program":
-            entry = dict(args.get("program") or {})
+            given = args.get("program")
+            entry = dict(given) if isinstance(given, Mapping) else {}
             self._check_program(key, entry)
             programs[key] = entry
         await self.journal.save_document("programs", {"programs": programs})
-        self.programs = _programs({"programs": programs})
+        self.programs = enrolment.kept({"programs": programs})
         self.runner.set_programs(self._facts())
         if self._group is not None:
             await self._poll_programs(self._group)
@@ -234,23 +197,13 @@ class Edge:
             LOG.error("%s is not in the journal: %s", name, error)
 
     def _check_program(self, key: str, entry: Mapping[str, Any]) -> None:
-        kind = entry.get("kind")
-        taken = key in self.config.chargers or key == "site" or (key == BY_HAND and kind != BY_HAND)
-        if taken or not PROGRAM_ID.fullmatch(key):
-            raise CommandRefusedError(
-                "bad_argument",
-                f"{key} cannot be a program's id: 1 to 32 of a-z, 0-9 and _, and no charger's id, site or {BY_HAND}",
-                argument="id",
-                found=key,
-            )
-        if kind != BY_HAND and kind not in PROGRAMS:
-            allowed = ", ".join([BY_HAND, *PROGRAMS])
-            raise CommandRefusedError("bad_argument", f"kind {kind} is not known", argument="kind", allowed=allowed)
-        if kind != BY_HAND:
-            try:
-                PROGRAMS[str(kind)](_source_options(key, entry), self.installation)
-            except ConfigError as error:
-                raise CommandRefusedError("bad_argument", str(error), argument="program") from error
+        try:
+            enrolment.check_id(key, entry.get("kind"), self.config)
+            program = enrolment.program(key, entry)
+            if program.kind != enrolment.BY_HAND:
+                PROGRAMS[program.kind](enrolment.source_options(key, entry), self.installation)
+        except ConfigError as error:
+            raise CommandRefusedError("bad_argument", str(error), argument="program") from error
 
     async def check(self) -> list[Mapping[str, Any]]:
         """What the running edge finds at its devices: each is asked anew, on the connection that is there."""
@@ -278,7 +231,7 @@ class Edge:
         if open_source is None:
             return None
         try:
-            return open_source(_source_options(name, entry), self.installation, self.intake.known_of(name))
+            return open_source(enrolment.source_options(name, entry), self.installation, self.intake.known_of(name))
         except ConfigError as error:
             LOG.error("program %s is not asked: %s; set it anew with: ridethrough program add", name, error)
             return None
@@ -329,8 +282,11 @@ class Edge:
     async def _close(self) -> None:
         await self._end_polls()
         await self.runner.close()
-        document = _encoded_memory(self.runner.memory)
-        await self.journal.save_document("memory", document)
+        try:
+            await self.scribe.drain()
+            await self.journal.save_document("memory", _encoded_memory(self.runner.memory))
+        except OSError as error:
+            LOG.error("the last words are not on disk: %s", error)
 
 
 def _standing(progress: OrderProgress, adjusted: str | None) -> publish.Standing:
@@ -341,12 +297,21 @@ def _standing(progress: OrderProgress, adjusted: str | None) -> publish.Standing
     return publish.Standing(progress.order, progress.stage, progress.reason)
 
 
+async def _readable[T](reading: Awaitable[T], otherwise: T, what: str) -> T:
+    """What the journal keeps, or the cautious default: whatever lies on the disk, the house must be backed up."""
+    try:
+        return await reading
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        LOG.error("the %s in the journal cannot be read; the edge starts without: %r", what, error)
+        return otherwise
+
+
 def _kept_memory(document: Mapping[str, Any] | None) -> Memory:
     if document is None:
         return Memory()
     try:
         return from_plain(Memory, document).after_restart()
-    except EncodingError as error:
+    except (EncodingError, TypeError, KeyError) as error:
         LOG.warning("the memory of the last run cannot be read, accounts of running events start anew: %s", error)
         return Memory()
 

@@ -80,6 +80,7 @@ class Scribe:
         self._memory_at: datetime | None = None
         self._untold: deque[Happening] = deque(maxlen=MOST_UNTOLD)
         self._unnumbered = 0
+        self._interrupted: Image | None = None
         self._standing = {notice.key: notice for notice in standing}
 
     @property
@@ -115,18 +116,30 @@ class Scribe:
         """Write what is queued, for ever. A disk that fails costs the record, never the control."""
         while True:
             image = await self._queue.get()
+            self._untold.extend(image.happenings)
             try:
-                self._untold.extend(image.happenings)
-                await self._stand(image)
-                await self._keep(image)
-            except OSError as error:
-                LOG.error("the journal fails, what happens is told when it works again: %s", error)
+                await self._write(image)
+            except asyncio.CancelledError:
+                self._interrupted = image
+                raise
             finally:
                 self._queue.task_done()
 
-    async def finish(self) -> None:
-        """Return when all that was queued is written."""
-        await self._queue.join()
+    async def drain(self) -> None:
+        """Write what is left once ``write`` has ended, so that a stop in good order loses no news."""
+        if self._interrupted is not None:
+            await self._write(self._interrupted)
+        while not self._queue.empty():
+            image = self._queue.get_nowait()
+            self._untold.extend(image.happenings)
+            await self._write(image)
+
+    async def _write(self, image: Image) -> None:
+        try:
+            await self._stand(image)
+            await self._keep(image)
+        except OSError as error:
+            LOG.error("the journal fails, what happens is told when it works again: %s", error)
 
     async def _keep(self, image: Image) -> None:
         # Memory last: after a crash between the two, news are told twice rather than never.

@@ -1,6 +1,8 @@
 """The whole edge on real sockets: from the utility's event to the charger's register, and through an outage."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -147,3 +149,54 @@ async def test_an_edge_on_the_network_speaks_tls_and_its_command_line_checks_the
             with pytest.raises(CommandError, match="did not answer"):
                 await asyncio.to_thread(stranger.state)
             assert (config.certificate[1].stat().st_mode & 0o077) == 0
+
+
+@pytest.mark.parametrize("garbage", ["{", '{"mode": 7}', '"words"', '{"programs": {"peak": 3}}', "[]"])
+async def test_whatever_lies_in_the_journal_the_edge_starts_and_the_house_is_backed_up(
+    tmp_path: Path, garbage: str
+) -> None:
+    async with SimulatedSite(QUICK_SITE) as site:
+        config = config_of(site, tmp_path)
+        async with running(config) as edge:
+            await edge.until(lambda state: state["site"]["grid"] == "on")
+        with closing(sqlite3.connect(config.data / "journal.db")) as journal, journal:
+            for name in ("settings", "programs", "memory", "tokens"):
+                journal.execute("INSERT OR REPLACE INTO document VALUES (?, ?)", (name, garbage))
+        async with running(config) as edge:
+            await edge.until(lambda state: state["site"]["grid"] == "on")
+            await asyncio.to_thread(acts.outage, site.control_url)
+            await edge.until(lambda state: state["site"]["supply"] == "island")
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"id": "manual", "program": {"kind": "openadr3", "name": "A", "url": "http://127.0.0.1:9/x"}},
+        {"id": "driveway", "program": {"kind": "manual", "name": "A"}},
+        {"id": "a b", "program": {"kind": "manual", "name": "A"}},
+        {"id": "a", "program": {"kind": "manual", "name": "A", "scope": "bogus"}},
+        {"id": "a", "program": {"kind": "manual", "name": "A", "pay_usd_per_kw": "a"}},
+        {"id": "a", "program": {"kind": "telepathy", "name": "A"}},
+        {"id": "a", "program": []},
+    ],
+)
+async def test_a_program_that_cannot_be_is_refused_and_nothing_is_kept(tmp_path: Path, wish: dict[str, Any]) -> None:
+    async with a_house(tmp_path) as (_, edge):
+        with pytest.raises(AssertionError, match="bad_argument"):
+            await edge.command("set_program", **wish)
+        assert await edge.edge.journal.load_document("programs") is None
+        assert set(edge.state["programs"]) == {"manual"}
+
+
+async def test_a_stop_in_good_order_loses_no_news(tmp_path: Path) -> None:
+    async with SimulatedSite(QUICK_SITE) as site:
+        config = config_of(site, tmp_path)
+        async with running(config) as edge:
+            await edge.until(lambda state: state["site"]["grid"] == "on")
+            await asyncio.to_thread(acts.outage, site.control_url)
+            await edge.until(lambda state: state["site"]["grid"] == "outage")
+        async with running(config) as edge:
+            await edge.until(lambda state: state["site"]["supply"] == "island")
+            kinds = [one.happening.kind for one in await edge.edge.journal.happenings_since(0)]
+            assert kinds.count("outage_started") == 1
+            assert [notice["kind"] for notice in edge.state["notices"]] == ["outage"]
