@@ -17,6 +17,7 @@ from edge_service.domain.model import (
     Stop,
     frozen_map,
 )
+from edge_service.domain.policies import LADDER
 from edge_service.domain.realise import order_power_w
 from tests.edge.domain.houses import a_meter, a_site, after, an_event, an_observation
 
@@ -36,6 +37,20 @@ def manual(**orders: tuple[ManualKind, int | None]) -> Settings:
 
 def powers(decision: Decision) -> dict[str, int | None]:
     return {name: order_power_w(order) for name, order in decision.orders.items()}
+
+
+def test_safety_comes_before_people_people_before_money() -> None:
+    assert [rung.name for rung in LADDER] == [
+        "device_safety",
+        "stop",
+        "site_limits",
+        "outage",
+        "drivers_reserve",
+        "manual",
+        "backup_reserve",
+        "demand_response",
+        "idle",
+    ]
 
 
 def test_a_manual_discharge_beyond_the_export_permission_does_not_make_the_other_vehicle_charge() -> None:

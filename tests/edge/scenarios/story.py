@@ -4,9 +4,10 @@ The format is described in ``README.md``. A tiny house follows the orders, so th
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ from edge_service.domain.model import (
     SwitchReading,
     frozen_map,
 )
+from edge_service.domain.policies import LADDER
+from edge_service.domain.policy import Rung
 
 START = datetime(2026, 7, 15, 20, 0, tzinfo=UTC)
 NOMINAL_V = 240.0
@@ -306,6 +309,7 @@ class Play:
     happenings: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     refused: str | None = None
+    ladder: Sequence[Rung] = LADDER
 
     def steps(self) -> Iterator[tuple[float, Decision]]:
         """Decide each second and at each moment that the story names."""
@@ -320,7 +324,7 @@ class Play:
 
     def _decide(self, now: datetime) -> Decision:
         self.settings = expire(self.settings, self.memory, now)
-        decision = decide(self.house.observe(now), self.memory, self.settings, self.facts)
+        decision = decide(self.house.observe(now), self.memory, self.settings, self.facts, self.ladder)
         self.memory = decision.memory
         self.house.obey(decision)
         self.happenings += [f"{happening.subject}: {happening.kind}" for happening in decision.happenings]
@@ -395,6 +399,7 @@ def decided(play: Play, decision: Decision) -> dict[str, Any]:
         "orders": {name: order_words(decision.orders.get(name)) for name in play.facts.chargers},
         "reason": decision.reason,
         "rungs": dict(decision.reasons),
+        "heard": {name: [rung for rung, _ in groupby(s.rung for s in steps)] for name, steps in decision.steps.items()},
         "why": {name: steps[-1].reason for name, steps in decision.steps.items() if steps},
         "adjusted": dict(decision.adjusted),
         "house_w": decision.house_w,
@@ -408,7 +413,7 @@ def decided(play: Play, decision: Decision) -> dict[str, Any]:
     }
 
 
-PARTIAL = frozenset({"orders", "rungs", "why", "events", "adjusted", "delivered_wh"})
+PARTIAL = frozenset({"orders", "rungs", "heard", "why", "events", "adjusted", "delivered_wh"})
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
@@ -429,14 +434,14 @@ def _holds_at(expected: Mapping[str, Any], at: float) -> bool:
     return bool(expected["at"] == at if "at" in expected else expected["from"] <= at <= expected["to"])
 
 
-def play_file(path: Path) -> Play:
+def play_file(path: Path, ladder: Sequence[Rung] = LADDER) -> Play:
     """Play a story from its file. Raises StoryError with the first moment that differs and the steps behind it."""
     story = json.loads(path.read_text(encoding="utf-8"))
     allowed = {"title", "story", "site", "settings", "inputs", "expect", "all_happenings", "all_notices"}
     if unknown := set(story) - allowed:
         raise StoryError(f"unknown {sorted(unknown)}; known are {sorted(allowed)}")
     facts = site_facts(story.get("site", {}))
-    play = Play(story, facts, House(facts), settings_from(Settings(), story.get("settings", {})))
+    play = Play(story, facts, House(facts), settings_from(Settings(), story.get("settings", {})), ladder=ladder)
     for at, decision in play.steps():
         found = decided(play, decision)
         for expected in story["expect"]:

@@ -31,6 +31,15 @@ def test_each_rung_and_each_pair_of_neighbours_has_its_story() -> None:
     assert not [name for name in [*(f"rung-{name}" for name in names), *pairs] if name not in stories]
 
 
+@pytest.mark.parametrize("place", range(len(LADDER) - 1))
+def test_the_story_of_two_neighbours_does_not_go_as_told_when_they_are_swapped(place: int) -> None:
+    upper, lower = LADDER[place : place + 2]
+    swapped = (*LADDER[:place], lower, upper, *LADDER[place + 2 :])
+    path = Path(__file__).parent / f"ladder-{upper.name}-over-{lower.name}.json"
+    with pytest.raises(StoryError):
+        play_file(path, swapped)
+
+
 def test_an_expectation_that_nobody_understands_is_an_error() -> None:
     with pytest.raises(StoryError, match="cannot expect"):
         differences({"at": 1, "gird": "on"}, {"grid": "on"})
