@@ -116,9 +116,9 @@ class Edge:
         now = self.clock.now()
         for name in refused - before:
             data = frozen_map({"program": str(self.programs.get(name, {}).get("name", name))})
-            await self.scribe.stand(Notice(f"credentials:{name}", "credentials_refused", "warning", now, data))
+            await self.scribe.stand(Notice(f"program:{name}", "credentials_refused", "warning", now, data))
         for name in before - refused:
-            await self.scribe.clear(f"credentials:{name}", now)
+            await self.scribe.clear(f"program:{name}", now)
 
     # Audience: what each cycle shows
 

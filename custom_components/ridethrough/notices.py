@@ -31,6 +31,8 @@ KINDS = frozenset(
         "service_not_permitted",
         "charger_offline",
         "credentials_refused",
+        "return_failed",
+        "grid_disputed",
     }
 )
 

@@ -201,7 +201,8 @@ def _notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
         reading = view.reading(charger)
         silent_since = after.charger(charger).silent_since
         if reading is None and silent_since and view.observation.now - silent_since >= OFFLINE_AFTER:
-            yield _notice(view, f"offline:{charger}", "charger_offline", "warning", charger=facts.name)
+            since = silent_since.isoformat()
+            yield _notice(view, f"offline:{charger}", "charger_offline", "warning", charger=facts.name, since=since)
         elif reading is not None and reading.service_permitted is False:
             yield _notice(view, f"service:{charger}", "service_not_permitted", "warning", charger=facts.name)
     for uid, account in after.events.items():
