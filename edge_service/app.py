@@ -71,6 +71,7 @@ class Edge:
         self.port: int | None = None
         self._group: asyncio.TaskGroup | None = None
         self._refused: set[str] = set()
+        self._changing_programs = asyncio.Lock()
         self._polls: dict[str, tuple[asyncio.Task[None], PolledProgram]] = {}
 
     async def prepare(self) -> None:
@@ -88,6 +89,8 @@ class Edge:
         await _readable(self.pairing.load(), None, "clients")
         self.pairing.write_local_token(self.config.data)
         standing = await self.journal.standing_notices()
+        refusals = [notice.key for notice in standing if notice.kind == "credentials_refused"]
+        self._refused = {key.partition(":")[2] for key in refusals}
         self.scribe = Scribe(self.journal, self.recorder, self, _encoded_memory, _digest, standing)
         control = self.config.control
         self.runner = Runner(
@@ -107,10 +110,15 @@ class Edge:
     def _programs_changed(self) -> None:
         """Events or a contact changed: decide anew, and tell people when a server no longer lets us in."""
         self.runner.wake()
-        refused = {name for name, contact in self.intake.contacts.items() if contact.credentials_refused}
+        refused = {name for name in self.programs if self._is_refused(name)}
         if self._group is not None and refused != self._refused:
             self._group.create_task(self._tell_refused(refused, self._refused), name="credentials")
             self._refused = refused
+
+    def _is_refused(self, program: str) -> bool:
+        """Whether its server refused us last; what the last run knew counts until the first contact of this one."""
+        contact = self.intake.contacts.get(program)
+        return program in self._refused if contact is None else contact.credentials_refused
 
     async def _tell_refused(self, refused: set[str], before: set[str]) -> None:
         now = self.clock.now()
@@ -158,7 +166,8 @@ class Edge:
             await self._acknowledge(args)
             return {}
         if name in ("set_program", "remove_program"):
-            await self._change_programs(name, args, local=local)
+            async with self._changing_programs:
+                await self._change_programs(name, args, local=local)
             self.runner.wake()
             return {}
         data = await self.household.carry_out(name, args, self.runner.facts, self.runner.memory, local=local)
@@ -189,6 +198,8 @@ class Edge:
         self.runner.set_programs(self._facts())
         if self._group is not None:
             await self._poll_programs(self._group)
+        if key not in self.programs:
+            await self.intake.forget(key)
 
     async def _tell_stop(self, name: str) -> None:
         try:

@@ -1,0 +1,87 @@
+"""Programs of a running edge: which it takes, and what people hear when a utility refuses its credentials."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_service.api.pairing import Role
+from edge_service.domain.commands import CommandRefusedError
+from edge_service.simulation.site import SimulatedSite
+from edge_service.simulation.utility import SimulatedUtility, UtilityOptions
+from tests.edge.domain.houses import after
+from tests.edge.edge_kit import QUICK_SITE, RunningEdge, a_house, config_of, running
+
+
+def an_entry(utility: SimulatedUtility, **changes: Any) -> dict[str, Any]:
+    """A program of the simulated utility, with credentials that it knows."""
+    plain = {"kind": "openadr3", "name": "Peak power", "url": utility.base_url, "poll_s": 1.0}
+    return plain | {"client_id": "ven-client", "client_secret": "ven-secret"} | changes
+
+
+def standing(state: Any) -> dict[str, Any]:
+    """The notices that stand, by kind."""
+    return {notice["kind"]: notice for notice in state["notices"]}
+
+
+async def refusal(edge: RunningEdge, role: Role = Role.LOCAL, **args: Any) -> str:
+    """The code with which a program is refused."""
+    with pytest.raises(CommandRefusedError) as refused:
+        await edge.edge.execute("set_program", args, command_id="test", deadline=after(0), role=role)
+    return refused.value.code
+
+
+async def test_a_program_that_cannot_be_is_refused_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
+    async with SimulatedUtility(UtilityOptions(port=0)) as utility, a_house(tmp_path) as (_, edge):
+        entry = an_entry(utility)
+        for name in ("manual", "driveway", "site", "Peak", "peak power", "", "p" * 33, "peak-1", "spitz€"):
+            assert await refusal(edge, id=name, program=entry) == "bad_argument", name
+        assert await refusal(edge, program=entry) == "bad_argument"
+        for wrong in ({"kind": "openadr9"}, {"url": ""}, {"poll_s": "often"}, {"scope": "town"}, {"season_events": -1}):
+            assert await refusal(edge, id="peak", program=entry | wrong) == "bad_argument", wrong
+        by_hand = {"kind": "manual", "name": "By letter"}
+        for wrong in ({"scope": "town"}, {"pay_usd_per_kw": "much"}, {"season_events": "some"}):
+            assert await refusal(edge, id="letter", program=by_hand | wrong) == "bad_argument", wrong
+        assert await refusal(edge, Role.CONTROL, id="peak", program=entry) == "not_permitted"
+        assert await edge.edge.journal.load_document("programs") is None
+        assert set(edge.edge.programs) == set(edge.edge.runner.facts.programs) == {"manual"}
+        assert utility.requests == type(utility.requests)()
+
+
+async def test_refused_credentials_are_a_notice_until_the_utility_lets_us_in(tmp_path: Path) -> None:
+    async with SimulatedUtility(UtilityOptions(port=0)) as utility, a_house(tmp_path) as (_, edge):
+        await edge.command("set_program", id="peak", program=an_entry(utility, client_secret="wrong"))
+        state = await edge.until(lambda state: "credentials_refused" in standing(state))
+        notice = standing(state)["credentials_refused"]
+        assert (notice["level"], notice["data"]) == ("warning", {"program": "Peak power"})
+        assert state["programs"]["peak"]["connected"] is False
+        await edge.command("set_program", id="peak", program=an_entry(utility))
+        state = await edge.until(lambda state: "credentials_refused" not in standing(state))
+        await edge.until(lambda state: state["programs"]["peak"]["connected"])
+        kept = await edge.edge.journal.standing_notices()
+        assert not [notice for notice in kept if notice.kind == "credentials_refused"]
+
+
+async def test_a_removed_program_takes_its_events_and_its_notice_with_it(tmp_path: Path) -> None:
+    async with SimulatedUtility(UtilityOptions(port=0)) as utility, a_house(tmp_path) as (_, edge):
+        await edge.command("set_program", id="peak", program=an_entry(utility))
+        utility.dispatch.call_event(start_in_s=0, duration_s=600, power_kw=3)
+        await edge.until(lambda state: state["chargers"]["driveway"]["power_w"] == -3000)
+        await edge.command("set_program", id="peak", program=an_entry(utility, client_secret="wrong"))
+        await edge.until(lambda state: "credentials_refused" in standing(state))
+        await edge.command("remove_program", id="peak")
+        await edge.until(lambda state: state["chargers"]["driveway"]["power_w"] == 0)
+        await edge.until(lambda state: "credentials_refused" not in standing(state))
+        assert await edge.edge.journal.load_events() == ()
+
+
+async def test_refused_credentials_are_forgiven_also_when_the_edge_was_restarted_meanwhile(tmp_path: Path) -> None:
+    async with SimulatedUtility(UtilityOptions(port=0)) as utility, SimulatedSite(QUICK_SITE) as site:
+        config = config_of(site, tmp_path)
+        async with running(config) as edge:
+            await edge.command("set_program", id="peak", program=an_entry(utility, client_secret="wrong"))
+            await edge.until(lambda state: "credentials_refused" in standing(state))
+            await edge.edge.journal.save_document("programs", {"programs": {"peak": an_entry(utility)}})
+        async with running(config) as edge:
+            await edge.until(lambda state: state["programs"]["peak"]["connected"])
+            await edge.until(lambda state: "credentials_refused" not in standing(state))
