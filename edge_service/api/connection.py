@@ -43,8 +43,17 @@ class Patience:
 class Connection:
     """Serves one socket until either side ends it."""
 
-    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport, client: Client, *,
-                 hub: Hub, journal: Journal, commands: Commands, patience: Patience) -> None:
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        client: Client,
+        *,
+        hub: Hub,
+        journal: Journal,
+        commands: Commands,
+        patience: Patience,
+    ) -> None:
         self._socket = socket
         self._transport = transport
         self._client = client
@@ -93,8 +102,10 @@ class Connection:
 
     async def _serve(self) -> None:
         self._hub.join(self._subscriber)
-        tasks = [asyncio.create_task(self._until_it_breaks(work), name=f"{word} for {self._client.name}")
-                 for word, work in (("news", self._write()), ("answers", self._answer()))]
+        tasks = [
+            asyncio.create_task(self._until_it_breaks(work), name=f"{word} for {self._client.name}")
+            for word, work in (("news", self._write()), ("answers", self._answer()))
+        ]
         try:
             await self._read()
         finally:

@@ -212,7 +212,7 @@ class Hub:
             return
         try:
             text = wire.encode(message)
-        except (TypeError, ValueError):  # a number that is none, say: the control goes on, and the gap shows
+        except TypeError, ValueError:  # a number that is none, say: the control goes on, and the gap shows
             _LOGGER.exception("A message of type %s cannot be sent", message["type"])
             return
         for subscriber in subscribers:
@@ -223,5 +223,11 @@ def occurrence(numbered: NumberedHappening) -> wire.Occurrence:
     """A happening in the contract's words."""
     happening = numbered.happening
     at = happening.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return wire.Occurrence(type="occurrence", number=numbered.number, kind=happening.kind, subject=happening.subject,
-                           at=at, data=dict(happening.data))
+    return wire.Occurrence(
+        type="occurrence",
+        number=numbered.number,
+        kind=happening.kind,
+        subject=happening.subject,
+        at=at,
+        data=dict(happening.data),
+    )
