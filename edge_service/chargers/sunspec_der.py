@@ -748,13 +748,21 @@ class SunSpecDer:
             await self._follow(models, 0, now)
             return
         running = models.ac.state in {2, 3, 4} and self._may_operate(now)
-        if not self._stopped or operation.operation != _REMOTE_STOP or running:
-            await self._operate(operation, _REMOTE_STOP, now)
-            await operation.refresh()
-            if operation.operation != _REMOTE_STOP:
-                raise self._refusal(f"715.OpCtl reads {operation.operation} although stop was written", "not_applied")
-            self._stopped = True
+        try:
+            if not self._stopped or operation.operation != _REMOTE_STOP or running:
+                await self._cease(operation, now)
+        except DeviceRefusedError:
+            # A charger that will not cease is at least held to no power of ours.
+            await self._withdraw(models)
+            raise
         await self._withdraw(models)
+
+    async def _cease(self, operation: Operation, now: datetime) -> None:
+        await self._operate(operation, _REMOTE_STOP, now)
+        await operation.refresh()
+        if operation.operation != _REMOTE_STOP:
+            raise self._refusal(f"715.OpCtl reads {operation.operation} although stop was written", "not_applied")
+        self._stopped = True
 
     def _may_operate(self, now: datetime) -> bool:
         return self._operated_at is None or abs(now - self._operated_at) >= OPERATION_RETRY

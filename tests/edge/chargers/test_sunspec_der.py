@@ -536,6 +536,15 @@ async def test_release_starts_what_we_stopped_even_where_the_withdrawal_is_refus
     assert registers.words[M715 + 8] == 1
 
 
+async def test_a_charger_that_refuses_to_stop_loses_our_setpoint_all_the_same() -> None:
+    registers, charger = from_dump(m701_4=3, m715_8=1, m704_22=1)
+    await charger.read(NOW)
+    registers.refused = {M715 + 8}
+    with pytest.raises(DeviceRefusedError):
+        await charger.order(Stop(), NOW)
+    assert registers.words[M704 + 22] == 0
+
+
 async def test_a_withdrawal_that_stays_without_effect_is_told_after_the_start() -> None:
     registers = Deaf(load_dump(DUMP))
     registers.words |= {M701 + 4: 0, M715 + 8: 0, M704 + 22: 1}
