@@ -60,7 +60,7 @@ class Household:
                 return await self._stop(settings, asked)
             await self._journal.save_settings(settings, name, args, asked.now)
             self._settings = settings
-            return {}
+            return {"stood": asked.settings.stopped} if name == "reset_stop" else {}
 
     async def _stop(self, settings: Settings, asked: Asked) -> Mapping[str, Any]:
         """A person's stop counts at once; a disk that fails only means that a restart would forget it."""

@@ -179,6 +179,8 @@ class Scribe:
             LOG.error("notice %s is cleared here, but not on disk: %s", key, error)
 
     async def _tell(self, happenings: Sequence[Happening]) -> None:
+        for happening in happenings:
+            LOG.info("%s (%s)", happening.kind, happening.subject)
         if happenings:
             for numbered in await self._journal.append_happenings(happenings):
                 self._audience.occurred(numbered)

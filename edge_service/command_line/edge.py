@@ -192,8 +192,8 @@ def _until(text: object) -> str:
 def _reset_stop(args: argparse.Namespace) -> int:
     from edge_service.command_line.local_edge import LocalEdge  # noqa: PLC0415
 
-    LocalEdge.of(_load(args)).command("reset_stop", {})
-    say("The stop is lifted; the edge goes on by its settings.")
+    answer = LocalEdge.of(_load(args)).command("reset_stop", {})
+    say("No stop stood." if answer.get("stood") is False else "The stop is lifted; the edge goes on by its settings.")
     return 0
 
 

@@ -13,7 +13,8 @@ def summary(state: Mapping[str, Any]) -> str:
 def _site(site: Mapping[str, Any]) -> Iterator[str]:
     yield f"{_word(site.get('name'))}: grid {_word(site.get('grid'))}, supply {_word(site.get('supply'))}"
     yield f"  mode {_word(site.get('mode'))}{', STOPPED by a person' * bool(site.get('stopped'))}"
-    yield f"  grid power {_power(site.get('grid_power_w'))}, house {_power(site.get('house_power_w'))}"
+    grid = _flow(site.get("grid_power_w"), "takes {} from the street", "gives {} to the street")
+    yield f"  {grid}, the house uses {_kilowatts(site.get('house_power_w'))}"
     if site.get("returning_at"):
         yield f"  goes back to the grid at {site['returning_at']}; the house will be dark for a moment"
 
@@ -21,7 +22,8 @@ def _site(site: Mapping[str, Any]) -> Iterator[str]:
 def _chargers(state: Mapping[str, Any]) -> Iterator[str]:
     for key, charger in state.get("chargers", {}).items():
         yield f"charger {key} ({_word(charger.get('name'))}): {_word(charger.get('state'))}"
-        yield f"  power {_power(charger.get('power_w'))}, charge of the vehicle {_percent(charger.get('soc_pct'))}"
+        power = _flow(charger.get("power_w"), "charges with {}", "gives {}")
+        yield f"  {power}, charge of the vehicle {_percent(charger.get('soc_pct'))}"
         yield f"  driver's reserve {_percent(charger.get('drivers_reserve_pct'))}, why {_word(charger.get('reason'))}"
 
 
@@ -30,7 +32,8 @@ def _programs(state: Mapping[str, Any]) -> Iterator[str]:
         yield f"program {key} ({_word(program.get('name'))}): {'takes part' if program.get('participating') else 'off'}"
         for event in program.get("events", ()):
             span = f"{_word(event.get('start'))} to {_word(event.get('end'))}"
-            yield f"  {_word(event.get('status'))}: {_word(event.get('name'))}, {span}, {_power(event.get('power_w'))}"
+            asked = _flow(event.get("power_w"), "asked to take {}", "asked to give {}")
+            yield f"  {_word(event.get('status'))}: {_word(event.get('name'))}, {span}, {asked}"
 
 
 def _notices(state: Mapping[str, Any]) -> Iterator[str]:
@@ -50,8 +53,15 @@ def _word(value: object) -> str:
     return "not known" if value is None else str(value)
 
 
-def _power(watts: float | None) -> str:
-    return "not known" if watts is None else f"{watts / 1000:+.2f} kW"
+def _flow(watts: float | None, takes: str, gives: str) -> str:
+    """A power in words: the sign of the contract means nothing to who reads this."""
+    if watts is None:
+        return "power not known"
+    return (gives if watts < 0 else takes).format(_kilowatts(abs(watts)))
+
+
+def _kilowatts(watts: float | None) -> str:
+    return "not known" if watts is None else f"{watts / 1000:.2f} kW"
 
 
 def _percent(value: float | None) -> str:

@@ -270,9 +270,9 @@ def test_the_state_is_shown_in_words_and_what_is_not_known_is_said(edge: FakeEdg
     assert done.out.splitlines() == [
         "Home: grid outage, supply island",
         "  mode automatic",
-        "  grid power not known, house +1.50 kW",
+        "  power not known, the house uses 1.50 kW",
         "charger garage (Garage): not known",
-        "  power -1.50 kW, charge of the vehicle not known",
+        "  gives 1.50 kW, charge of the vehicle not known",
         "  driver's reserve not known, why not known",
     ]
 
