@@ -18,10 +18,6 @@ class Band:
     def __contains__(self, power_w: int) -> bool:
         return self.lo <= power_w <= self.hi
 
-    @property
-    def is_point(self) -> bool:
-        return self.lo == self.hi
-
     def nearest(self, power_w: int) -> int:
         """The allowed power closest to ``power_w``."""
         return max(self.lo, min(self.hi, power_w))

@@ -84,10 +84,12 @@ def leaping[**P](test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
 
 
 class LeapingClock:
-    """``Clock`` of a leaping test: the wall clock begins at ``T0``."""
+    """``Clock`` of a leaping test: the wall clock begins at ``T0``; ``set_by`` says how far it was set since."""
+
+    set_by = timedelta()
 
     def now(self) -> datetime:
-        return T0 + timedelta(seconds=self.monotonic())
+        return T0 + timedelta(seconds=self.monotonic()) + self.set_by
 
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()

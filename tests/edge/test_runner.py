@@ -432,3 +432,48 @@ async def test_closing_closes_every_device() -> None:
     async with home.at_work():
         await passes(1)
     assert (home.charger.closed, home.meter.closed, home.switch.closed) == (True, True, True)
+
+
+# --------------------------------------------------------------------------------- clocks that are set, frozen devices
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+@leaping
+async def test_a_clock_that_is_set_neither_skips_nor_repeats_the_time_of_good_grid(hours: int) -> None:
+    home = Home(facts=a_site(enter_service_s=60.0, announce_return_s=600.0))
+    async with home.at_work():
+        home.lose_grid()
+        await until(lambda: home.grid is Grid.OUTAGE)
+        home.meter.voltage_v = 240.0
+        await until(lambda: home.grid is Grid.RESTORING)
+        began = home.clock.monotonic()
+        await passes(30)
+        home.clock.set_by = timedelta(hours=hours)
+        await until(lambda: home.grid is Grid.ON, within_s=60)
+        assert home.clock.monotonic() - began == pytest.approx(60, abs=2)
+
+
+@leaping
+async def test_a_charger_whose_heartbeat_stands_still_is_not_believed() -> None:
+    home = Home(settings=discharging())
+    home.charger.shows["heartbeat"] = 7
+    async with home.at_work():
+        await passes(20)
+        seen = home.album.images[-1]
+        assert seen.decision.reasons["car"] == "device_safety"
+        assert "car" not in seen.decision.orders
+        home.charger.shows["heartbeat"] = 8
+        await until(lambda: "car" in home.album.images[-1].decision.orders, within_s=3)
+
+
+@leaping
+async def test_a_stop_counts_as_proven_from_its_first_read_back_and_only_while_it_stands() -> None:
+    home = Home(settings=Settings(stopped=True))
+    async with home.at_work():
+        await until(lambda: home.album.images[-1].observation.stopped)
+        proven_at = home.album.images[-1].observation.stopped["car"]
+        await passes(5)
+        assert home.album.images[-1].observation.stopped["car"] == proven_at
+        home.charger.trouble["order"] = DeviceUnreachableError("no answer")
+        await passes(3)
+        assert not home.album.images[-1].observation.stopped
