@@ -293,6 +293,37 @@ def test_a_return_that_does_not_succeed_calls_a_person() -> None:
     assert hour(run).walked[-1] is S.TIED
 
 
+def without_contacts(seen: Observation, *, told_to_open: bool) -> Observation:
+    """The switch obeys, but its contacts prove nothing any more."""
+    assert seen.switch is not None
+    return replace(
+        seen, switch=replace(seen.switch, commanded_open=told_to_open, open_proven=False, closed_proven=False)
+    )
+
+
+@pytest.mark.parametrize("step", [S.OPENING, S.STUCK, S.UNKNOWN])
+def test_an_island_that_is_seen_counts_though_no_contact_proves_the_switch(step: IslandStep) -> None:
+    formed = an_observation(1, {"car": {"grid_present": None, "forming": True}}, meter=a_meter(after(1), voltage_v=0.0))
+    assert island(without_contacts(formed, told_to_open=True), Settings(), step) is S.ISLAND
+
+
+@pytest.mark.parametrize("step", [S.CLOSING, S.STUCK, S.UNKNOWN])
+def test_a_house_alive_behind_a_switch_told_to_close_is_on_the_grid_though_no_contact_proves_it(
+    step: IslandStep,
+) -> None:
+    alive = without_contacts(an_observation(1), told_to_open=False)
+    assert island(alive, Settings(), step, Grid.ON) is S.TIED
+    dead = replace(alive, chargers=frozen_map({"car": a_reading(after(1), voltage_v=0.0)}))
+    assert island(dead, Settings(), step, Grid.ON) is not S.TIED
+
+
+@pytest.mark.parametrize(("silent_s", "step"), [(50, S.OPENING), (70, S.TIED)])
+def test_the_switch_opens_only_for_a_charger_that_was_there(silent_s: int, step: IslandStep) -> None:
+    gone = a_reading(after(100 - silent_s), grid_present=True)
+    seen = an_observation(100, meter=a_meter(after(100), voltage_v=0.0))
+    assert island(replace(seen, chargers=frozen_map({"car": gone})), Settings(), S.TIED) is step
+
+
 def test_who_forms_already_is_the_one_that_forms_though_another_has_more_charge() -> None:
     facts = a_site("bus", "car")
     chargers = {"bus": {"soc_pct": 90.0}, "car": {"soc_pct": 30.0, "forming": True}}
