@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from enum import StrEnum
 from functools import cache
+from math import sqrt
 from types import NoneType
 from typing import Any, get_args
 
@@ -16,9 +17,11 @@ from edge_service.config.value_rules import (
     flag,
     host,
     hosts,
+    legs,
     number,
     or_null,
     text,
+    time_zone,
     whole,
 )
 from edge_service.domain.model import Position
@@ -38,6 +41,14 @@ class BackupChoice(StrEnum):
     AUTO = "auto"
     NONE = "none"
     VENDOR = "vendor"
+
+
+class Service(StrEnum):
+    """How the utility feeds the house: how many legs the main breaker has."""
+
+    SINGLE_PHASE = "single_phase"
+    SPLIT_PHASE = "split_phase"
+    THREE_PHASE = "three_phase"
 
 
 class Sign(StrEnum):
@@ -63,6 +74,9 @@ SITE = Section(
         "enter_service_s": number(0, 600, "seconds"),
         "outage_after_s": number(0, 5, "seconds"),
         "announce_return_s": number(0, 3600, "seconds"),
+        "service": choice(Service),
+        "time_zone": time_zone(),
+        "departure_first": flag(),
     },
 )
 _API = Section(
@@ -94,7 +108,12 @@ SECTIONS: Mapping[str, Callable[[Any], Any]] = {
 TOP = ("api", "chargers", "control", "data", "island_switch", "meter", "site")
 
 _OPTIONAL: Mapping[str, Mapping[str, Rule]] = {
-    "charger": {"unit_id": _UNIT, "lease_s": whole(15, 300, "seconds"), "backup": choice(BackupChoice)},
+    "charger": {
+        "unit_id": _UNIT,
+        "lease_s": whole(15, 300, "seconds"),
+        "backup": choice(BackupChoice),
+        "legs": legs(),
+    },
     "meter": {"unit_id": _UNIT, "position": choice(Position), "sign": choice(Sign)},
     "island_switch": {"unit_id": _UNIT, "synchronism_check": flag()},
 }
@@ -166,7 +185,19 @@ def _option(option: Field[Any]) -> Rule:
 
 
 def breaker_w(site: Mapping[str, Any]) -> int:
-    """What the main breaker carries, in watts; amperes count at the nominal voltage."""
+    """What the main breaker carries, in watts; amperes count at the nominal voltage, on all three legs if there are."""
     if "import_max_w" in site:
         return int(site["import_max_w"])
-    return int(site["import_max_a"] * site.get("nominal_voltage_v", NOMINAL_VOLTAGE_V))
+    poles = sqrt(3) if site.get("service") == Service.THREE_PHASE else 1.0
+    return int(site["import_max_a"] * site.get("nominal_voltage_v", NOMINAL_VOLTAGE_V) * poles)
+
+
+LEGS: Mapping[Service, int] = {Service.SINGLE_PHASE: 1, Service.SPLIT_PHASE: 2, Service.THREE_PHASE: 3}
+
+
+def leg_max_w(site: Mapping[str, Any]) -> tuple[int, ...]:
+    """What each leg of the main breaker carries, in watts from leg to neutral; empty: the service is not told."""
+    if "service" not in site:
+        return ()
+    count = LEGS[site["service"]]
+    return (breaker_w(site) // count,) * count

@@ -11,7 +11,16 @@ from typing import Any, cast
 from edge_service.config import marked_yaml
 from edge_service.config.check import Check, dotted
 from edge_service.config.marked_yaml import KeyPath
-from edge_service.config.schema import CYCLE_S, LEASE_S, NOMINAL_VOLTAGE_V, STALE_AFTER_S, BackupChoice, Sign, breaker_w
+from edge_service.config.schema import (
+    CYCLE_S,
+    LEASE_S,
+    NOMINAL_VOLTAGE_V,
+    STALE_AFTER_S,
+    BackupChoice,
+    Sign,
+    breaker_w,
+    leg_max_w,
+)
 from edge_service.config.value_rules import Address
 from edge_service.domain.model import ChargerFacts, Position, SiteFacts, SwitchFacts, frozen_map
 from edge_service.loopback import is_loopback
@@ -34,6 +43,7 @@ class ChargerConfig:
     unit_id: int = 1
     lease_s: int = LEASE_S
     backup: BackupChoice = BackupChoice.AUTO
+    legs: tuple[int, ...] = ()
     options: Mapping[str, Any] = field(default_factory=frozen_map)
 
 
@@ -71,6 +81,9 @@ class SiteConfig:
     enter_service_s: float = ENTER_SERVICE_S
     outage_after_s: float = 2.0
     announce_return_s: float = 60.0
+    leg_max_w: tuple[int, ...] = ()
+    time_zone: str = "UTC"
+    departure_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +146,9 @@ class Config:
         site, meter, switch = self.site, self.meter, self.island_switch
         return SiteFacts(
             name=site.name,
-            chargers=frozen_map({key: ChargerFacts(key, charger.name) for key, charger in self.chargers.items()}),
+            chargers=frozen_map(
+                {key: ChargerFacts(key, charger.name, legs=charger.legs) for key, charger in self.chargers.items()}
+            ),
             import_max_w=site.import_max_w,
             export_max_w=site.export_max_w,
             has_meter=meter is not None,
@@ -144,6 +159,9 @@ class Config:
             enter_service_s=site.enter_service_s,
             announce_return_s=site.announce_return_s,
             stale_after_s=self.control.stale_after_s,
+            leg_max_w=site.leg_max_w,
+            time_zone=site.time_zone,
+            departure_first=site.departure_first,
         )
 
 
@@ -190,8 +208,8 @@ def _assemble(sections: Mapping[str, Any], path: Path) -> Config:
 
 
 def _site(values: Mapping[str, Any]) -> SiteConfig:
-    others = {key: value for key, value in values.items() if key != "import_max_a"}
-    return SiteConfig(**{**others, "import_max_w": breaker_w(values)})
+    others = {key: value for key, value in values.items() if key not in ("import_max_a", "service")}
+    return SiteConfig(**{**others, "import_max_w": breaker_w(values), "leg_max_w": leg_max_w(values)})
 
 
 def _device[T](kind: Callable[..., T], values: Mapping[str, Any]) -> T:

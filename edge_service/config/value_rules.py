@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import voluptuous as vol
 
@@ -156,3 +157,28 @@ def device_address() -> Rule:
 def hosts() -> Rule:
     accept = vol.Schema(vol.All([_host_name], vol.Coerce(tuple)))
     return Rule("a list of host names, such as [ridethrough.local]", accept)
+
+
+def _legs(value: Any) -> tuple[int, ...]:
+    legs: list[Any] = value if isinstance(value, list) else [value]
+    if not legs or any(isinstance(leg, bool) or leg not in (1, 2, 3) for leg in legs) or len(set(legs)) != len(legs):
+        raise vol.Invalid("legs")
+    return tuple(sorted(legs))
+
+
+def legs() -> Rule:
+    return Rule("the legs of the service that carry it, such as [1, 2]", _legs)
+
+
+def _time_zone(value: Any) -> str:
+    if not isinstance(value, str):
+        raise vol.Invalid("time zone")
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise vol.Invalid("time zone") from error
+    return value
+
+
+def time_zone() -> Rule:
+    return Rule("a time zone, such as America/New_York", _time_zone)

@@ -60,6 +60,54 @@ class GridEvidence:
     detail: str = ""
 
 
+# -------------------------------------------------------------------------------- orders
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """Follow this power. Positive charges."""
+
+    w: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Stay within these, both positive numbers."""
+
+    charge_max_w: int
+    discharge_max_w: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Zero power, session kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """No energy flow, session allowed to sleep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Cease operation of the charger; a dead output. Needs a start before the next order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Withdraw our order: the charger goes by its own default."""
+
+
+type Order = Power | Limits | Hold | Pause | Stop | Release
+
+
+class SwitchOrder(StrEnum):
+    """What the island switch is told."""
+
+    OPEN = "open"
+    CLOSE = "close"
+
+
 # -------------------------------------------------------------------------------- devices
 
 
@@ -122,7 +170,11 @@ EMPTY_SOC_PCT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What a charger can do, as probed. Ratings in watts, both positive numbers."""
+    """What a charger can do, as probed. Ratings in watts, both positive numbers.
+
+    It follows an order when its measured power is within ``tolerance_w`` or ``tolerance_share`` of it, whichever is
+    more, ``settle_s`` after it was written.
+    """
 
     control: Control
     charge_rating_w: int
@@ -134,6 +186,8 @@ class Capability:
     zero_ends_session_after_s: float | None = None
     settle_s: float = 5.0
     guard_s: float = 0.0
+    tolerance_w: int = 150
+    tolerance_share: float = 0.03
     lease: Lease = Lease.NONE
     backup: Backup = Backup.NONE
 
@@ -143,7 +197,8 @@ class ChargerReading:
     """One consistent read of a charger.
 
     ``charge_max_w`` and ``discharge_max_w`` are what charger and vehicle allow now, both positive numbers.
-    ``setpoint_w`` is the setpoint read back, None while the charger follows none. ``grid_present`` is the charger's own
+    ``setpoint_w`` is the setpoint read back, None while the charger follows none; ``limits`` likewise at a charger that
+    takes limits. ``grid_present`` is the charger's own
     view of its AC side; it cannot see the grid while the island switch is open. ``forming``: it makes the island.
     ``grid_at``: when both of these were seen, where the fast lane saw them later than the rest; None: as the rest.
     ``lease_remaining_s``: seconds until the device drops our order by itself. ``voltage_v`` compares with the site's
@@ -160,6 +215,7 @@ class ChargerReading:
     charge_max_w: int | None = None
     discharge_max_w: int | None = None
     setpoint_w: int | None = None
+    limits: Limits | None = None
     lease_remaining_s: int | None = None
     grid_present: bool | None = None
     forming: bool | None = None
@@ -177,7 +233,8 @@ class ChargerReading:
 class MeterReading:
     """One read of the meter at the point of connection. ``power_w`` positive: import.
 
-    ``voltage_v`` compares with the site's nominal voltage: between the legs of a split-phase service.
+    ``leg_power_w``: the same per leg of the service, empty where the meter does not tell. ``voltage_v`` compares
+    with the site's nominal voltage: between the legs of a split-phase service.
     """
 
     at: datetime
@@ -186,6 +243,22 @@ class MeterReading:
     frequency_hz: float | None = None
     energy_imported_wh: int | None = None
     energy_exported_wh: int | None = None
+    leg_power_w: tuple[int | None, ...] = ()
+
+
+class Contact(StrEnum):
+    """What an input contact of the site means while it is active."""
+
+    STOP = "stop"
+    GENERATOR = "generator"
+
+
+@dataclass(frozen=True, slots=True)
+class ContactReading:
+    """One read of an input contact: whether it is active, whichever way it is wired."""
+
+    at: datetime
+    active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,54 +269,6 @@ class SwitchReading:
     commanded_open: bool | None
     open_proven: bool | None
     closed_proven: bool | None
-
-
-# -------------------------------------------------------------------------------- orders
-
-
-@dataclass(frozen=True, slots=True)
-class Power:
-    """Follow this power. Positive charges."""
-
-    w: int
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Stay within these, both positive numbers."""
-
-    charge_max_w: int
-    discharge_max_w: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Zero power, session kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """No energy flow, session allowed to sleep."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Cease operation of the charger; a dead output. Needs a start before the next order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Withdraw our order: the charger goes by its own default."""
-
-
-type Order = Power | Limits | Hold | Pause | Stop | Release
-
-
-class SwitchOrder(StrEnum):
-    """What the island switch is told."""
-
-    OPEN = "open"
-    CLOSE = "close"
 
 
 # -------------------------------------------------------------------------------- programs, events
@@ -320,11 +345,15 @@ class SwitchFacts:
 
 @dataclass(frozen=True, slots=True)
 class ChargerFacts:
-    """One charger of the site; ``capability`` None until the first good probe."""
+    """One charger of the site; ``capability`` None until the first good probe.
+
+    ``legs``: the legs of the service that carry it, from 1; empty: all of them.
+    """
 
     id: str
     name: str
     capability: Capability | None = None
+    legs: tuple[int, ...] = ()
 
 
 # Two readings of one clock a moment apart may come in either order; more than this is a clock that was set back.
@@ -337,7 +366,9 @@ class SiteFacts:
 
     ``outage_after_s``: how long the first sign must last to be an outage (IEEE 1547-2018 asks for 2 s to cease).
     ``enter_service_s``: continuous good grid before return (IEEE 1547-2018 default 300 s).
-    ``export_max_w`` 0: export is not permitted.
+    ``export_max_w`` 0: export is not permitted. ``leg_max_w``: what each leg of the service carries, empty: not told.
+    ``generator_max_w``: what the chargers may draw together while a generator runs. ``contacts``: those that are wired.
+    ``departure_first``: a departure stands above a manual order, as a depot wants it.
     """
 
     name: str
@@ -353,6 +384,11 @@ class SiteFacts:
     enter_service_s: float = 300.0
     announce_return_s: float = 60.0
     stale_after_s: float = 5.0
+    leg_max_w: tuple[int, ...] = ()
+    contacts: frozenset[Contact] = frozenset()
+    generator_max_w: int = 0
+    time_zone: str = "UTC"
+    departure_first: bool = False
 
     def is_fresh(self, at: datetime, now: datetime) -> bool:
         """A reading this old still counts. One from the future does not: the clock was set back since."""
@@ -389,6 +425,40 @@ class ManualOrder:
     power_w: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DeparturePlan:
+    """When a vehicle leaves, and with how much: once ``at``, or on ``weekdays`` (0 Monday) at ``local_time`` ("07:30").
+
+    ``local_time`` is in the site's time zone. Either ``soc_pct`` or ``miles``.
+    """
+
+    id: str
+    at: datetime | None = None
+    weekdays: tuple[int, ...] = ()
+    local_time: str | None = None
+    soc_pct: float | None = None
+    miles: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """The next time that a vehicle leaves, resolved to an absolute time, and with how much."""
+
+    plan_id: str
+    at: datetime
+    soc_pct: float | None = None
+    miles: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """A storm to prepare for: charge up to ``reserve_pct`` now and keep it until then."""
+
+    until: datetime
+    reserve_pct: float
+    name: str = ""
+
+
 class AtEnd(StrEnum):
     """What happens in an island at the driver's reserve."""
 
@@ -415,6 +485,9 @@ class Settings:
     event_floor_pct: Mapping[str, float] = field(default_factory=frozen_map)
     return_not_before: datetime | None = None
     end_backup: bool = False
+    departures: Mapping[str, tuple[DeparturePlan, ...]] = field(default_factory=frozen_map)
+    miles_per_kwh: Mapping[str, float] = field(default_factory=frozen_map)
+    storm: Storm | None = None
 
     def drivers_reserve(self, charger: str) -> float:
         """Percent kept to drive away with."""
@@ -432,7 +505,9 @@ class Settings:
 class Observation:
     """Everything known at one moment. A charger, meter or switch that never answered is None.
 
-    ``stopped``: the chargers whose standing order is a stop that was read back, and when that was.
+    ``stopped``: the chargers whose standing order is a stop that was read back, and when that was. ``contested``: the
+    chargers at which another controller overwrites our orders, and since when. ``departures``: the next of each
+    charger's vehicle.
     """
 
     now: datetime
@@ -442,6 +517,9 @@ class Observation:
     evidence: tuple[GridEvidence, ...] = ()
     events: tuple[Event, ...] = ()
     stopped: Mapping[str, datetime] = field(default_factory=frozen_map)
+    contested: Mapping[str, datetime] = field(default_factory=frozen_map)
+    contacts: Mapping[Contact, ContactReading] = field(default_factory=frozen_map)
+    departures: Mapping[str, Departure] = field(default_factory=frozen_map)
 
 
 # -------------------------------------------------------------------------------- what people are told

@@ -123,11 +123,11 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------ what is wrong
 
 SITE_KEYS = (
-    "announce_return_s, enter_service_s, export_max_w, import_max_a, import_max_w, name, nominal_voltage_v, "
-    "outage_after_s"
+    "announce_return_s, departure_first, enter_service_s, export_max_w, import_max_a, import_max_w, name, "
+    "nominal_voltage_v, outage_after_s, service, time_zone"
 )
 TOP_KEYS = "api, chargers, control, data, island_switch, meter, site"
-CHARGER_KEYS = "address, backup, lease_s, model, name, unit_id"
+CHARGER_KEYS = "address, backup, lease_s, legs, model, name, unit_id"
 WHY_GRID_SIDE = "while the island switch is open, only a meter on the grid side shows that the grid is back"
 
 WRONG_FILES = {

@@ -16,6 +16,9 @@ from edge_service.domain.model import (
     ChargerFacts,
     ChargerReading,
     ChargerState,
+    Contact,
+    ContactReading,
+    Departure,
     Event,
     GridEvidence,
     MeterReading,
@@ -73,6 +76,10 @@ observations = any_of(
     switch=st.none() | any_of(SwitchReading),
     evidence=st.lists(any_of(GridEvidence), max_size=2).map(tuple),
     events=st.lists(any_of(Event, slots=st.lists(slots, max_size=2).map(tuple)), max_size=2).map(tuple),
+    stopped=st.dictionaries(st.sampled_from("abc"), times, max_size=2).map(frozen_map),
+    contested=st.dictionaries(st.sampled_from("abc"), times, max_size=2).map(frozen_map),
+    contacts=st.dictionaries(st.sampled_from(Contact), any_of(ContactReading), max_size=2).map(frozen_map),
+    departures=st.dictionaries(st.sampled_from("abc"), any_of(Departure), max_size=2).map(frozen_map),
 )
 
 
