@@ -39,6 +39,7 @@ def control_app(site: SiteDevices) -> web.Application:
             web.post("/house", _house),
             web.post("/vehicle", _vehicle),
             web.post("/charger", _charger),
+            web.post("/charger/quirks", _quirks),
             web.post("/device/{device}/faults", _faults),
         ]
     )
@@ -111,6 +112,15 @@ async def _charger(request: web.Request) -> web.Response:
     if body.get("reset_alarm"):
         inverter.reset_alarm()
     site.house.settle()
+    return _done(site)
+
+
+async def _quirks(request: web.Request) -> web.Response:
+    """Switch quirks of the charger's model on and off; those that are not named stay as they are."""
+    site = request.app[_SITE]
+    known = site.charger.quirks.known
+    body = await _body(request, dict.fromkeys(known, _flag))
+    await site.switch_quirks(body)
     return _done(site)
 
 

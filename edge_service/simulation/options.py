@@ -1,6 +1,7 @@
 """What a simulated site is made of: ports, delays, ratings, first values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # The inverter must see a stable grid this long before it may reconnect: the IEEE 1547-2018 default.
@@ -30,6 +31,10 @@ class SiteOptions:
     meter_model: int = 203
     tick_s: float = 0.02
     announce_file: Path | None = None
+
+    # One of ``charger_models.SIMULATED``, and which of its quirks are on otherwise than by default.
+    charger_model: str = "sunspec_der"
+    quirks: Mapping[str, bool] = field(default_factory=dict)
 
     grid_present: bool = True
     house_load_w: float = 1200.0

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from edge_service.simulation.charger_models import SIMULATED
 from edge_service.simulation.options import METER_MODELS, SUNSPEC_BASES, SiteOptions
 from edge_service.simulation.site import run_site
 
@@ -48,6 +49,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         parser.add_argument(_flag(name), type=int, choices=allowed, default=getattr(_DEFAULTS, name))
     for name, meaning in _VARIANTS.items():
         parser.add_argument(_flag(name), action="store_true", help=meaning)
+    parser.add_argument("--charger-model", choices=tuple(SIMULATED), default=_DEFAULTS.charger_model)
+    parser.add_argument(
+        "--quirk",
+        dest="quirks",
+        action="append",
+        type=_quirk,
+        default=[],
+        metavar="NAME[=off]",
+        help="switch a quirk of the charger's model on or off; may be given several times",
+    )
     parser.add_argument("--cannot-island", dest="island_capable", action="store_false", help="no backup at all")
     parser.add_argument("--unplugged", dest="plugged", action="store_false", help="start without a vehicle")
     parser.add_argument("--announce-file", type=Path, metavar="PATH", help="written, as JSON, once the site listens")
@@ -68,7 +79,15 @@ def run(args: Namespace) -> int:
 
 def _options(args: Namespace) -> SiteOptions:
     given: dict[str, Any] = {f.name: getattr(args, f.name) for f in fields(SiteOptions) if hasattr(args, f.name)}
-    return SiteOptions(**given)
+    return SiteOptions(**given | {"quirks": dict(args.quirks)})
+
+
+def _quirk(words: str) -> tuple[str, bool]:
+    """``name`` or ``name=on`` or ``name=off``; raises ValueError, which argparse tells."""
+    name, _, state = words.partition("=")
+    if state not in {"", "on", "off"}:
+        raise ValueError(words)
+    return name, state != "off"
 
 
 def _flag(name: str) -> str:

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from edge_service.simulation.charger_registers import ChargerRegisters
+from edge_service.simulation.charger_models import charger
 from edge_service.simulation.faults import DeviceFaults
 from edge_service.simulation.house import House
 from edge_service.simulation.meter_registers import MeterRegisters
@@ -47,14 +47,16 @@ class SiteDevices:
     def __init__(self, options: SiteOptions, clock: Callable[[], float], started_at: datetime | None) -> None:
         self.options = options
         self.house = House(options)
+        self.charger = charger(self.house, options)
         self.writes: deque[Write] = deque(maxlen=WRITES_KEPT)
         self.started_at = started_at or datetime.now(UTC)
         self._clock = clock
         self._zero_s = clock()
         self._written = 0
+        self._silenced = False
         self._ticking: asyncio.Task[None] | None = None
         self.servers = {
-            Device.CHARGER: self._server(Device.CHARGER, ChargerRegisters(self.house, options), options.charger_unit),
+            Device.CHARGER: self._server(Device.CHARGER, self.charger.face, options.charger_unit),
             Device.METER: self._server(Device.METER, MeterRegisters(self.house, options), options.meter_unit),
             Device.SWITCH: self._server(Device.SWITCH, SwitchRegisters(self.house), options.switch_unit),
         }
@@ -78,6 +80,7 @@ class SiteDevices:
         await self.servers[Device.CHARGER].start(options.host, options.charger_port)
         await self.servers[Device.METER].start(options.host, options.meter_port)
         await self.servers[Device.SWITCH].start(options.host, options.switch_port)
+        await self._let_quirks_silence()
         self._ticking = asyncio.create_task(self._tick(), name="simulated site")
 
     async def close(self) -> None:
@@ -91,6 +94,18 @@ class SiteDevices:
     async def misbehave(self, device: Device, faults: DeviceFaults) -> None:
         """Give a device these faults on the wire, and only these."""
         await self.servers[device].misbehave(faults)
+
+    async def switch_quirks(self, wanted: Mapping[str, bool]) -> None:
+        """Switch quirks of the charger on and off; raises UnknownQuirkError."""
+        self.advance()
+        self.charger.quirks.switch(wanted)
+        await self._let_quirks_silence()
+
+    async def _let_quirks_silence(self) -> None:
+        server, silent = self.servers[Device.CHARGER], self.charger.quirks.silent
+        if silent != self._silenced:
+            self._silenced = silent
+            await server.misbehave(replace(server.faults, silent=silent))
 
     def advance(self) -> None:
         """Bring the model up to now."""

@@ -111,6 +111,8 @@ def _charger(site: SiteDevices) -> Json:
         "discharged_wh": round(inverter.injected_wh, 3),
         "charged_wh": round(inverter.absorbed_wh, 3),
         "setpoints_seen": [_happening(site, entry) for entry in history.of("setpoint_written")[-50:]],
+        "model": site.options.charger_model,
+        "quirks": site.charger.quirks.as_flags(),
         "lease_expiries": [_at(site, entry.at_s) for entry in history.of("lease_expired")],
     }
 

@@ -1,0 +1,42 @@
+"""Which charger stands at a simulated site: one line each in ``SIMULATED``, one register face each beside this file."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from edge_service.simulation.charger_registers import ChargerRegisters
+from edge_service.simulation.house import House
+from edge_service.simulation.modbus_server import Face
+from edge_service.simulation.options import SiteOptions
+from edge_service.simulation.quirks import Quirks
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedCharger:
+    """A charger's register face over the site's physical model, and the quirks that it can be given."""
+
+    face: Face
+    quirks: Quirks = field(default_factory=Quirks)
+
+
+type Build = Callable[[House, SiteOptions], SimulatedCharger]
+
+
+def _sunspec_der(house: House, options: SiteOptions) -> SimulatedCharger:
+    return SimulatedCharger(ChargerRegisters(house, options))
+
+
+SIMULATED: Mapping[str, Build] = MappingProxyType(
+    {
+        "sunspec_der": _sunspec_der,
+    }
+)
+
+
+def charger(house: House, options: SiteOptions) -> SimulatedCharger:
+    """The charger that the options name; raises ValueError on an unknown model or quirk."""
+    if options.charger_model not in SIMULATED:
+        raise ValueError(f"charger_model is {options.charger_model}; allowed is one of {', '.join(SIMULATED)}")
+    made = SIMULATED[options.charger_model](house, options)
+    made.quirks.switch(options.quirks)
+    return made
