@@ -9,6 +9,7 @@ ENTER_SERVICE_S = 300.0
 
 METER_MODELS = (201, 202, 203)
 SUNSPEC_BASES = (0, 40000, 50000)
+RENEWALS = ("group", "timer", "enable", "nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,27 @@ class SiteOptions:
     no_wset: bool = False
     no_713: bool = False
     no_715: bool = False
+    # Further variants of the SunSpec charger: models and points that it leaves out.
+    no_702: bool = False
+    no_703: bool = False
+    no_704: bool = False
+    no_714: bool = False
+    no_wset_mod: bool = False
+    no_wset_pct: bool = False
+    # No WSet, but WSetPct.
+    percent_only: bool = False
+    no_timer: bool = False
+    no_timer_left: bool = False
+    model_1_length: int = 66
+    # With two DC ports the vehicle is at the second.
+    dc_ports: int = 1
+    # Exponent of WSet_SF where it differs from W_SF.
+    setpoint_scale: int | None = None
+    # Which write starts the reversion timer anew: any in the group, one of its time, the enabling, or none.
+    timer_renewed_by: str = "group"
+    # The timer runs down and nothing happens.
+    timer_ends_nothing: bool = False
+    local: bool = False
     # Exponent of W_SF and WSet_SF; 0 and 1 are common on devices of this size.
     power_scale: int = 0
 
@@ -75,9 +97,11 @@ class SiteOptions:
         _require_one_of("meter_model", self.meter_model, METER_MODELS)
         _require_one_of("charger_base", self.charger_base, SUNSPEC_BASES)
         _require_one_of("meter_base", self.meter_base, SUNSPEC_BASES)
+        _require_one_of("model_1_length", self.model_1_length, (65, 66))
+        _require_one_of("timer_renewed_by", self.timer_renewed_by, RENEWALS)
 
 
-def _require_one_of(name: str, value: int, allowed: tuple[int, ...]) -> None:
+def _require_one_of[T](name: str, value: T, allowed: tuple[T, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} is {value}; allowed is one of {', '.join(map(str, allowed))}")
 
@@ -107,4 +131,5 @@ _BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("retry_s", 0.001, 3600),
     ("switch_moves_s", 0, 60),
     ("power_scale", 0, 2),
+    ("dc_ports", 1, 2),
 )
