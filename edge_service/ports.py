@@ -1,9 +1,9 @@
 """What the core asks of the outside world: devices, programs, clock, journal. And the errors they may raise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from edge_service.domain.model import (
     Capability,
@@ -101,11 +101,22 @@ class Charger(Protocol):
         """Make ``order`` so, prove it by reading back, and renew its lease.
 
         Called once per completed cycle with the order that stands; writes only what is needed. Cheap when nothing
-        is due. Raises ``DeviceRefusedError`` when the device forbids it or the read-back differs.
+        is due. Writes again what the last reading showed otherwise than ordered. Raises ``DeviceRefusedError`` when
+        the device forbids it (``not_applied``: the read-back differs from what it accepted).
         """
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class TellsWhenWritten(Protocol):
+    """A charger that also tells when the device accepted the write of an order, before it is read back.
+
+    The core sets ``on_written``; the charger calls it, if set, within ``order``, for the order's own registers only.
+    """
+
+    on_written: Callable[[], None] | None
 
 
 class Meter(Protocol):

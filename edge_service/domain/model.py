@@ -506,8 +506,9 @@ class Observation:
     """Everything known at one moment. A charger, meter or switch that never answered is None.
 
     ``stopped``: the chargers whose standing order is a stop that was read back, and when that was. ``contested``: the
-    chargers at which another controller overwrites our orders, and since when. ``departures``: the next of each
-    charger's vehicle.
+    chargers at which another controller overwrites our orders, and since when. ``unfollowed``: the chargers whose
+    power does not follow the order that they hold, for no reason that they tell, and since when. ``departures``: the
+    next of each charger's vehicle.
     """
 
     now: datetime
@@ -518,6 +519,7 @@ class Observation:
     events: tuple[Event, ...] = ()
     stopped: Mapping[str, datetime] = field(default_factory=frozen_map)
     contested: Mapping[str, datetime] = field(default_factory=frozen_map)
+    unfollowed: Mapping[str, datetime] = field(default_factory=frozen_map)
     contacts: Mapping[Contact, ContactReading] = field(default_factory=frozen_map)
     departures: Mapping[str, Departure] = field(default_factory=frozen_map)
 
