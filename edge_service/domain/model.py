@@ -429,7 +429,8 @@ class ManualOrder:
 class DeparturePlan:
     """When a vehicle leaves, and with how much: once ``at``, or on ``weekdays`` (0 Monday) at ``local_time`` ("07:30").
 
-    ``local_time`` is in the site's time zone. Either ``soc_pct`` or ``miles``.
+    ``local_time`` is in the site's time zone. Either ``soc_pct`` or ``miles``. ``skip_until``: the times of a weekly
+    plan until then, and at it, are left out.
     """
 
     id: str
@@ -438,6 +439,7 @@ class DeparturePlan:
     local_time: str | None = None
     soc_pct: float | None = None
     miles: float | None = None
+    skip_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,6 +494,15 @@ class Settings:
     def drivers_reserve(self, charger: str) -> float:
         """Percent kept to drive away with."""
         return self.drivers_reserve_pct.get(charger, DEFAULT_DRIVERS_RESERVE_PCT)
+
+    def reserve_pct(self, now: datetime) -> float:
+        """Percent kept for an outage; a storm raises it while it lasts."""
+        storm = self.storm_at(now)
+        return self.backup_reserve_pct if storm is None else max(self.backup_reserve_pct, storm.reserve_pct)
+
+    def storm_at(self, now: datetime) -> Storm | None:
+        """The storm that is prepared for, unless it is over."""
+        return self.storm if self.storm is not None and now < self.storm.until else None
 
     def event_floor(self, program: str) -> float:
         """Percent below which an event of this program does not discharge; the reserves apply besides."""

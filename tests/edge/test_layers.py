@@ -42,10 +42,12 @@ LAYERS = (
     Layer(edge("chargers.link"), (DOMAIN, PORTS, "modbus_connection", "pymodbus")),
     Layer(edge("chargers", "devices"), (DOMAIN, PORTS, "modbus_connection")),
     Layer(edge("programs"), (DOMAIN, PORTS, *LOOPBACK, "aiohttp", "yarl")),
+    # Local time needs the time zones' files; the domain gets absolute times.
+    Layer(edge("departures"), (DOMAIN,)),
     # The cycle, and what stands beside it: one file each for orders and records.
-    Layer(edge("runner", "charger_desk", "scribe", "minutes"), (DOMAIN, PORTS)),
+    Layer(edge("runner", "charger_desk", "scribe", "minutes"), (DOMAIN, PORTS, *edge("departures"))),
     # What people and utilities want; an event entered by hand is made by the program of that name.
-    Layer(edge("household", "intake"), (DOMAIN, PORTS, *edge("programs.manual"))),
+    Layer(edge("household", "intake"), (DOMAIN, PORTS, *edge("departures", "programs.manual"))),
     Layer(edge("replay"), (DOMAIN, PORTS, *edge("journal"))),
     Layer((WIRE, *edge("api.paths", "api.rfc3339"))),
     Layer(edge("api.publish"), (DOMAIN, WIRE, *edge("api.rfc3339"))),
