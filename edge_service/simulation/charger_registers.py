@@ -13,10 +13,10 @@ from edge_service.simulation.house import NOMINAL_HZ, NOMINAL_V, House
 from edge_service.simulation.inverter import Inverter, Operation, Stage
 from edge_service.simulation.modbus_server import Faceless, RefusalCode, RefusalError
 from edge_service.simulation.options import SiteOptions
-from edge_service.simulation.sunspec_layout import Image, Point, facts
+from edge_service.simulation.sunspec_layout import Facts, Image, Point, facts
 
 DC_V = 390.0
-# 704 offsets 22 to 32: a write to any of these starts the reversion timer anew.
+# 704 offsets 22 to 32.
 SETPOINT_GROUP = (
     "704.WSetEna",
     "704.WSetMod",
@@ -27,7 +27,39 @@ SETPOINT_GROUP = (
     "704.WSetEnaRvrt",
     "704.WSetRvrtTms",
 )
-_SETPOINT_POINTS = (*SETPOINT_GROUP, "704.WSetRvrtRem", "704.WSet_SF", "704.WSetPct_SF")
+# 704 offsets 14 to 19.
+CAP_GROUP = (
+    "704.WMaxLimPctEna",
+    "704.WMaxLimPct",
+    "704.WMaxLimPctRvrt",
+    "704.WMaxLimPctEnaRvrt",
+    "704.WMaxLimPctRvrtTms",
+)
+_WATTS = ("704.WSet", "704.WSetRvrt", "704.WSet_SF")
+_PERCENT = ("704.WSetPct", "704.WSetPctRvrt", "704.WSetPct_SF")
+_TIMERS = ("704.WSetRvrtTms", "704.WMaxLimPctRvrtTms")
+_TIMERS_LEFT = ("704.WSetRvrtRem", "704.WMaxLimPctRvrtRem")
+# What each option leaves unimplemented.
+_LEFT_OUT: Mapping[str, tuple[str, ...]] = {
+    "no_wset": (*SETPOINT_GROUP, "704.WSetRvrtRem", *_WATTS, *_PERCENT),
+    "no_wset_mod": ("704.WSetMod",),
+    "no_wset_pct": _PERCENT,
+    "no_wset_ena_rvrt": ("704.WSetEnaRvrt",),
+    "percent_only": _WATTS,
+    "no_timer": (*_TIMERS, *_TIMERS_LEFT),
+    "no_timer_left": _TIMERS_LEFT,
+}
+# Stands for nothing that we may discharge.
+_PV_PORT: Mapping[str, int | str] = {
+    "PrtTyp": 0,
+    "ID": 1,
+    "IDStr": "PV1",
+    "DCA": 0,
+    "DCV": 3900,
+    "DCW": 0,
+    "DCSta": 1,
+    "DCAlrm": 0,
+}
 
 # 701.InvSt of each stage; a connected charger is running or standing by, by its power.
 _INVERTER_STATE = {
@@ -54,38 +86,92 @@ class Setting:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class TimedFunction:
+    """A function of 704 with a reversion timer of its own."""
+
+    group: frozenset[str]
+    timer: str
+    is_on: Callable[[Inverter], bool]
+    renew: Callable[[Inverter], None]
+
+
+_TIMED = (
+    TimedFunction(
+        frozenset(SETPOINT_GROUP),
+        "704.WSetRvrtTms",
+        lambda inverter: inverter.settings.setpoint_enabled,
+        Inverter.renew_lease,
+    ),
+    TimedFunction(
+        frozenset(CAP_GROUP),
+        "704.WMaxLimPctRvrtTms",
+        lambda inverter: inverter.settings.cap_enabled,
+        Inverter.renew_cap_lease,
+    ),
+)
+
+
 class ChargerRegisters(Faceless):
     """Register face of ``House.inverter`` and ``House.vehicle``."""
 
     def __init__(self, house: House, options: SiteOptions) -> None:
         source = facts("sunspec_der_7xx")
-        left_out = {713} if options.no_713 else set()
-        left_out |= {715} if options.no_715 else set()
-        models = {number: model for number, model in source["models"].items() if number not in left_out}
+        models = _models(source["models"], options)
         self._house = house
         self._options = options
-        self.image = Image(options.charger_base, models, source["not_implemented"])
+        self.image = Image(options.charger_base, models, source["not_implemented"], repeats=options.dc_ports)
         for number in models:
             self._seed(number, source["simulator"]["seed_raw"][str(number)])
-        self._seed_ratings()
+        self._seed_variant(models)
+        self._left_out = tuple(
+            key
+            for option, keys in _LEFT_OUT.items()
+            for key in keys
+            if getattr(options, option) and key in self.image.points
+        )
+        puts = {701: self._put_measurements, 702: self._put_limits, 703: self._put_service, 704: self._put_functions}
+        puts |= {713: self._put_storage, 714: self._put_dc, 715: self._put_control}
+        self._puts = tuple(put for number, put in puts.items() if number in models)
+        self._refresh()
 
     def _seed(self, number: int, seeds: Mapping[str, int | str]) -> None:
         for name, raw in seeds.items():
-            self.image.put(f"{number}.{name}", raw)
+            if f"{number}.{name}" in self.image.points:
+                self.image.put(f"{number}.{name}", raw)
+
+    def _seed_variant(self, models: Mapping[int, Facts]) -> None:
+        options, image, settings = self._options, self.image, self._house.inverter.settings
+        image.put("1.Md", f"Sim V2H {options.rating_w / 1000:.1f}")
+        image.put("1.DA", options.charger_unit)
+        image.put("701.W_SF", options.power_scale)
+        if 702 in models:
+            self._seed_ratings()
+        if 704 in models:
+            image.put("704.WSet_SF", options.power_scale if options.setpoint_scale is None else options.setpoint_scale)
+        if 714 in models and options.dc_ports > 1:
+            self._seed_ports()
+        settings.setpoint_in_watts = not options.percent_only
+        # Where nothing says what becomes of the enable, it stays.
+        settings.revert_enabled = options.no_wset_ena_rvrt
 
     def _seed_ratings(self) -> None:
         options, image = self._options, self.image
-        for key in ("701.W_SF", "702.W_SF", "704.WSet_SF"):
-            image.put(key, options.power_scale)
+        image.put("702.W_SF", options.power_scale)
         for name in ("WMaxRtg", "VAMaxRtg", "WChaRteMaxRtg", "WDisChaRteMaxRtg"):
             image.put_scaled(f"702.{name}", options.rating_w)
-        image.put("1.Md", f"Sim V2H {options.rating_w / 1000:.1f}")
-        image.put("1.DA", options.charger_unit)
         image.put("702.CtrlModes", _MAX_W if options.no_wset else _MAX_W | _FIXED_W)
         image.put("702.IntIslandCatRtg", _ISLAND_AND_BLACK_START if options.island_capable else _UNCATEGORISED)
-        if options.no_wset:
-            for key in _SETPOINT_POINTS:
-                image.put(key, None)
+
+    def _seed_ports(self) -> None:
+        """The vehicle's port is the last one; before it stands one for solar."""
+        last = self._options.dc_ports - 1
+        self.image.put("714.NPrt", last + 1)
+        for name, raw in _PV_PORT.items():
+            self.image.put(
+                f"714.Prt[{last}].{name}", self.image.raw(f"714.Prt[0].{name}") if name != "IDStr" else "EV1"
+            )
+            self.image.put(f"714.Prt[0].{name}", raw)
 
     # Reading
 
@@ -94,15 +180,10 @@ class ChargerRegisters(Faceless):
         return self.image.read(address, count)
 
     def _refresh(self) -> None:
-        self._put_measurements()
-        self._put_settings()
-        if not self._options.no_wset:
-            self._put_setpoint()
-        if not self._options.no_713:
-            self._put_storage()
-        self._put_dc()
-        if not self._options.no_715:
-            self._put_control()
+        for put in self._puts:
+            put()
+        for key in self._left_out:
+            self.image.put(key, None)
 
     def _put_measurements(self) -> None:
         image, house, inverter = self.image, self._house, self._house.inverter
@@ -141,21 +222,28 @@ class ChargerRegisters(Faceless):
             return _THROTTLED
         return _RUNNING if inverter.power_w or inverter.target_w else _STANDBY
 
-    def _put_settings(self) -> None:
-        image, settings, inverter = self.image, self._house.inverter.settings, self._house.inverter
+    def _put_limits(self) -> None:
+        image, settings = self.image, self._house.inverter.settings
         image.put_scaled("702.WMax", settings.power_limit_w)
         image.put_scaled("702.VAMax", settings.apparent_limit_va)
         image.put_scaled("702.WChaRteMax", settings.charge_limit_w)
         image.put_scaled("702.WDisChaRteMax", settings.discharge_limit_w)
+
+    def _put_service(self) -> None:
+        image, settings, inverter = self.image, self._house.inverter.settings, self._house.inverter
         image.put("703.ES", int(settings.permit_service))
         image.put("703.ESDlyTms", ceil(settings.enter_service_s))
         image.put("703.ESDlyRemTms", ceil(inverter.enter_service_left_s))
+
+    def _put_functions(self) -> None:
+        image, settings, inverter = self.image, self._house.inverter.settings, self._house.inverter
         image.put("704.WMaxLimPctEna", int(settings.cap_enabled))
         image.put_scaled("704.WMaxLimPct", settings.cap_pct)
+        image.put_scaled("704.WMaxLimPctRvrt", settings.cap_revert_pct)
+        image.put("704.WMaxLimPctEnaRvrt", int(settings.cap_revert_enabled))
+        image.put("704.WMaxLimPctRvrtTms", int(settings.cap_lease_s))
+        image.put("704.WMaxLimPctRvrtRem", _left(inverter.cap_lease_left_s))
         image.put("704.AntiIslEna", int(settings.anti_islanding))
-
-    def _put_setpoint(self) -> None:
-        image, settings, inverter = self.image, self._house.inverter.settings, self._house.inverter
         image.put("704.WSetEna", int(settings.setpoint_enabled))
         image.put("704.WSetMod", int(settings.setpoint_in_watts))
         image.put_scaled("704.WSet", -settings.setpoint_w)
@@ -164,7 +252,7 @@ class ChargerRegisters(Faceless):
         image.put_scaled("704.WSetPctRvrt", -settings.revert_pct)
         image.put("704.WSetEnaRvrt", int(settings.revert_enabled))
         image.put("704.WSetRvrtTms", int(settings.lease_s))
-        image.put("704.WSetRvrtRem", 0 if inverter.lease_left_s == inf else ceil(inverter.lease_left_s))
+        image.put("704.WSetRvrtRem", _left(inverter.lease_left_s))
 
     def _put_storage(self) -> None:
         vehicle, image = self._house.vehicle, self.image
@@ -179,11 +267,12 @@ class ChargerRegisters(Faceless):
         ac_w = -inverter.power_w
         dc_w = ac_w / vehicle.efficiency if ac_w > 0 else ac_w * vehicle.efficiency
         volts = DC_V if vehicle.plugged else 0.0
-        for prefix in ("714.", "714.Prt[0]."):
+        port = f"714.Prt[{self._options.dc_ports - 1}]."
+        for prefix in ("714.", port):
             image.put_scaled(f"{prefix}DCW", dc_w)
             image.put_scaled(f"{prefix}DCA", dc_w / DC_V)
-        image.put_scaled("714.Prt[0].DCV", volts)
-        image.put("714.Prt[0].DCSta", int(vehicle.plugged))
+        image.put_scaled(f"{port}DCV", volts)
+        image.put(f"{port}DCSta", int(vehicle.plugged))
 
     def _put_control(self) -> None:
         inverter, image = self._house.inverter, self.image
@@ -194,20 +283,37 @@ class ChargerRegisters(Faceless):
     # Writing
 
     def write_registers(self, address: int, values: list[int]) -> dict[str, float]:
-        """All points of one request or none; the setpoint group arms the reversion timer once, at the end."""
+        """All points of one request or none; a function's reversion timer is armed once, at the end."""
         self._refresh()
         written = {point: raw * self.image.scale(point.key) for point, raw in self._checked(address, values)}
         inverter = self._house.inverter
+        were_on = {timed: timed.is_on(inverter) for timed in _TIMED}
         for point, value in written.items():
             if point.key in _SETTINGS:
                 _SETTINGS[point.key].act(inverter, value)
             else:
                 self.image.put_scaled(point.key, value)
-        if any(point.key in SETPOINT_GROUP for point in written):
-            inverter.renew_lease()
+        keys = {point.key for point in written}
+        for timed, was_on in were_on.items():
+            if keys & timed.group and self._starts_timer(timed, keys, was_on=was_on):
+                timed.renew(inverter)
+        if keys & frozenset(SETPOINT_GROUP):
             self._note_setpoint()
         self._house.settle()
         return {point.key: value for point, value in written.items()}
+
+    def _starts_timer(self, timed: TimedFunction, written: set[str], *, was_on: bool) -> bool:
+        """Turning the function off always ends its timer; what starts it anew is the device's own."""
+        is_on = timed.is_on(self._house.inverter)
+        match self._options.timer_renewed_by:
+            case "group":
+                return True
+            case "timer":
+                return timed.timer in written or not is_on
+            case "enable":
+                return is_on is not was_on
+            case _:
+                return not is_on
 
     def _checked(self, address: int, values: list[int]) -> list[tuple[Point, int]]:
         decoded = self.image.decode(address, values)
@@ -238,6 +344,18 @@ class ChargerRegisters(Faceless):
             setpoint_pct=None if settings.setpoint_in_watts else settings.setpoint_pct,
             lease_s=settings.lease_s,
         )
+
+
+def _models(known: Mapping[int, Facts], options: SiteOptions) -> dict[int, Facts]:
+    left_out = {number for number in known if getattr(options, f"no_{number}", False)}
+    models = {number: model for number, model in known.items() if number not in left_out}
+    if options.model_1_length == 65:
+        models[1] = {**models[1], "points": [point for point in models[1]["points"] if point["name"] != "Pad"]}
+    return models
+
+
+def _left(lease_left_s: float) -> int:
+    return 0 if lease_left_s == inf else ceil(lease_left_s)
 
 
 def _turned(name: str) -> Callable[[Inverter, float], None]:
@@ -280,6 +398,9 @@ _SETTINGS = {
     "703.ESDlyTms": Setting(_kept("enter_service_s"), 0, 3600),
     "704.WMaxLimPctEna": Setting(_switched("cap_enabled"), 0, 1),
     "704.WMaxLimPct": Setting(_kept("cap_pct"), 0, 100),
+    "704.WMaxLimPctRvrt": Setting(_kept("cap_revert_pct"), 0, 100),
+    "704.WMaxLimPctEnaRvrt": Setting(_switched("cap_revert_enabled"), 0, 1),
+    "704.WMaxLimPctRvrtTms": Setting(_kept("cap_lease_s"), 0, _DAY_S),
     "704.WSetEna": Setting(_switched("setpoint_enabled"), 0, 1),
     "704.WSetMod": Setting(_switched("setpoint_in_watts"), 0, 1),
     # Beyond the rating is taken and limited; the sentinel and other nonsense is refused.

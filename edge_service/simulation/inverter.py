@@ -76,6 +76,9 @@ class Settings:
     enter_service_s: float
     anti_islanding: bool = True
     local: bool = False
+    cap_revert_pct: float = 100.0
+    cap_revert_enabled: bool = False
+    cap_lease_s: float = 0.0
 
 
 def settings_from(options: SiteOptions) -> Settings:
@@ -98,6 +101,7 @@ def settings_from(options: SiteOptions) -> Settings:
         operation=Operation.START if options.started else Operation.STOP,
         permit_service=options.permit_service,
         enter_service_s=options.enter_service_s,
+        local=options.local,
     )
 
 
@@ -118,6 +122,7 @@ class Inverter:
         self.absorbed_wh = 0.0
         self.uptime_s = 0.0
         self.lease_left_s = inf
+        self.cap_lease_left_s = inf
         # Time until the current stage ends by itself, until a lost grid is detected, until an overload trips.
         self.stage_left_s = inf
         self.detection_left_s = inf
@@ -152,6 +157,11 @@ class Inverter:
         settings = self.settings
         if not settings.setpoint_enabled or self.standing_by or self.stage is not Stage.CONNECTED:
             return 0.0
+        return self._asked_w
+
+    @property
+    def _asked_w(self) -> float:
+        settings = self.settings
         return settings.setpoint_w if settings.setpoint_in_watts else self._of_limit(settings.setpoint_pct)
 
     @property
@@ -167,9 +177,11 @@ class Inverter:
     def discharge_max_w(self) -> float:
         settings = self.settings
         limit = min(self.options.rating_w, settings.discharge_limit_w, settings.power_limit_w)
-        if settings.cap_enabled:
-            limit = min(limit, self._of_limit(settings.cap_pct))
-        return self.vehicle.discharge_max_w(limit)
+        return self.vehicle.discharge_max_w(min(limit, self._cap_w))
+
+    @property
+    def _cap_w(self) -> float:
+        return self._of_limit(self.settings.cap_pct) if self.settings.cap_enabled else inf
 
     def _of_limit(self, pct: float) -> float:
         return self.settings.power_limit_w * pct / 100
@@ -178,8 +190,8 @@ class Inverter:
 
     def time_to_change_s(self) -> float:
         """How long nothing but a straight ramp happens."""
-        waits = (self.stage_left_s, self.detection_left_s, self.overload_left_s, self.lease_left_s, self._ramp_left_s)
-        return min(waits)
+        leases = (self.lease_left_s, self.cap_lease_left_s)
+        return min(self.stage_left_s, self.detection_left_s, self.overload_left_s, self._ramp_left_s, *leases)
 
     @property
     def _ramp_left_s(self) -> float:
@@ -197,6 +209,7 @@ class Inverter:
         self.detection_left_s -= dt_s
         self.overload_left_s -= dt_s
         self.lease_left_s -= dt_s
+        self.cap_lease_left_s -= dt_s
         energy_wh = (before_w + self.power_w) / 2 * dt_s / 3600
         self._count(energy_wh)
         return energy_wh
@@ -213,12 +226,32 @@ class Inverter:
         else:
             self.injected_wh -= energy_wh
 
-    # The lease
+    # The leases
 
     def renew_lease(self) -> None:
-        """Any write to the setpoint group starts the timer anew; it runs only while the function is on."""
+        """Start the setpoint's timer anew; it runs only while the function is on."""
         running = self.settings.setpoint_enabled and self.settings.lease_s > 0
         self.lease_left_s = self.settings.lease_s if running else inf
+
+    def renew_cap_lease(self) -> None:
+        """The same for the cap."""
+        running = self.settings.cap_enabled and self.settings.cap_lease_s > 0
+        self.cap_lease_left_s = self.settings.cap_lease_s if running else inf
+
+    def _expire_leases(self) -> None:
+        if self.lease_left_s <= _OVER_S:
+            self.lease_left_s = inf
+            if not self.options.timer_ends_nothing:
+                self._expire_lease()
+        if self.cap_lease_left_s <= _OVER_S:
+            self.cap_lease_left_s = inf
+            if not self.options.timer_ends_nothing:
+                self._expire_cap_lease()
+
+    def _expire_cap_lease(self) -> None:
+        settings = self.settings
+        settings.cap_pct, settings.cap_enabled = settings.cap_revert_pct, settings.cap_revert_enabled
+        self.history.note("cap_lease_expired", enabled=settings.cap_enabled, cap_pct=settings.cap_pct)
 
     def _expire_lease(self) -> None:
         settings = self.settings
@@ -227,15 +260,13 @@ class Inverter:
         else:
             settings.setpoint_pct = settings.revert_pct
         settings.setpoint_enabled = settings.revert_enabled
-        self.lease_left_s = inf
         self.history.note("lease_expired", enabled=settings.setpoint_enabled, setpoint_w=settings.setpoint_w)
 
     # Transitions
 
     def settle(self, around: Surroundings) -> None:
         """Do at once all that needs no time."""
-        if self.lease_left_s <= _OVER_S:
-            self._expire_lease()
+        self._expire_leases()
         while (following := self._following(around)) is not self.stage:
             self._enter(following, around)
         if self.feeds_bus:
@@ -321,10 +352,11 @@ class Inverter:
         return around.load_w > self.options.rating_w or unbalanced
 
     def _island_power_w(self, around: Surroundings) -> float:
-        settings = self.settings
-        if self.options.setpoint_obeyed_in_island and settings.setpoint_enabled and settings.setpoint_in_watts:
-            return settings.setpoint_w
-        return -around.load_w
+        if not self.options.setpoint_obeyed_in_island:
+            return -around.load_w
+        if self.settings.setpoint_enabled:
+            return self._asked_w
+        return -min(around.load_w, self._cap_w)
 
     def _enter(self, stage: Stage, around: Surroundings) -> None:
         left, self.stage = self.stage, stage

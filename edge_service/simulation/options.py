@@ -74,6 +74,7 @@ class SiteOptions:
     no_wset_pct: bool = False
     # No WSet, but WSetPct.
     percent_only: bool = False
+    no_wset_ena_rvrt: bool = False
     no_timer: bool = False
     no_timer_left: bool = False
     model_1_length: int = 66

@@ -49,8 +49,12 @@ def facts(name: str) -> Facts:
 class Image:
     """The registers of one SunSpec device, each point at its not-implemented value until it is put."""
 
-    def __init__(self, base: int, models: Mapping[int, Facts], sentinels: Mapping[str, Any]) -> None:
+    def __init__(
+        self, base: int, models: Mapping[int, Facts], sentinels: Mapping[str, Any], *, repeats: int = 1
+    ) -> None:
+        """``repeats``: how often a group that may repeat is there, such as a DC port."""
         self.base = base
+        self._repeats = repeats
         self.points: dict[str, Point] = {}
         self._sentinels = sentinels
         self._at: dict[int, Point] = {}
@@ -66,7 +70,7 @@ class Image:
         self._number(models)
 
     def _lay(self, number: int, model: Facts, start: int) -> int:
-        for point in _points(number, model, start):
+        for point in _points(number, model, start, self._repeats):
             self.points[point.key] = point
             self._at |= dict.fromkeys(range(point.address, point.end), point)
         return max(point.end for point in self.points.values())
@@ -92,13 +96,14 @@ class Image:
 
     def put_scaled(self, key: str, value: float | None) -> None:
         """Set a point in engineering units, by its own scale factor; beyond its range it stands at the last value."""
-        if value is None:
+        scale = self.scale(key)
+        if value is None or not scale:  # a scale factor that is not implemented is no scale at all
             self.put(key, None)
             return
         point = self.points[key]
         top = (1 << (16 * point.size - (point.kind in _SIGNED))) - (1 if point.kind in _SIGNED else 2)
         low = -top if point.kind in _SIGNED else 0
-        self.put(key, min(top, max(low, floor(value / self.scale(key) + 0.5))))
+        self.put(key, min(top, max(low, floor(value / scale + 0.5))))
 
     def scale(self, key: str) -> float:
         scale_key = self.points[key].scale_key
@@ -136,14 +141,14 @@ class Image:
         return decoded
 
 
-def _points(number: int, model: Facts, start: int) -> Iterator[Point]:
+def _points(number: int, model: Facts, start: int, repeats: int) -> Iterator[Point]:
     for entry in model["points"]:
         yield _point(number, "", entry, start)
     for group in model.get("groups", ()):
-        # A group that repeats is simulated once: one DC port.
-        name = f"{group['group']}[0]." if "count" in group else f"{group['group']}."
-        for entry in group["points"]:
-            yield _point(number, name, entry, start + group["offset"])
+        for place in range(repeats if "count" in group else 1):
+            name = f"{group['group']}[{place}]." if "count" in group else f"{group['group']}."
+            for entry in group["points"]:
+                yield _point(number, name, entry, start + group["offset"] + place * group["registers"])
 
 
 def _point(number: int, group: str, entry: Facts, start: int) -> Point:
