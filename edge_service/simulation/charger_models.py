@@ -8,6 +8,7 @@ from edge_service.simulation.charger_registers import ChargerRegisters
 from edge_service.simulation.house import House
 from edge_service.simulation.modbus_server import Face
 from edge_service.simulation.options import SiteOptions
+from edge_service.simulation.quasar_registers import QUIRKS as QUASAR_QUIRKS, QuasarRegisters
 from edge_service.simulation.quirks import Quirks
 
 
@@ -26,9 +27,15 @@ def _sunspec_der(house: House, options: SiteOptions) -> SimulatedCharger:
     return SimulatedCharger(ChargerRegisters(house, options))
 
 
+def _wallbox_quasar_1(house: House, options: SiteOptions) -> SimulatedCharger:
+    quirks = Quirks(QUASAR_QUIRKS)
+    return SimulatedCharger(QuasarRegisters(house, options, quirks), quirks)
+
+
 SIMULATED: Mapping[str, Build] = MappingProxyType(
     {
         "sunspec_der": _sunspec_der,
+        "wallbox_quasar_1": _wallbox_quasar_1,
     }
 )
 
