@@ -21,8 +21,8 @@ import aiohttp
 from benchmarks.figures import described, keep, machine, table
 from benchmarks.fleet import MISSED_FROM
 from benchmarks.rig import started
-from custom_components.ridethrough.client import Address, Connection, LinkLostError
 from demo.processes import HOST, Child
+from edge_service.api import wire
 
 PER_SITE = 40
 STARTS_WITHIN_S = 300.0
@@ -99,22 +99,21 @@ async def _child(stack: AsyncExitStack, module: str, words: list[str], announce:
 
 
 async def _listen(stack: AsyncExitStack, places: Sequence[tuple[int, str]]) -> None:
-    """A client for each site, as Home Assistant would be."""
+    """A client for each site that takes in every change, as Home Assistant does."""
     http = await stack.enter_async_context(aiohttp.ClientSession())
     group = await stack.enter_async_context(asyncio.TaskGroup())
     for port, token in places:
-        connection = await Connection.open(http, Address(HOST, port), token)
-        await connection.start(None)
-        following = group.create_task(_follow(connection))
+        headers = {"Authorization": f"Bearer {token}"}
+        socket = await http.ws_connect(f"http://{HOST}:{port}{wire.PATH}", headers=headers)
+        hello = await socket.receive_json()
+        await socket.send_json({"type": "start", "schema": hello["schema_high"], "last_occurrence": None})
+        following = group.create_task(_follow(socket))
         stack.callback(following.cancel)
 
 
-async def _follow(connection: Connection) -> None:
-    try:
-        while True:
-            await connection.read()
-    except LinkLostError:
-        return
+async def _follow(socket: aiohttp.ClientWebSocketResponse) -> None:
+    async for message in socket:
+        json.loads(message.data)
 
 
 def _text(path: Path) -> str:
