@@ -58,6 +58,7 @@ MISTAKES = frozenset(
         "no_backup_running",
         "stopped",
         "reset_on_site",
+        "stop_contact_active",
         "event_over",
         "not_by_hand",
         "confirm_needed",

@@ -27,6 +27,8 @@ OUTAGE_KINDS = MappingProxyType(
         "outage_ended": "ended",
         "stop_pressed": "stop_pressed",
         "stop_reset": "stop_reset",
+        "generator_started": "generator_started",
+        "generator_stopped": "generator_stopped",
     }
 )
 SESSION_KINDS = MappingProxyType(

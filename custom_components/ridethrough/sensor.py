@@ -69,6 +69,7 @@ STEP_REASONS = [
     "read_only",
     "stopped_by_person",
     "no_export_off_grid",
+    "generator",
     "meter_silent",
     "service_limits",
     "grid_unknown",

@@ -10,6 +10,7 @@ from edge_service.domain.islanding import IN_TRANSFER
 from edge_service.domain.memory import IslandStep, Memory
 from edge_service.domain.model import (
     AtEnd,
+    Contact,
     Grid,
     ManualKind,
     ManualOrder,
@@ -225,6 +226,8 @@ def _stop(asked: Asked) -> Settings:
 def _reset_stop(asked: Asked) -> Settings:
     if not asked.local:
         raise CommandRefusedError("reset_on_site", "a stop is reset on site, with: ridethrough reset-stop")
+    if Contact.STOP in asked.facts.contacts and asked.memory.contact(Contact.STOP).active:
+        raise CommandRefusedError("stop_contact_active", "the stop button is still pressed; pull it out first")
     return replace(asked.settings, stopped=False)
 
 

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from edge_service.domain import grid as grid_rules, islanding, performance
+from edge_service.domain import contacts, grid as grid_rules, islanding, performance
 from edge_service.domain.band import Band
 from edge_service.domain.grid import Assessment
 from edge_service.domain.memory import ChargerMemory, Memory, OutageMemory
 from edge_service.domain.model import (
+    Contact,
     Event,
     Grid,
     GridEvidence,
@@ -22,7 +23,7 @@ from edge_service.domain.model import (
     SwitchOrder,
     frozen_map,
 )
-from edge_service.domain.news import tell
+from edge_service.domain.news import stop_pressed, tell
 from edge_service.domain.policies import LADDER
 from edge_service.domain.policy import Rung
 from edge_service.domain.realise import order_power_w, realise
@@ -40,6 +41,7 @@ class Decision:
     """What is to be done, why, what people are told, and what the next decision has to know.
 
     ``orders`` holds no entry for a charger that is let alone: nothing is written to it and its lease is not renewed.
+    ``pressed``: the stop contact is active; this decision stops already, the settings have to latch it.
     ``reasons`` names per charger the rung that settled it; ``reason`` the one that people are shown for the site.
     """
 
@@ -59,12 +61,15 @@ class Decision:
     cleared: tuple[str, ...] = ()
     verdict: str = ""
     adjusted: Mapping[str, str] = field(default_factory=frozen_map)
+    pressed: bool = False
 
 
 def decide(
     observation: Observation, memory: Memory, settings: Settings, facts: SiteFacts, ladder: Iterable[Rung] = LADDER
 ) -> Decision:
     """Know the grid, follow the island's table, ask each rung in turn, and turn what is left into orders."""
+    pressed, stood = contacts.active(observation, facts, Contact.STOP) is True, settings.stopped
+    settings = replace(settings, stopped=True) if pressed and not stood else settings
     view, assessment = _look(observation, memory, settings, facts)
     ladder = tuple(ladder)
     for rung in ladder:
@@ -85,11 +90,12 @@ def decide(
         evidence=grid_rules.collect(observation, facts, view.grid),
         house_w=view.house_w,
         memory=replace(after, notices=told.standing),
-        happenings=told.happenings,
+        happenings=(stop_pressed(view), *told.happenings) if pressed and not stood else told.happenings,
         notices=told.notices,
         cleared=told.cleared,
         verdict=assessment.verdict,
         adjusted=frozen_map(adjusted),
+        pressed=pressed,
     )
 
 
@@ -122,6 +128,8 @@ def _rated(facts: SiteFacts, charger: str) -> Band:
 def _house_w(view: View) -> int | None:
     """The house's own use: the meter less the chargers while tied, the forming charger's output in an island."""
     known = _known_powers(view)
+    if view.on_generator:
+        return None
     if view.supply is Supply.ISLAND:
         return -sum(known) if known else None
     return _others_w(view) if len(known) == len(view.facts.chargers) else None
@@ -194,6 +202,7 @@ def _remember(view: View, before: Memory, orders: Mapping[str, Order]) -> Memory
         seasons=performance.seasons(view, before, events),
         outage=_outage(view, before),
         rotation=_rotation(view, before),
+        contacts=contacts.follow(view.observation, before, view.facts),
     )
 
 

@@ -1,7 +1,8 @@
 """Is the grid there? Evidence with source, time and place becomes one debounced state.
 
 Silence is never an outage: a source that says nothing says nothing. While the island switch is open only sources on
-the grid side see the grid.
+the grid side see the grid. A generator's voltage looks like the grid's to every charger; only its contact can tell. So
+where one is wired its word comes first, and without its word nothing shows that the grid is there.
 """
 
 from collections.abc import Sequence
@@ -9,8 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from edge_service.domain import contacts
 from edge_service.domain.memory import GridMemory
 from edge_service.domain.model import (
+    Contact,
     Grid,
     GridEvidence,
     MeterReading,
@@ -29,6 +32,7 @@ STAY_PU = (0.88, 1.10)
 SWITCH_SETTLE = timedelta(seconds=3)
 # A suspicion that no source can confirm or clear any more ends here as "unknown".
 SUSPECT_EXPIRES = timedelta(seconds=30)
+A_GENERATOR = "a generator feeds the house"
 
 
 class Verdict(StrEnum):
@@ -63,6 +67,10 @@ def collect(observation: Observation, facts: SiteFacts, state: Grid = Grid.UNKNO
             detail = ", ".join(reading.alarms)
             seen_at = reading.grid_at or reading.at
             pieces.append(GridEvidence(name, seen_at, reading.grid_present, Position.PROTECTED_SIDE, detail))
+    contact = observation.contacts.get(Contact.GENERATOR)
+    if contact is not None and Contact.GENERATOR in facts.contacts:
+        detail = A_GENERATOR if contact.active else "no generator"
+        pieces.append(GridEvidence("generator contact", contact.at, None, Position.GRID_SIDE, detail))
     return tuple(pieces)
 
 
@@ -89,7 +97,16 @@ def assess(observation: Observation, memory: GridMemory, facts: SiteFacts) -> As
         and (piece.position is Position.GRID_SIDE or sees_house)
         and piece.present is not None
     )
-    return Assessment(_verdict(pieces), pieces, _words(pieces))
+    verdict = _verdict(pieces)
+    if verdict is Verdict.GOOD and _may_be_generator(observation, facts):
+        verdict = Verdict.SILENT
+    return Assessment(verdict, pieces, _words(pieces))
+
+
+def _may_be_generator(observation: Observation, facts: SiteFacts) -> bool:
+    """A good voltage proves no grid: the contact that would tell a generator from it does not say that none runs."""
+    wired = Contact.GENERATOR in facts.contacts
+    return wired and contacts.active(observation, facts, Contact.GENERATOR) is not False
 
 
 def _sees_grid_through_switch(observation: Observation, memory: GridMemory, facts: SiteFacts) -> bool:
@@ -131,6 +148,8 @@ def follow(observation: Observation, memory: GridMemory, facts: SiteFacts) -> tu
     now = observation.now
     memory = replace(memory, closed_since=_closed_since(observation, memory, facts))
     assessment = assess(observation, memory, facts)
+    if _on_generator(observation, memory, facts):
+        return _with_generator(memory, now), assessment
     verdict = assessment.verdict
     memory = replace(
         memory,
@@ -138,11 +157,30 @@ def follow(observation: Observation, memory: GridMemory, facts: SiteFacts) -> tu
         good_since=_since(verdict is Verdict.GOOD, memory.good_since, now),
         silent_since=_since(verdict is Verdict.SILENT, memory.silent_since, now),
     )
-    first_s = facts.enter_service_s if _carried(observation, facts) else facts.outage_after_s
+    slow = memory.after_generator or _carried(observation, facts)
+    first_s = facts.enter_service_s if slow else facts.outage_after_s
     state = _next_state(memory, verdict, facts, now, first_s)
     if state is memory.state:
         return memory, assessment
-    return replace(memory, state=state, since=now, evidence=assessment.words), assessment
+    after_generator = memory.after_generator and state not in (Grid.ON, Grid.OUTAGE)
+    moved = replace(memory, state=state, since=now, evidence=assessment.words, after_generator=after_generator)
+    return moved, assessment
+
+
+def _on_generator(observation: Observation, memory: GridMemory, facts: SiteFacts) -> bool:
+    """The contact says so; or said so and is silent since: what looks like the grid could be the generator still."""
+    if Contact.GENERATOR not in facts.contacts:
+        return False
+    active = contacts.active(observation, facts, Contact.GENERATOR)
+    return memory.state is Grid.GENERATOR if active is None else active
+
+
+def _with_generator(memory: GridMemory, now: datetime) -> GridMemory:
+    """At once, without a debounce; whatever was good or lost before counts anew once the generator has ended."""
+    anew = replace(memory, lost_since=None, good_since=None, silent_since=None, after_generator=True)
+    if memory.state is Grid.GENERATOR:
+        return anew
+    return replace(anew, state=Grid.GENERATOR, since=now, evidence=A_GENERATOR)
 
 
 def _since(holds: bool, before: datetime | None, now: datetime) -> datetime | None:
@@ -166,34 +204,49 @@ def _closed_since(observation: Observation, memory: GridMemory, facts: SiteFacts
     return memory.closed_since or first_sight or observation.now
 
 
-def _next_state(  # noqa: PLR0911
-    memory: GridMemory, verdict: Verdict, facts: SiteFacts, now: datetime, first_s: float
-) -> Grid:
+def _next_state(memory: GridMemory, verdict: Verdict, facts: SiteFacts, now: datetime, first_s: float) -> Grid:
     """One transition at most. Lost evidence acts at once; good evidence has to last, ``first_s`` from the unknown."""
-
-    def lasted(since: datetime | None, seconds: float) -> bool:
-        return since is not None and (now - since).total_seconds() >= seconds
-
+    lost = verdict in (Verdict.LOST, Verdict.DISPUTED)
     match memory.state:
         case Grid.OUTAGE:
             return Grid.RESTORING if verdict is Verdict.GOOD else Grid.OUTAGE
+        case Grid.GENERATOR:
+            return _generator_ended(verdict)
         case Grid.RESTORING:
-            if verdict in (Verdict.LOST, Verdict.DISPUTED) or lasted(memory.silent_since, facts.stale_after_s):
-                return Grid.OUTAGE
-            return Grid.ON if lasted(memory.good_since, facts.enter_service_s) else Grid.RESTORING
+            if lost or _lasted(memory.silent_since, now, facts.stale_after_s):
+                return _failed_return(memory, lost=lost)
+            return Grid.ON if _lasted(memory.good_since, now, facts.enter_service_s) else Grid.RESTORING
         case Grid.SUSPECT:
-            if lasted(memory.lost_since, facts.outage_after_s):
-                return Grid.OUTAGE
-            if lasted(memory.good_since, facts.outage_after_s):
-                return Grid.ON
-            return Grid.UNKNOWN if lasted(memory.silent_since, SUSPECT_EXPIRES.total_seconds()) else Grid.SUSPECT
-        case _:
-            if verdict in (Verdict.LOST, Verdict.DISPUTED):
-                return Grid.SUSPECT
-            if verdict is Verdict.SILENT:
-                return Grid.UNKNOWN
-            ripe = memory.state is Grid.ON or lasted(memory.good_since, first_s)
-            return Grid.ON if ripe else Grid.UNKNOWN
+            return _suspected(memory, facts, now)
+    if lost:
+        return Grid.SUSPECT
+    ripe = memory.state is Grid.ON or _lasted(memory.good_since, now, first_s)
+    return Grid.ON if ripe and verdict is Verdict.GOOD else Grid.UNKNOWN
+
+
+def _lasted(since: datetime | None, now: datetime, seconds: float) -> bool:
+    return since is not None and (now - since).total_seconds() >= seconds
+
+
+def _suspected(memory: GridMemory, facts: SiteFacts, now: datetime) -> Grid:
+    if _lasted(memory.lost_since, now, facts.outage_after_s):
+        return Grid.OUTAGE
+    if _lasted(memory.good_since, now, facts.outage_after_s):
+        return Grid.RESTORING if memory.after_generator else Grid.ON
+    return Grid.UNKNOWN if _lasted(memory.silent_since, now, SUSPECT_EXPIRES.total_seconds()) else Grid.SUSPECT
+
+
+def _generator_ended(verdict: Verdict) -> Grid:
+    if verdict in (Verdict.LOST, Verdict.DISPUTED):
+        return Grid.SUSPECT
+    return Grid.RESTORING if verdict is Verdict.GOOD else Grid.UNKNOWN
+
+
+def _failed_return(memory: GridMemory, *, lost: bool) -> Grid:
+    """The transfer from a generator has a dead moment of its own: what was no outage before is debounced anew."""
+    if not memory.after_generator:
+        return Grid.OUTAGE
+    return Grid.SUSPECT if lost else Grid.UNKNOWN
 
 
 def deadlines(memory: GridMemory, facts: SiteFacts) -> tuple[datetime, ...]:
@@ -204,5 +257,6 @@ def deadlines(memory: GridMemory, facts: SiteFacts) -> tuple[datetime, ...]:
     if memory.state is Grid.SUSPECT and memory.lost_since is not None:
         ends.append(memory.lost_since + debounce)
     if memory.good_since is not None and memory.state in (Grid.SUSPECT, Grid.UNKNOWN, Grid.RESTORING):
-        ends.append(memory.good_since + (enter_service if memory.state is Grid.RESTORING else debounce))
+        slow = memory.state is Grid.RESTORING or (memory.after_generator and memory.state is Grid.UNKNOWN)
+        ends.append(memory.good_since + (enter_service if slow else debounce))
     return tuple(ends)

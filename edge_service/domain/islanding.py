@@ -212,6 +212,9 @@ def _reserve_reached(at: Situation) -> bool:
     return at.at_reserve and not at.returnable
 
 
+# No return is under way: behind an open switch the charger may carry the house.
+NO_GRID = frozenset({Grid.OUTAGE, Grid.RESTORING, Grid.GENERATOR})
+
 # Per step, in order of precedence. The first guard that holds decides.
 TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
     S.UNKNOWN: (
@@ -219,7 +222,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
         Transition(S.ISLAND, lambda at: at.formed, "found_island"),
         Transition(S.TIED, lambda at: at.fed_by_grid, "fed_by_grid"),
         Transition(S.ENDED, lambda at: at.opened and (_ended_by_person(at) or _reserve_reached(at)), "found_ended"),
-        Transition(S.FORMING, lambda at: at.opened and at.grid in (Grid.OUTAGE, Grid.RESTORING), "found_open"),
+        Transition(S.FORMING, lambda at: at.opened and at.grid in NO_GRID, "found_open"),
         Transition(S.STOPPING, lambda at: at.opened and at.returnable, "found_open_on_grid"),
     ),
     S.TIED: (
@@ -265,7 +268,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
     S.STOPPING: (
         Transition(S.TIED, lambda at: at.closed and not at.formed, "closed_by_other"),
         Transition(S.CLOSING, lambda at: at.dead and at.grid is Grid.ON, "dead_proven"),
-        Transition(S.FORMING, lambda at: at.grid in (Grid.OUTAGE, Grid.RESTORING), "grid_gone_again"),
+        Transition(S.FORMING, lambda at: at.grid in NO_GRID, "grid_gone_again"),
         Transition(S.ISLAND, lambda at: _late(STOP_DEADLINE)(at) and at.formed, "would_not_stop", failure=True),
         Transition(S.FORMING, _late(STOP_DEADLINE), "dead_not_proven", failure=True),
     ),
@@ -309,6 +312,8 @@ RETURNING = frozenset({S.STOPPING, S.CLOSING})
 # The house is between two supplies: the runner looks more often.
 IN_TRANSFER = RETURNING | {S.OPENING, S.FORMING}
 
+FED = frozenset({Grid.ON, Grid.RESTORING, Grid.GENERATOR})
+
 # What the switch is told in each step; no entry: nothing.
 SWITCH_ORDERS: Mapping[IslandStep, SwitchOrder] = {
     S.OPENING: SwitchOrder.OPEN,
@@ -321,12 +326,12 @@ def switch_order(
 ) -> SwitchOrder | None:
     """What the switch is told now: it opens in an outage only and not against a stop, closes onto a good grid only.
 
-    An order to open that moved nothing is taken back when the grid returns, or it would cut the house off later.
+    An order to open that moved nothing is taken back when the house is fed again, or it would cut it off later.
     """
     if settings.mode is Mode.READ_ONLY:
         return None
     stayed_closed = switch is not None and switch.closed_proven is True and switch.open_proven is not True
-    if stayed_closed and switch is not None and switch.commanded_open and grid in (Grid.ON, Grid.RESTORING):
+    if stayed_closed and switch is not None and switch.commanded_open and grid in FED:
         return SwitchOrder.CLOSE
     order = SWITCH_ORDERS.get(memory.step)
     if order is SwitchOrder.OPEN and settings.stopped:
@@ -419,10 +424,10 @@ def _take(memory: IslandMemory, transition: Transition, now: datetime) -> Island
 
 
 def supply(memory: IslandMemory, grid: Grid, facts: SiteFacts) -> Supply:
-    """What feeds the house, as far as switch, charger and grid prove it."""
+    """What feeds the house, as far as switch, charger and grid prove it. A generator feeds it in the grid's place."""
     if memory.step in SUPPLIES:
         return SUPPLIES[memory.step]
-    if grid is Grid.ON:
+    if grid in (Grid.ON, Grid.GENERATOR):
         return Supply.GRID
     if grid is Grid.OUTAGE:
         vendor = any(c.capability and c.capability.backup is Backup.VENDOR for c in facts.chargers.values())

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from edge_service.domain.model import Grid, frozen_map
+from edge_service.domain.model import Contact, Grid, frozen_map
 
 
 class IslandStep(StrEnum):
@@ -44,7 +44,10 @@ OVER = frozenset({EventStage.FINISHED, EventStage.MISSED, EventStage.CANCELLED})
 
 @dataclass(frozen=True, slots=True)
 class GridMemory:
-    """The grid's state and the evidence that made it. ``closed_since``: the switch is proven closed since then."""
+    """The grid's state and the evidence that made it. ``closed_since``: the switch is proven closed since then.
+
+    ``after_generator``: a generator fed the house last; the grid has to be good for the enter-service delay first.
+    """
 
     state: Grid = Grid.UNKNOWN
     since: datetime | None = None
@@ -53,6 +56,7 @@ class GridMemory:
     silent_since: datetime | None = None
     closed_since: datetime | None = None
     evidence: str = ""
+    after_generator: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +142,22 @@ class ChargerMemory:
     silent_since: datetime | None = None
 
 
-def _shifted[M: (GridMemory, IslandMemory, ChargerMemory)](memory: M, by: timedelta) -> M:
+@dataclass(frozen=True, slots=True)
+class ContactMemory:
+    """The last word of an input contact, None before the first; ``silent_since``: no fresh reading since then."""
+
+    active: bool | None = None
+    silent_since: datetime | None = None
+
+
+def _shifted[M: (GridMemory, IslandMemory, ChargerMemory, ContactMemory)](memory: M, by: timedelta) -> M:
     moved: dict[str, Any] = {
         item.name: value + by for item in fields(memory) if isinstance(value := getattr(memory, item.name), datetime)
     }
     return replace(memory, **moved)
 
 
-def _not_after[M: (GridMemory, IslandMemory, ChargerMemory)](memory: M, now: datetime) -> M:
+def _not_after[M: (GridMemory, IslandMemory, ChargerMemory, ContactMemory)](memory: M, now: datetime) -> M:
     late: dict[str, Any] = {
         item.name: now
         for item in fields(memory)
@@ -167,6 +179,11 @@ class Memory:
     outage: OutageMemory | None = None
     notices: Mapping[str, str] = field(default_factory=frozen_map)
     rotation: int = 0
+    contacts: Mapping[Contact, ContactMemory] = field(default_factory=frozen_map)
+
+    def contact(self, contact: Contact) -> ContactMemory:
+        """What is remembered of an input contact."""
+        return self.contacts.get(contact) or ContactMemory()
 
     def charger(self, name: str) -> ChargerMemory:
         """What is remembered of a charger."""
@@ -180,6 +197,7 @@ class Memory:
             grid=_shifted(self.grid, by),
             island=_shifted(self.island, by),
             chargers=frozen_map({name: _shifted(charger, by) for name, charger in self.chargers.items()}),
+            contacts=frozen_map({contact: _shifted(known, by) for contact, known in self.contacts.items()}),
         )
 
     def not_after(self, now: datetime) -> Memory:
@@ -195,6 +213,7 @@ class Memory:
             grid=_not_after(self.grid, now),
             island=_not_after(self.island, now),
             chargers=frozen_map({name: _not_after(charger, now) for name, charger in self.chargers.items()}),
+            contacts=frozen_map({contact: _not_after(known, now) for contact, known in self.contacts.items()}),
         )
 
     def after_restart(self) -> Memory:
@@ -203,10 +222,12 @@ class Memory:
             name: replace(charger, order_w=None, order_since=None, silent_since=None)
             for name, charger in self.chargers.items()
         }
+        contacts = {contact: replace(known, silent_since=None) for contact, known in self.contacts.items()}
         return replace(
             self,
             at=None,
             grid=GridMemory(),
             island=IslandMemory(former=self.island.former),
             chargers=frozen_map(chargers),
+            contacts=frozen_map(contacts),
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_service.domain.islanding import CLOSE_DEADLINE, IN_TRANSFER, STOP_DEADLINE
 from edge_service.domain.memory import OVER, EventMemory, EventStage, IslandStep, Memory
-from edge_service.domain.model import AtEnd, Grid, Happening, Notice, Supply, frozen_map
+from edge_service.domain.model import AtEnd, Contact, Grid, Happening, Notice, Supply, frozen_map
 from edge_service.domain.performance import earnings_usd
 from edge_service.domain.view import View
 
@@ -61,6 +61,7 @@ def _changed(old: EventMemory | None, new: EventMemory) -> bool:
 
 
 def _happenings(view: View, before: Memory, after: Memory) -> Iterator[Happening]:
+    yield from _of_generator(view, before, after)
     yield from _of_outage(view, before, after)
     yield from _of_island(view, before, after)
     for charger in view.facts.chargers:
@@ -73,6 +74,18 @@ def _happening(view: View, kind: str, subject: str = "site", **data: Any) -> Hap
     return Happening(kind, subject, view.observation.now, frozen_map(data))
 
 
+def stop_pressed(view: View) -> Happening:
+    """Somebody pressed the stop button of the site."""
+    return _happening(view, "stop_pressed", by="contact")
+
+
+def _of_generator(view: View, before: Memory, after: Memory) -> Iterator[Happening]:
+    """By the contact's last words: neither its silence nor a restart is news."""
+    was, runs = before.contact(Contact.GENERATOR).active or False, after.contact(Contact.GENERATOR).active or False
+    if runs is not was:
+        yield _happening(view, "generator_started" if runs else "generator_stopped")
+
+
 def _of_outage(view: View, before: Memory, after: Memory) -> Iterator[Happening]:
     outage, former = after.outage, before.outage
     if outage is None:
@@ -82,7 +95,8 @@ def _of_outage(view: View, before: Memory, after: Memory) -> Iterator[Happening]
     if outage.ended_at is not None and former is not None and former.ended_at is None:
         duration_s = round((outage.ended_at - outage.started_at).total_seconds(), 1)
         yield _happening(view, "outage_ended", duration_s=duration_s, energy_wh=round(outage.energy_wh))
-    if after.grid.state is Grid.RESTORING and before.grid.state is not Grid.RESTORING:
+    back = after.grid.state is Grid.RESTORING and before.grid.state is not Grid.RESTORING
+    if back and outage.ended_at is None:
         yield _happening(view, "grid_returned")
 
 
@@ -197,6 +211,7 @@ def _notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
     if view.settings.stopped:
         yield _notice(view, "stop", "stopped", "warning")
     yield from _trouble(view, after)
+    yield from _of_contacts(view, after)
     for charger, facts in view.facts.chargers.items():
         reading = view.reading(charger)
         silent_since = after.charger(charger).silent_since
@@ -222,13 +237,24 @@ def _trouble(view: View, after: Memory) -> Iterator[Notice]:
         yield _notice(view, "grid_disputed", "grid_disputed", "critical", evidence=grid.evidence)
 
 
+def _of_contacts(view: View, after: Memory) -> Iterator[Notice]:
+    if after.contact(Contact.GENERATOR).active:
+        yield _notice(view, "generator", "generator", "info", charge_max_w=view.facts.generator_max_w)
+    for contact, known in after.contacts.items():
+        since = known.silent_since
+        if since is not None and view.observation.now - since >= OFFLINE_AFTER:
+            kind = "stop_contact_silent" if contact is Contact.STOP else "generator_contact_silent"
+            yield _notice(view, f"contact:{contact}", kind, "warning", since=since.isoformat())
+
+
 def _notice(view: View, key: str, kind: str, level: str, **data: Any) -> Notice:
     return Notice(key, kind, level, view.observation.now, frozen_map(data))
 
 
 def _outage_notice(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
     outage = after.outage
-    if outage is None:
+    on_generator = after.grid.after_generator and after.island.step is IslandStep.TIED
+    if outage is None or (on_generator and outage.ended_at is None):
         return
     if outage.ended_at is not None:
         if before.outage is None or before.outage.ended_at is None:

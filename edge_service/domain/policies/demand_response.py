@@ -16,6 +16,8 @@ PREPARE_AHEAD = timedelta(hours=24)
 
 def demand_response(view: View) -> tuple[Statement, ...]:
     """What the event that rules now asks of the chargers together; before an event, the charge it lacks."""
+    if view.on_generator:
+        return ()
     now = view.observation.now
     events = tuple(event for event in view.observation.events if event.slots and takes_part(view.settings, event))
     running = Timeline(events).at(now)

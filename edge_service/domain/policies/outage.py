@@ -7,15 +7,25 @@ act and is left alone; the others park.
 from collections.abc import Iterator
 
 from edge_service.domain.memory import IslandStep
-from edge_service.domain.model import Grid, Pause, Stop, frozen_map
+from edge_service.domain.model import Backup, Grid, Pause, Stop, frozen_map
 from edge_service.domain.view import HandsOff, Narrowing, Statement, View
 
 STOPPING = frozenset({IslandStep.STOPPING, IslandStep.CLOSING, IslandStep.ENDED})
 
 
 def outage(view: View) -> tuple[Statement, ...]:
-    """No statement while the site is tied; otherwise every charger is spoken for."""
-    return () if view.tied else tuple(_statements(view))
+    """No statement while the site is tied; otherwise every charger is spoken for, but for those on a generator."""
+    if view.tied:
+        return ()
+    return tuple(_on_generator(view) if view.on_generator else _statements(view))
+
+
+def _on_generator(view: View) -> Iterator[Statement]:
+    """Only a charger with a gateway of its own is let alone: nothing is written to it until the grid is back."""
+    for charger in view.open_chargers:
+        capability = view.capability(charger)
+        if capability is not None and capability.backup is Backup.VENDOR:
+            yield HandsOff(charger, "left_to_its_own_act", withdraw=True)
 
 
 def _statements(view: View) -> Iterator[Statement]:

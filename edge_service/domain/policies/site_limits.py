@@ -1,6 +1,6 @@
-"""Site limits: the service's import limit and what may be exported, measured at the meter."""
+"""Site limits: what the service may import and export, measured at the meter; or what a generator can give."""
 
-from edge_service.domain.band import Band
+from edge_service.domain.band import ANY, Band
 from edge_service.domain.model import frozen_map
 from edge_service.domain.view import Narrowing, Statement, View
 
@@ -13,6 +13,8 @@ def site_limits(view: View) -> tuple[Statement, ...]:
     chargers alone. What the house and chargers that are let alone do beyond a limit is not ours to balance: a limit
     never makes a charger work.
     """
+    if view.on_generator:
+        return (_generator(view),)
     if not view.tied:
         return (Narrowing("no_export_off_grid", site=Band(0, max(0, view.facts.import_max_w))),)
     facts, others_w = view.facts, view.others_w
@@ -23,3 +25,18 @@ def site_limits(view: View) -> tuple[Statement, ...]:
     low_w = min(-facts.export_max_w - others_w, let_alone_w)
     high_w = max(facts.import_max_w - others_w, let_alone_w)
     return (Narrowing("service_limits", site=Band(low_w, high_w), data=frozen_map({"house_w": others_w})),)
+
+
+def _generator(view: View) -> Narrowing:
+    """A generator takes nothing back, and has little to give: no discharge, and a ceiling on charging in total.
+
+    The meter is no help here: whether it sees the generator depends on where that is wired.
+    """
+    cap_w = view.facts.generator_max_w
+    let_alone_w = sum(view.bands[charger].nearest(0) for charger in view.settled)
+    return Narrowing(
+        "generator",
+        bands=frozen_map(dict.fromkeys(view.open_chargers, Band(0, ANY.hi))),
+        site=Band(min(0, let_alone_w), max(cap_w, let_alone_w)),
+        data=frozen_map({"charge_max_w": cap_w}),
+    )
