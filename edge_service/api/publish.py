@@ -6,16 +6,17 @@ from datetime import datetime
 
 from edge_service.api import wire
 from edge_service.domain.decide import Decision
+from edge_service.domain.evidence import Evidence, Stage
 from edge_service.domain.memory import EventMemory, IslandStep, SeasonMemory
 from edge_service.domain.model import (
     Backup,
+    Capability,
     ChargerReading,
     ChargerState,
     Hold,
     Limits,
     Notice,
     Observation,
-    Order,
     Pause,
     Power,
     Program,
@@ -50,11 +51,10 @@ class Nameplate:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An order as it stands at a charger, how far it got and why not further."""
+    """An order as it stands at a charger: its evidence, and what had to be changed in the wish to make it doable."""
 
-    order: Order
-    stage: str
-    reason: str | None = None
+    evidence: Evidence
+    adjusted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,21 +204,30 @@ def _charger(shown: Shown, name: str) -> wire.ChargerWire:
         "energy_discharged_wh": last.energy_discharged_wh if last else None,
         "can_back_up": facts.capability is not None and facts.capability.backup is not Backup.NONE,
         "drivers_reserve_pct": shown.settings.drivers_reserve(name),
-        "order": _order(shown.standing.get(name)),
+        "order": _order(shown.standing.get(name), facts.capability),
         "manual": _manual(shown, name),
         "reason": shown.decision.reasons.get(name, "idle"),
         "why": [_step(step) for step in shown.decision.steps.get(name, ())],
     }
 
 
-def _order(standing: Standing | None) -> wire.OrderState | None:
+def _order(standing: Standing | None, reading: ChargerReading | None) -> wire.OrderState | None:
+    """The order as people see it: what the device refuses or does not do, else what we had to change in the wish."""
     if standing is None:
         return None
+    evidence = standing.evidence
+    stage, reason = evidence.stage, evidence.reason
+    if standing.adjusted is not None and stage in (Stage.READ_BACK, Stage.MEASURED, Stage.HELD):
+        stage, reason = Stage.LIMITED, standing.adjusted
+    proven_at = evidence.read_back_at
+    measured = reading is not None and proven_at is not None and reading.at > proven_at
     return {
-        "kind": ORDER_KINDS[type(standing.order)],
-        "power_w": order_power_w(standing.order),
-        "stage": standing.stage,
-        "reason": standing.reason,
+        "kind": ORDER_KINDS[type(evidence.order)],
+        "power_w": order_power_w(evidence.order),
+        "stage": stage,
+        "reason": reason,
+        "measured_w": reading.power_w if reading is not None and measured else None,
+        "reached": {reached: _moment(at) for reached, at in evidence.reached.items()},
     }
 
 

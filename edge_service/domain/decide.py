@@ -26,7 +26,7 @@ from edge_service.domain.model import (
 from edge_service.domain.news import stop_pressed, tell
 from edge_service.domain.policies import LADDER
 from edge_service.domain.policy import Rung
-from edge_service.domain.realise import order_power_w, realise
+from edge_service.domain.realise import Realised, order_power_w, realise
 from edge_service.domain.timeline import Timeline
 from edge_service.domain.view import Settled, Step, View
 
@@ -75,14 +75,14 @@ def decide(
     for rung in ladder:
         for statement in rung.policy(view):
             view = view.hears(rung.name, statement)
-    orders, adjusted = _orders(view)
-    after = _remember(view, memory, orders)
+    realised = _realised(view)
+    after = _remember(view, memory, realised)
     told = tell(view, memory, after)
     return Decision(
         at=observation.now,
         grid=view.grid,
         supply=view.supply,
-        orders=frozen_map(orders),
+        orders=frozen_map({name: one.order for name, one in realised.items()}),
         switch=islanding.switch_order(after.island, view.grid, settings, observation.switch),
         reasons=frozen_map({name: settled.rung for name, settled in view.settled.items()}),
         reason=_site_reason(view, ladder),
@@ -94,7 +94,7 @@ def decide(
         notices=told.notices,
         cleared=told.cleared,
         verdict=assessment.verdict,
-        adjusted=frozen_map(adjusted),
+        adjusted=frozen_map({name: one.changed_by for name, one in realised.items() if one.changed_by is not None}),
         pressed=pressed,
     )
 
@@ -167,32 +167,24 @@ def _seen(view: View, charger: str) -> ChargerMemory:
     return replace(before, low=frozenset(low))
 
 
-def _orders(view: View) -> tuple[dict[str, Order], dict[str, str]]:
-    orders: dict[str, Order] = {}
-    adjusted: dict[str, str] = {}
-    for charger, settled in view.settled.items():
-        order, changed_by = _order(view, charger, settled)
-        if order is not None:
-            orders[charger] = order
-        if changed_by is not None:
-            adjusted[charger] = changed_by
-    return orders, adjusted
+def _realised(view: View) -> dict[str, Realised]:
+    made = {charger: _order(view, charger, settled) for charger, settled in view.settled.items()}
+    return {charger: one for charger, one in made.items() if one is not None}
 
 
-def _order(view: View, charger: str, settled: Settled) -> tuple[Order | None, str | None]:
+def _order(view: View, charger: str, settled: Settled) -> Realised | None:
     if settled.instead is not None:
-        return settled.instead, None
+        return Realised(settled.instead, order_power_w(settled.instead))
     capability = view.capability(charger)
     if settled.allowed is None or settled.want_w is None or capability is None:
-        return None, None
+        return None
     memory = view.memory.charger(charger)
-    realised = realise(settled.allowed, settled.want_w, capability, memory, view.observation.now)
-    return realised.order, realised.changed_by
+    return realise(settled.allowed, settled.want_w, capability, memory, view.observation.now)
 
 
-def _remember(view: View, before: Memory, orders: Mapping[str, Order]) -> Memory:
+def _remember(view: View, before: Memory, realised: Mapping[str, Realised]) -> Memory:
     now = view.observation.now
-    chargers = {name: _remember_charger(view, name, orders.get(name)) for name in view.facts.chargers}
+    chargers = {name: _remember_charger(view, name, realised.get(name)) for name in view.facts.chargers}
     events = performance.follow(view, before.events, before.at)
     return replace(
         view.memory,
@@ -206,9 +198,9 @@ def _remember(view: View, before: Memory, orders: Mapping[str, Order]) -> Memory
     )
 
 
-def _remember_charger(view: View, charger: str, order: Order | None) -> ChargerMemory:
+def _remember_charger(view: View, charger: str, ordered: Realised | None) -> ChargerMemory:
     memory, reading = view.memory.charger(charger), view.reading(charger)
-    power_w = order_power_w(order)
+    power_w = None if ordered is None else ordered.power_w
     if power_w != memory.order_w:
         memory = replace(memory, order_w=power_w, order_since=view.observation.now)
     if reading is None:

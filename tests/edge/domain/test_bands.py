@@ -1,4 +1,4 @@
-"""Bands stay jointly reachable, sharing adds up, and orders stay inside what the rungs have left."""
+"""Bands stay jointly reachable, and sharing adds up."""
 
 from collections.abc import Mapping
 
@@ -6,25 +6,18 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from edge_service.domain.band import ANY, Band, propagate, total
-from edge_service.domain.memory import ChargerMemory, Memory
+from edge_service.domain.memory import Memory
 from edge_service.domain.model import (
-    Capability,
-    Control,
     Grid,
-    Hold,
-    Limits,
     Pause,
-    Power,
-    Release,
     Settings,
     Stop,
     Supply,
     frozen_map,
 )
-from edge_service.domain.realise import order_power_w, realise
 from edge_service.domain.sharing import divide
 from edge_service.domain.view import HandsOff, Narrowing, Statement, View
-from tests.edge.domain.houses import T0, a_site, after, an_observation, capabilities
+from tests.edge.domain.houses import a_site, an_observation
 
 NAMES = ("a", "b", "c")
 watts = st.integers(-20000, 20000)
@@ -151,47 +144,3 @@ def test_shares_add_up_to_the_nearest_total_and_stay_in_their_bands(
     parts = divide(wish_w, chargers, weight, rotation)
     assert sum(parts.values()) == total(chargers.values()).nearest(wish_w)
     assert all(parts[name] in band for name, band in chargers.items())
-
-
-@given(bands, watts, capabilities, st.one_of(st.none(), watts), st.integers(0, 20))
-@settings(max_examples=600)
-def test_an_order_leaves_the_band_only_to_pause_or_stop(
-    band: Band, want_w: int, capability: Capability, before_w: int | None, ago_s: int
-) -> None:
-    memory = ChargerMemory(order_w=before_w, order_since=after(-ago_s))
-    realised = realise(band, want_w, capability, memory, T0)
-    assert not isinstance(realised.order, Release)
-    if not isinstance(realised.order, Pause | Stop):
-        power_w = order_power_w(realised.order)
-        assert power_w is not None
-        assert power_w in band
-
-
-@given(around_zero, watts, st.sampled_from([1400, 2000]), st.sampled_from([900, 1400]), st.sampled_from([1, 100, 230]))
-def test_an_order_is_never_inside_the_dead_zone(
-    band: Band, want_w: int, min_charge_w: int, min_discharge_w: int, step_w: int
-) -> None:
-    capability = Capability(Control.STEPS, 20000, 20000, min_charge_w, min_discharge_w, step_w)
-    power_w = order_power_w(realise(band, want_w, capability, ChargerMemory(), T0).order)
-    assert power_w is not None
-    assert power_w == 0 or power_w >= min_charge_w or power_w <= -min_discharge_w
-
-
-def test_two_limits_are_never_both_zero_but_a_stop() -> None:
-    capability = Capability(Control.TWO_LIMITS, 9600, 9600)
-    assert realise(Band(-9600, 9600), 0, capability, ChargerMemory(), T0).order == Stop()
-    assert realise(Band(-9600, 9600), -4000, capability, ChargerMemory(), T0).order == Limits(0, 4000)
-
-
-def test_a_charger_whose_session_dies_at_zero_is_paused() -> None:
-    capability = Capability(Control.SIGNED, 9600, 9600, zero_ends_session_after_s=5)
-    assert realise(Band(-9600, 9600), 0, capability, ChargerMemory(), T0).order == Pause()
-    assert realise(Band(-9600, 9600), 0, Capability(Control.SIGNED, 1, 1), ChargerMemory(), T0).order == Hold()
-
-
-def test_within_the_guard_time_the_former_order_stands_unless_it_is_no_longer_allowed() -> None:
-    capability = Capability(Control.SIGNED, 9600, 9600, guard_s=10)
-    memory = ChargerMemory(order_w=4000, order_since=T0)
-    assert realise(Band(-9600, 9600), -2000, capability, memory, after(5)).order == Power(4000)
-    assert realise(Band(-9600, 3000), -2000, capability, memory, after(5)).order == Power(-2000)
-    assert realise(Band(-9600, 9600), -2000, capability, memory, after(10)).order == Power(-2000)

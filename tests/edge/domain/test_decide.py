@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from edge_service.domain.decide import Decision, decide
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import (
+    Capability,
     ChargerFacts,
     Event,
     Grid,
@@ -112,8 +113,8 @@ def decisions(facts: SiteFacts, wishes: Settings, seen: list[Observation], past:
     return made
 
 
-def gives_w(order: Order | None) -> int:
-    return max(0, -(order_power_w(order) or 0))
+def gives_w(order: Order | None, capability: Capability | None) -> int:
+    return max(0, -(order_power_w(order, capability) or 0))
 
 
 @given(histories())
@@ -182,7 +183,7 @@ def test_a_reserve_or_an_unknown_charge_is_never_given_away(
     for observation, decision in zip(seen, decisions(facts, wishes, seen, past), strict=True):
         for name, order in decision.orders.items():
             reading = observation.chargers.get(name)
-            if not gives_w(order):
+            if not gives_w(order, facts.chargers[name].capability):
                 continue
             assert reading is not None
             assert reading.soc_pct is not None
@@ -197,7 +198,9 @@ def test_the_point_of_connection_keeps_its_limits_or_what_the_house_alone_makes_
 ) -> None:
     facts, wishes, seen, past = history
     for observation, decision in zip(seen, decisions(facts, wishes, seen, past), strict=True):
-        ordered = {name: order_power_w(order) or 0 for name, order in decision.orders.items()}
+        ordered = {
+            name: order_power_w(order, facts.chargers[name].capability) or 0 for name, order in decision.orders.items()
+        }
         fresh = {
             name: reading
             for name, reading in observation.chargers.items()
