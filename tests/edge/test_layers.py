@@ -48,6 +48,7 @@ LAYERS = (
     Layer(edge("runner", "charger_desk", "scribe", "minutes"), (DOMAIN, PORTS, *edge("departures"))),
     # What people and utilities want; an event entered by hand is made by the program of that name.
     Layer(edge("household", "intake"), (DOMAIN, PORTS, *edge("departures", "programs.manual"))),
+    Layer(edge("capture"), (DOMAIN, PORTS, *edge("chargers"))),
     Layer(edge("replay"), (DOMAIN, PORTS, *edge("journal"))),
     Layer((WIRE, *edge("api.paths", "api.rfc3339"))),
     Layer(edge("api.publish"), (DOMAIN, WIRE, *edge("api.rfc3339"))),

@@ -1,0 +1,186 @@
+"""A dump of a real device: every register that the driver of its model reads, what it made of them, no serial number.
+
+The driver itself does the reading, through a unit that keeps what passes. So a dump holds what the driver needs,
+whatever its model, and replays in tests without the device. Nothing is written to the device: a write is refused here.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from edge_service.chargers import MODELS
+from edge_service.chargers.link import Link, Unit
+from edge_service.ports import DeviceError, DeviceRefusedError
+
+HOLDING, INPUT = "holding_registers", "input_registers"
+# Read twice: what a driver reads only now and then, and what it reads every time.
+READINGS = 2
+# Registers per request: a device that refuses one register refuses the whole request.
+SLICE = 20
+_REDACTED = ord("0")
+
+
+class Recorded:
+    """What a device answered, per unit and kind of register; ``refused`` what it would not."""
+
+    def __init__(self) -> None:
+        self.words: dict[int, dict[str, dict[int, int]]] = {}
+        self.refused: list[dict[str, Any]] = []
+
+    def keep(self, unit_id: int, kind: str, address: int, words: list[int]) -> None:
+        known = self.words.setdefault(unit_id, {}).setdefault(kind, {})
+        known.update(zip(range(address, address + len(words)), words, strict=True))
+
+    def refuse(self, unit_id: int, kind: str, address: int, count: int, reason: str) -> None:
+        told = {"unit": unit_id, "kind": kind, "address": address, "count": count, "reason": reason}
+        if told not in self.refused:
+            self.refused.append(told)
+
+    def redact(self, serial: str) -> None:
+        """Put noughts in place of the serial number wherever it stands, as text or as a number of two registers."""
+        text = serial.strip().encode("ascii", "ignore")
+        number = int(text) if text.isdigit() else -1
+        for kinds in self.words.values():
+            for words in kinds.values():
+                _redact_text(words, text)
+                _redact_number(words, number)
+
+    def blocks(self, unit_id: int) -> dict[str, dict[str, list[int]]]:
+        """The registers of a unit by kind, in runs without holes: first address, words."""
+        return {kind: _runs(words) for kind, words in self.words.get(unit_id, {}).items()}
+
+
+def _redact_text(words: dict[int, int], text: bytes) -> None:
+    """Two characters a register, high byte first; also where the text begins within a register."""
+    if not text:
+        return
+    for run in _runs(words):
+        start = int(run)
+        raw = bytearray()
+        while start + len(raw) // 2 in words:
+            raw += words[start + len(raw) // 2].to_bytes(2)
+        place = raw.find(text)
+        while place >= 0:
+            raw[place : place + len(text)] = bytes([_REDACTED]) * len(text)
+            place = raw.find(text, place + len(text))
+        for at in range(0, len(raw), 2):
+            words[start + at // 2] = int.from_bytes(raw[at : at + 2])
+
+
+def _redact_number(words: dict[int, int], number: int) -> None:
+    for address in list(words):
+        if number > 0 and address + 1 in words and words[address] << 16 | words[address + 1] == number:
+            words[address] = words[address + 1] = 0
+
+
+def _runs(words: Mapping[int, int]) -> dict[str, list[int]]:
+    runs: dict[str, list[int]] = {}
+    first = last = -2
+    for address in sorted(words):
+        if address != last + 1:
+            first = address
+            runs[str(first)] = []
+        runs[str(first)].append(words[address])
+        last = address
+    return runs
+
+
+class RecordingUnit(Unit):
+    """A unit that keeps what it reads, and writes nothing."""
+
+    def __init__(self, link: Link, unit_id: int, recorded: Recorded) -> None:
+        super().__init__(link, unit_id)
+        self._recorded = recorded
+
+    def sibling(self, unit_id: int) -> RecordingUnit:
+        """Another unit behind the same endpoint."""
+        return RecordingUnit(self._link, unit_id, self._recorded)
+
+    async def read_holding_registers(self, address: int, count: int) -> list[int]:
+        return await self._kept(HOLDING, address, count, super().read_holding_registers)
+
+    async def read_input_registers(self, address: int, count: int) -> list[int]:
+        return await self._kept(INPUT, address, count, super().read_input_registers)
+
+    async def _kept(
+        self, kind: str, address: int, count: int, read: Callable[[int, int], Awaitable[list[int]]]
+    ) -> list[int]:
+        try:
+            words = await read(address, count)
+        except DeviceRefusedError as error:
+            self._recorded.refuse(self.unit_id, kind, address, count, error.reason)
+            raise
+        self._recorded.keep(self.unit_id, kind, address, words)
+        return words
+
+    async def write_register(self, address: int, value: int) -> None:
+        raise DeviceRefusedError(f"a capture writes nothing, so not to register {address}", "not_permitted")
+
+    async def write_registers(self, address: int, values: list[int]) -> None:
+        raise DeviceRefusedError(f"a capture writes nothing, so not to register {address}", "not_permitted")
+
+    async def write_coil(self, address: int, value: bool) -> None:
+        raise DeviceRefusedError(f"a capture writes nothing, so not to coil {address}", "not_permitted")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Registers to read besides, first and last included; ``kind`` is HOLDING or INPUT."""
+
+    kind: str
+    first: int
+    last: int
+
+
+async def _read(unit: RecordingUnit, wanted: Range) -> None:
+    """What the device refuses is noted and passed over."""
+    read = unit.read_holding_registers if wanted.kind == HOLDING else unit.read_input_registers
+    for address in range(wanted.first, wanted.last + 1, SLICE):
+        with suppress(DeviceRefusedError):
+            await read(address, min(SLICE, wanted.last + 1 - address))
+
+
+async def capture(link: Link, model: str, unit_id: int, now: datetime, also: Sequence[Range] = ()) -> dict[str, Any]:
+    """Probe and read the device as a charger of this model, then ``also``; the dump as plain values.
+
+    A device that the driver cannot read gives a dump too: of what was answered, with the error in place of a reading.
+    Raises DeviceError where nothing was answered at all.
+    """
+    recorded = Recorded()
+    unit = RecordingUnit(link, unit_id, recorded)
+    entry = MODELS[model]
+    charger = entry.build("captured", unit, entry.options())
+    seen: dict[str, Any] = {}
+    serial = ""
+    try:
+        identity, capability = await charger.probe()
+        serial = identity.serial
+        seen["identity"] = asdict(identity) | {"serial": len(serial) * chr(_REDACTED)}
+        seen["capability"] = asdict(capability)
+        for _ in range(READINGS):
+            reading = asdict(await charger.read(now))
+        seen["reading"] = {name: value for name, value in reading.items() if name not in ("at", "grid_at")}
+    except DeviceError as error:
+        if not recorded.words and not recorded.refused:
+            raise
+        seen["error"] = str(error).replace(link.endpoint, "the device")
+    finally:
+        await charger.close()
+    for wanted in also:
+        await _read(unit, wanted)
+    recorded.redact(serial)
+    dump: dict[str, Any] = {
+        "device": "which device, firmware and vehicle this is, and what it was doing: please fill in",
+        "source": f"captured over Modbus TCP on {now.date()}; serial number removed",
+        "model": model,
+        "unit": unit_id,
+        "seen": seen,
+        **recorded.blocks(unit_id),
+    }
+    if others := {str(other): recorded.blocks(other) for other in sorted(recorded.words) if other != unit_id}:
+        dump["other_units"] = others
+    if recorded.refused:
+        dump["refused"] = recorded.refused
+    return dump
