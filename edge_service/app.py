@@ -21,7 +21,6 @@ from edge_service.api.hub import Hub
 from edge_service.api.listener import Listen, Tls
 from edge_service.api.pairing import Pairing, Role, installation_id
 from edge_service.api.server import ApiServer, Edge as Door
-from edge_service.charger_desk import OrderProgress, Stage
 from edge_service.config import Config
 from edge_service.domain.commands import CommandRefusedError
 from edge_service.domain.memory import Memory
@@ -141,7 +140,9 @@ class Edge:
                 name: publish.Nameplate(one.manufacturer, one.model, one.serial, one.version)
                 for name, one in image.identities.items()
             },
-            standing={name: _standing(one, image.decision.adjusted.get(name)) for name, one in image.progress.items()},
+            standing={
+                name: publish.Standing(one, image.decision.adjusted.get(name)) for name, one in image.progress.items()
+            },
             contacts={name: publish.Contact(one.connected, one.last_at) for name, one in self.intake.contacts.items()},
             notices=[publish.notice(one) for one in notices],
             started_at=self.started_at,
@@ -171,6 +172,8 @@ class Edge:
             self.runner.wake()
             return {}
         data = await self.household.carry_out(name, args, self.runner.facts, self.runner.memory, local=local)
+        if name == "resume":
+            self.runner.take_up(str(args["charger"]))
         self.runner.wake()
         if name in ("stop", "reset_stop"):
             await self._tell_stop(name)
@@ -298,14 +301,6 @@ class Edge:
             await self.journal.save_document("memory", _encoded_memory(self.runner.memory))
         except OSError as error:
             LOG.error("the last words are not on disk: %s", error)
-
-
-def _standing(progress: OrderProgress, adjusted: str | None) -> publish.Standing:
-    """The order as people see it: what the device refused, else what we had to change to make it doable."""
-    taken = progress.stage in (Stage.READ_BACK, Stage.MEASURED)
-    if taken and adjusted is not None:
-        return publish.Standing(progress.order, "limited", adjusted)
-    return publish.Standing(progress.order, progress.stage, progress.reason)
 
 
 async def _readable[T](reading: Awaitable[T], otherwise: T, what: str) -> T:

@@ -3,64 +3,67 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
+from typing import Any
 
-from edge_service.domain.model import Capability, ChargerReading, Order, Release, Stop
-from edge_service.domain.realise import order_power_w
-from edge_service.ports import Charger, Clock, DeviceError, DeviceIdentity, DeviceRefusedError, FastReading
+from edge_service.domain import evidence as proofs
+from edge_service.domain.contest import Contest, is_charger_s_own_doing, is_overwritten
+from edge_service.domain.model import Capability, ChargerReading, Evidence, Lease, Order, Release, Stop
+from edge_service.ports import (
+    Charger,
+    Clock,
+    DeviceError,
+    DeviceIdentity,
+    DeviceRefusedError,
+    FastReading,
+    TellsWhenWritten,
+)
 
 LOG = logging.getLogger(__name__)
 
-# A charger follows when it is this close: its own metering is a percent class and its ramp takes a moment.
-FOLLOWS_WITHIN_W = 150
-FOLLOWS_WITHIN_SHARE = 0.03
 # Charge and limits move slowly; they may be this old while the fast lane shows that the charger is there.
 FULL_READING_LASTS = timedelta(seconds=30)
 # SunSpec 715.DERHb counts every second; a device that is busy may miss a few.
 HEART_MAY_PAUSE = timedelta(seconds=5)
-
-
-class Stage(StrEnum):
-    """How far an order got. Each is evidence of its own: a read-back proves receipt, not action."""
-
-    ORDERED = "ordered"
-    READ_BACK = "read_back"
-    MEASURED = "measured"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class OrderProgress:
-    """The order that stands at a charger, how far it got, and the reason where it was refused."""
-
-    order: Order
-    stage: Stage
-    at: datetime
-    reason: str | None = None
+# An order that was just made so or renewed cannot have run out sooner: leases are 15 s at least, renewed at a third.
+LEASE_LASTS = timedelta(seconds=5)
 
 
 class ChargerDesk:
-    """One charger's last reading, its probe, and the order given to it: one order under way, the newest wins."""
+    """One charger's last reading, its probe, and the order given to it: one order under way, the newest wins.
+
+    Evidence and overwritten orders are counted here and forgotten with the process.
+    """
 
     def __init__(self, charger: Charger, wake: Callable[[], None], clock: Clock) -> None:
         self.charger = charger
         self._clock = clock
         self.identity: DeviceIdentity | None = None
         self.capability: Capability | None = None
-        self._progress: OrderProgress | None = None
+        self._evidence: Evidence | None = None
+        self._judged: ChargerReading | None = None
         self._reading: ChargerReading | None = None
         self._fast: FastReading | None = None
+        self._merged: ChargerReading | None = None
         self._probed = False
         self._trouble: str | None = None
-        self._proven_at: datetime | None = None
         self._heartbeat: int | None = None
         self._beat_at = clock.now()
         self._frozen = False
         self._wake = wake
         self._acting: asyncio.Task[None] | None = None
         self._next: tuple[Order, datetime] | None = None
+        self._task_name = f"order {charger.id}"
+        # The order that the registers were proven to hold, unless it was seen overwritten since.
+        self._proven: Order | None = None
+        self._proven_at = self._leased_until = clock.now()
+        # A model that never shows its setpoint does not show either that it was withdrawn.
+        self._shows_setpoint = False
+        self._contest = Contest()
+        self._writing: Order | None = None
+        if isinstance(charger, TellsWhenWritten):
+            charger.on_written = self._written
 
     @property
     def reading(self) -> ChargerReading | None:
@@ -68,36 +71,48 @@ class ChargerDesk:
 
         While the fast lane answers, a slow charger's full reading stays fresh with it, until it is too old itself.
         """
+        if self._merged is None and self._reading is not None:
+            fast = self._last_look()
+            self._merged = _merge(self._reading, fast) if isinstance(fast, FastReading) else self._reading
+        return self._merged
+
+    def _last_look(self) -> ChargerReading | FastReading | None:
+        """The newest look at the charger, full or fast."""
         full, fast = self._reading, self._fast
-        if full is None or fast is None or fast.at <= full.at or self._frozen:
-            return full
-        merged = replace(full, grid_present=fast.grid_present, forming=fast.forming, grid_at=fast.at)
-        if fast.voltage_v is not None:
-            merged = replace(merged, voltage_v=fast.voltage_v)
-        if fast.power_w is not None:
-            merged = replace(merged, power_w=fast.power_w)
-        if fast.state is not None:
-            merged = replace(merged, state=fast.state)
-        return replace(merged, at=fast.at) if fast.at - full.at <= FULL_READING_LASTS else merged
+        return full if full is None or fast is None or fast.at <= full.at or self._frozen else fast
 
     @property
-    def progress(self) -> OrderProgress | None:
-        """How far the standing order got; measured once a reading later than its writing shows its power."""
-        progress, reading = self._progress, self.reading
-        if progress is None or progress.stage is not Stage.READ_BACK or reading is None or reading.at <= progress.at:
-            return progress
-        wanted_w = order_power_w(progress.order)
-        if wanted_w is None or reading.power_w is None:
-            return progress
-        close = abs(reading.power_w - wanted_w) <= max(FOLLOWS_WITHIN_W, abs(wanted_w) * FOLLOWS_WITHIN_SHARE)
-        return replace(progress, stage=Stage.MEASURED) if close else progress
+    def evidence(self) -> Evidence | None:
+        """What is known of the order that stands, with the newest reading judged; None while none stands."""
+        evidence, reading = self._evidence, self.reading
+        if evidence is None or reading is None or reading is self._judged or self.capability is None:
+            return evidence
+        self._judged = reading
+        self._evidence = proofs.seen(evidence, reading, self.capability)
+        return self._evidence
 
     @property
     def stopped_at(self) -> datetime | None:
         """When the stop that stands was read back; None while none stands."""
-        progress = self._progress
-        proven = progress is not None and progress.stage is Stage.READ_BACK and isinstance(progress.order, Stop)
-        return self._proven_at if proven else None
+        evidence = self._evidence
+        return evidence.read_back_at if evidence is not None and isinstance(evidence.order, Stop) else None
+
+    @property
+    def contested_since(self) -> datetime | None:
+        """Since when we yield to another controller that overwrites our orders; None while we do not."""
+        if self._contest.since is not None:
+            self._contest = self._contest.now(self._clock.now())
+        return self._contest.since
+
+    def take_up(self) -> None:
+        """Command again at once: a person says that no other controller does."""
+        self._contest = Contest()
+
+    def clock_set(self, by: timedelta) -> None:
+        """The wall clock was set: what is counted from a time before moves with it."""
+        self._proven_at, self._leased_until = self._proven_at + by, self._leased_until + by
+        if self._evidence is not None:
+            self._evidence = proofs.shifted(self._evidence, by)
 
     async def read(self) -> None:
         """Probe first where contact was lost: identity before any order."""
@@ -110,6 +125,7 @@ class ChargerDesk:
                 LOG.warning("charger %s: %s", self.charger.id, error)
             self._trouble = str(error)
             self._probed = False
+            self._proven = None  # it may have been restarted meanwhile
         else:
             self._trouble = None
 
@@ -126,13 +142,44 @@ class ChargerDesk:
     def _take(self, reading: ChargerReading) -> None:
         """Take a reading for fresh, unless the device's own heartbeat stands still: then it repeats old values."""
         if reading.heartbeat is None or reading.heartbeat != self._heartbeat:
+            if reading.heartbeat is not None and reading.heartbeat < (self._heartbeat or 0):
+                self._proven = None  # it counts from the beginning: it was restarted and holds nothing of ours
             self._heartbeat, self._beat_at = reading.heartbeat, reading.at
         self._frozen = reading.heartbeat is not None and reading.at - self._beat_at > HEART_MAY_PAUSE
+        self._merged = None
         if not self._frozen:
             self._reading = reading
+            self._compare(reading)
         elif self._trouble is None:
             self._trouble = "its heartbeat stands still, its values are old"
             LOG.warning("charger %s: %s", self.charger.id, self._trouble)
+
+    def _compare(self, reading: ChargerReading) -> None:
+        """Whether the registers still hold our order; only a reading begun after they were proven to can tell."""
+        order, capability = self._proven, self.capability
+        self._shows_setpoint = self._shows_setpoint or reading.setpoint_w is not None
+        if order is None or capability is None or reading.at <= self._proven_at:
+            return
+        if is_charger_s_own_doing(reading):
+            self._proven = None
+            return
+        leased = capability.lease is not Lease.TIMER or reading.at < self._leased_until
+        if is_overwritten(order, reading, capability, withdrawn=leased and self._shows_setpoint):
+            LOG.warning(
+                "charger %s: another controller put %s W in the place of %s",
+                self.charger.id,
+                reading.setpoint_w if reading.limits is None else reading.limits,
+                order,
+            )
+            self._lose(order, reading.at)
+            if (evidence := self._of(order)) is not None:
+                self._evidence = proofs.undone(evidence, "overwritten")
+
+    def _lose(self, order: Order, at: datetime) -> None:
+        """Our order, proven to stand, does not stand any more: counted once, until it is proven again."""
+        if order == self._proven and not isinstance(order, Release):
+            self._contest = self._contest.overwritten(at)
+        self._proven = None
 
     async def watch(self, period_s: float) -> None:
         """The fast lane: read the first block in which a grid loss shows, and wake the cycle when it changes."""
@@ -150,10 +197,9 @@ class ChargerDesk:
             due = began + max(period_s, 2 * took_s)
 
     def _see(self, fast: FastReading) -> None:
-        before = self.reading
-        self._fast = fast
-        changed = before is None or (before.grid_present, before.forming) != (fast.grid_present, fast.forming)
-        if changed:
+        before = self._last_look()
+        self._fast, self._merged = fast, None
+        if before is None or (before.grid_present, before.forming) != (fast.grid_present, fast.forming):
             self._wake()
 
     def give(self, order: Order | None, now: datetime) -> None:
@@ -166,37 +212,76 @@ class ChargerDesk:
             self._acting.result()
             self._acting = None
         if order is None:
-            self._progress = None
+            self._evidence = self._proven = None
             if self._next is not None and not isinstance(self._next[0], Release):
                 self._next = None
             return
         self._next = (order, now)
-        if self._progress is None or self._progress.order != order:
-            self._progress = OrderProgress(order, Stage.ORDERED, now)
+        if self._evidence is None or self._evidence.order != order:
+            self._evidence = proofs.ordered(order, now, self._evidence, self.capability)
         if self._acting is None:
-            self._acting = asyncio.create_task(self._act(), name=f"order {self.charger.id}")
+            self._acting = asyncio.create_task(self._act(), name=self._task_name)
 
     async def _act(self) -> None:
         while self._next is not None:
             (order, now), self._next = self._next, None
+            if order != self._proven:
+                self._proven = None
+            self._writing = order
             try:
                 await self.charger.order(order, now)
             except DeviceRefusedError as error:
-                self._note(order, Stage.REFUSED, now, error.reason)
+                self._refuse(order, error.reason)
             except DeviceError as error:
                 LOG.warning("charger %s: order not given: %s", self.charger.id, error)
-                self._note(order, Stage.ORDERED, now, "no_contact")
+                self._proven = None
+                if (evidence := self._of(order)) is not None:
+                    self._evidence = proofs.undone(evidence, "no_contact")
             else:
-                if self._progress is None or self._progress.stage is not Stage.READ_BACK:
-                    self._proven_at = self._clock.now()
-                self._note(order, Stage.READ_BACK, now)
+                self._prove(order)
 
-    def _note(self, order: Order, stage: Stage, now: datetime, reason: str | None = None) -> None:
-        if self._progress is not None and self._progress.order == order:
-            self._progress = OrderProgress(order, stage, now, reason)
+    def _of(self, order: Order) -> Evidence | None:
+        """The evidence of an order, unless another one was given since."""
+        return self._evidence if self._evidence is not None and self._evidence.order == order else None
+
+    def _written(self) -> None:
+        if self._writing is not None and (evidence := self._of(self._writing)) is not None:
+            self._evidence = proofs.written(evidence, self._clock.now())
+
+    def _refuse(self, order: Order, reason: str) -> None:
+        now = self._clock.now()
+        if reason == "not_applied":
+            self._lose(order, now)
+        self._proven = None
+        if (evidence := self._of(order)) is not None:
+            self._evidence = proofs.refused(evidence, reason, now)
+
+    def _prove(self, order: Order) -> None:
+        """The charger's registers hold the order now, and it is leased anew."""
+        now = self._clock.now()
+        if (evidence := self._of(order)) is None:
+            return
+        self._evidence = proofs.read_back(evidence, now)
+        if self._proven is None:
+            self._proven, self._proven_at = order, now
+        self._leased_until = now + LEASE_LASTS
 
     async def close(self) -> None:
         """Finish the order under way, then close the device."""
         if self._acting is not None:
             await asyncio.gather(self._acting, return_exceptions=True)
         await self.charger.close()
+
+
+def _merge(full: ChargerReading, fast: FastReading) -> ChargerReading:
+    """A full reading with what the fast lane saw later."""
+    changes: dict[str, Any] = {"grid_present": fast.grid_present, "forming": fast.forming, "grid_at": fast.at}
+    if fast.voltage_v is not None:
+        changes["voltage_v"] = fast.voltage_v
+    if fast.power_w is not None:
+        changes["power_w"] = fast.power_w
+    if fast.state is not None:
+        changes["state"] = fast.state
+    if fast.at - full.at <= FULL_READING_LASTS:
+        changes["at"] = fast.at
+    return replace(full, **changes)

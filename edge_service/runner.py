@@ -7,28 +7,31 @@ neither the others nor a protective act. An order is renewed only by a completed
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from edge_service.charger_desk import ChargerDesk, OrderProgress, Stage
+from edge_service.charger_desk import ChargerDesk
 from edge_service.domain import islanding
 from edge_service.domain.commands import expire
 from edge_service.domain.decide import Decision, decide, next_change
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import (
     Event,
+    Evidence,
     Grid,
     Happening,
     MeterReading,
     Observation,
     Settings,
     SiteFacts,
+    Stage,
     SwitchOrder,
     SwitchReading,
     frozen_map,
 )
+from edge_service.domain.realise import order_power_w
 from edge_service.ports import (
     Charger,
     Clock,
@@ -46,6 +49,9 @@ READ_SHARE = 0.8
 CLOCK_JUMP_S = 2.0
 # How late cycles began is kept for this many for the 99th percentile: ten minutes at one a second.
 KEPT_LATENESS = 600
+# What people are told of an order, and the stages at which it is taken.
+TOLD_OF = frozenset({Stage.REFUSED, Stage.LIMITED})
+TAKEN = frozenset({Stage.READ_BACK, Stage.MEASURED, Stage.HELD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Image:
     facts: SiteFacts
     decision: Decision
     identities: Mapping[str, DeviceIdentity]
-    progress: Mapping[str, OrderProgress]
+    progress: Mapping[str, Evidence]
     happenings: tuple[Happening, ...]
     cycle_late_p99_ms: float | None
 
@@ -128,7 +134,8 @@ class Runner:
         self._moving: asyncio.Task[None] | None = None
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._lateness_s: deque[float] = deque(maxlen=KEPT_LATENESS)
-        self._refusals: dict[str, str | None] = {}
+        # Per charger: of what its orders' evidence was last told, so that nothing is told each cycle.
+        self._told_of: dict[str, set[tuple[Stage, str | None]]] = {}
         self._cycle_at: float | None = None
         self._told: tuple[datetime, float] | None = None
         self.image: Image | None = None
@@ -153,6 +160,11 @@ class Runner:
     def set_programs(self, facts: SiteFacts) -> None:
         """Take over changed programs."""
         self._facts = replace(self._facts, programs=facts.programs)
+
+    def take_up(self, charger: str) -> None:
+        """Command a charger again that was left to another controller: a person says so."""
+        if (desk := self._desks.get(charger)) is not None:
+            desk.take_up()
 
     def age_s(self) -> float | None:
         """Seconds since the last completed cycle; None before the first."""
@@ -259,6 +271,8 @@ class Runner:
             if abs(jump_s) > CLOCK_JUMP_S:
                 LOG.warning("the clock was set by %.1f s; running delays go on as they were", jump_s)
                 self._memory = self._memory.shifted(timedelta(seconds=jump_s))
+                for desk in self._desks.values():
+                    desk.clock_set(timedelta(seconds=jump_s))
         self._told = told, passed_s
 
     def _decide_and_act(self) -> None:
@@ -270,9 +284,9 @@ class Runner:
         observation = self._freeze()
         decision = decide(observation, before, settings, facts)
         self._memory = decision.memory
-        refusals = tuple(self._new_refusals(decision.at))  # of the orders so far: another one takes their place
+        news = tuple(self._news_of_orders(decision.at))  # of the orders so far: another one takes their place
         self._act(decision)
-        self._publish(observation, before, settings, facts, decision, refusals)
+        self._publish(observation, before, settings, facts, decision, news)
         self._cycle_at = self._clock.monotonic()
 
     def _freeze(self) -> Observation:
@@ -284,7 +298,12 @@ class Runner:
             switch=self._fresh_switch(now),
             events=tuple(self._people.events()),
             stopped=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.stopped_at) is not None}),
+            contested=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.contested_since)}),
+            orders=frozen_map(self._evidence()),
         )
+
+    def _evidence(self) -> dict[str, Evidence]:
+        return {name: evidence for name, desk in self._desks.items() if (evidence := desk.evidence) is not None}
 
     def _fresh_switch(self, now: datetime) -> SwitchReading | None:
         """A switch that stopped answering is where nobody knows."""
@@ -321,7 +340,7 @@ class Runner:
         settings: Settings,
         facts: SiteFacts,
         decision: Decision,
-        refusals: tuple[Happening, ...],
+        news: tuple[Happening, ...],
     ) -> None:
         self.image = Image(
             observation=observation,
@@ -330,23 +349,35 @@ class Runner:
             facts=facts,
             decision=decision,
             identities={name: desk.identity for name, desk in self._desks.items() if desk.identity},
-            progress={name: desk.progress for name, desk in self._desks.items() if desk.progress},
-            happenings=decision.happenings + refusals,
+            progress=self._evidence(),
+            happenings=decision.happenings + news,
             cycle_late_p99_ms=self._late_p99_ms(),
         )
         self._witness.witness(self.image)
 
-    def _new_refusals(self, now: datetime) -> list[Happening]:
-        """Each refusal is told once, and again only after the charger has taken an order or another reason."""
-        news = []
+    def _news_of_orders(self, now: datetime) -> Iterator[Happening]:
+        """Refused and limited orders: each reason is told once, and again only after an order was taken or followed.
+
+        What is only on its way, or broken off, proves neither.
+        """
         for name, desk in self._desks.items():
-            reason = desk.progress.reason if desk.progress and desk.progress.stage is Stage.REFUSED else None
-            if reason is not None and self._refusals.get(name) != reason:
-                order = type(desk.progress.order).__name__.lower() if desk.progress else ""
-                news.append(Happening("order_refused", name, now, frozen_map({"order": order, "reason": reason})))
-            if desk.progress is None or desk.progress.stage is not Stage.ORDERED:
-                self._refusals[name] = reason
-        return news
+            evidence = desk.evidence
+            if evidence is None:
+                self._told_of.pop(name, None)
+            elif (stage := evidence.stage) in TAKEN:
+                self._forget_told(name, stage)
+            elif stage in TOLD_OF and (stage, evidence.reason) not in self._told_of.setdefault(name, set()):
+                self._told_of[name].add((stage, evidence.reason))
+                yield _news_of_order(desk, evidence, now)
+
+    def _forget_told(self, charger: str, stage: Stage) -> None:
+        """A read-back ends a refusal; a limit ends only where the power follows."""
+        if (told := self._told_of.get(charger)) is None:
+            return
+        left = {one for one in told if stage is Stage.READ_BACK and one[0] is Stage.LIMITED}
+        self._told_of[charger] = left
+        if not left:
+            del self._told_of[charger]
 
     def _late_p99_ms(self) -> float | None:
         """How late cycles start, 99th percentile, in milliseconds."""
@@ -364,6 +395,15 @@ class Runner:
         for device in (self._meter, self._switch):
             if device is not None:
                 await device.close()
+
+
+def _news_of_order(desk: ChargerDesk, evidence: Evidence, now: datetime) -> Happening:
+    data: dict[str, Any] = {"order": type(evidence.order).__name__.lower(), "reason": evidence.reason}
+    if evidence.stage is Stage.REFUSED:
+        return Happening("order_refused", desk.charger.id, now, frozen_map(data))
+    data["power_w"] = order_power_w(evidence.order, desk.capability)
+    data["measured_w"] = desk.reading.power_w if desk.reading is not None else None
+    return Happening("order_limited", desk.charger.id, now, frozen_map(data))
 
 
 def _contacts(reading: SwitchReading | None) -> tuple[bool | None, ...] | None:

@@ -24,12 +24,16 @@ MAX_MESSAGE_BYTES = 1_000_000
 
 
 class OrderState(TypedDict):
-    """The order that stands. ``stage``: ordered read_back measured refused limited; ``reason`` with the last two."""
+    """The order that stands. ``stage``: ordered written read_back measured held limited refused; ``reason`` mostly with
+    the last two. ``measured_w``: its power as measured since its read-back. ``reached``: each stage's time; both since
+    edge 0.2."""
 
     kind: str
     power_w: int | None
     stage: str
     reason: str | None
+    measured_w: NotRequired[int | None]
+    reached: NotRequired[dict[str, str]]
 
 
 class ManualState(TypedDict):

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from edge_service.api import wire
 from edge_service.domain.decide import Decision
-from edge_service.domain.evidence import Evidence, Stage
+from edge_service.domain.evidence import reached
 from edge_service.domain.memory import EventMemory, IslandStep, SeasonMemory
 from edge_service.domain.model import (
     Backup,
     Capability,
     ChargerReading,
     ChargerState,
+    Evidence,
     Hold,
     Limits,
     Notice,
@@ -23,6 +24,7 @@ from edge_service.domain.model import (
     Release,
     Settings,
     SiteFacts,
+    Stage,
     Stop,
 )
 from edge_service.domain.performance import earnings_usd, season_usd
@@ -204,14 +206,16 @@ def _charger(shown: Shown, name: str) -> wire.ChargerWire:
         "energy_discharged_wh": last.energy_discharged_wh if last else None,
         "can_back_up": facts.capability is not None and facts.capability.backup is not Backup.NONE,
         "drivers_reserve_pct": shown.settings.drivers_reserve(name),
-        "order": _order(shown.standing.get(name), facts.capability),
+        "order": _order(shown.standing.get(name), reading, facts.capability),
         "manual": _manual(shown, name),
         "reason": shown.decision.reasons.get(name, "idle"),
         "why": [_step(step) for step in shown.decision.steps.get(name, ())],
     }
 
 
-def _order(standing: Standing | None, reading: ChargerReading | None) -> wire.OrderState | None:
+def _order(
+    standing: Standing | None, reading: ChargerReading | None, capability: Capability | None
+) -> wire.OrderState | None:
     """The order as people see it: what the device refuses or does not do, else what we had to change in the wish."""
     if standing is None:
         return None
@@ -223,11 +227,11 @@ def _order(standing: Standing | None, reading: ChargerReading | None) -> wire.Or
     measured = reading is not None and proven_at is not None and reading.at > proven_at
     return {
         "kind": ORDER_KINDS[type(evidence.order)],
-        "power_w": order_power_w(evidence.order),
+        "power_w": order_power_w(evidence.order, capability),
         "stage": stage,
         "reason": reason,
         "measured_w": reading.power_w if reading is not None and measured else None,
-        "reached": {reached: _moment(at) for reached, at in evidence.reached.items()},
+        "reached": {stage: _moment(at) for stage, at in reached(evidence).items()},
     }
 
 

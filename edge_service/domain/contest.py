@@ -1,9 +1,8 @@
-"""Another controller at the same charger: how its overwriting is told from the charger's own acts, and when we yield."""
+"""Another controller at the same charger: what tells its overwriting from the charger's own acts; when we yield."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from edge_service.domain.evidence import slack_w
 from edge_service.domain.model import (
     Authority,
     Capability,
@@ -74,16 +73,17 @@ def is_charger_s_own_doing(reading: ChargerReading) -> bool:
     )
 
 
-def is_overwritten(order: Order, reading: ChargerReading, capability: Capability, *, leased: bool) -> bool:
-    """Whether the registers hold another order than ours, which stood. ``leased``: it cannot have run out by itself.
+def is_overwritten(order: Order, reading: ChargerReading, capability: Capability, *, withdrawn: bool) -> bool:
+    """Whether the registers hold another order than ours, which stood.
 
+    ``withdrawn``: a charger that follows no setpoint any more did not drop it by itself, as its lease still ran.
     What differs by less than the charger's own tolerance and step contests nothing. Orders that want no power say
     nothing about the setpoint of a charger that follows none.
     """
     match order:
         case Power(w=w):
             if reading.setpoint_w is None:
-                return leased
+                return withdrawn
             return _differs(w, reading.setpoint_w, capability) and not _is_own_limit(w, reading)
         case Hold() | Pause():
             return reading.setpoint_w is not None and _differs(0, reading.setpoint_w, capability)
@@ -98,7 +98,8 @@ def is_overwritten(order: Order, reading: ChargerReading, capability: Capability
 
 
 def _differs(ours_w: int, found_w: int, capability: Capability) -> bool:
-    return abs(found_w - ours_w) > max(slack_w(ours_w, capability), 2 * capability.step_w)
+    slack_w = max(capability.tolerance_w, abs(ours_w) * capability.tolerance_share, 2 * capability.step_w)
+    return abs(found_w - ours_w) > slack_w
 
 
 def _is_own_limit(ordered_w: int, reading: ChargerReading) -> bool:

@@ -101,6 +101,52 @@ class Release:
 type Order = Power | Limits | Hold | Pause | Stop | Release
 
 
+class Stage(StrEnum):
+    """How far an order got. Each is evidence of its own: a read-back proves receipt, not action."""
+
+    ORDERED = "ordered"
+    WRITTEN = "written"
+    READ_BACK = "read_back"
+    MEASURED = "measured"
+    HELD = "held"
+    LIMITED = "limited"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of an order at a charger: when it reached each stage, and what stands in its way (``reason``).
+
+    ``written_at``: the device accepted the write; ``read_back_at``: its registers hold it; ``measured_at``: its power
+    is within the model's tolerance since then; ``held_at``: and was so for long. ``astray_since``: its power has been
+    elsewhere since then; ``limited_at``: for longer than it may take. A stage that is no longer so is None again.
+    """
+
+    order: Order
+    ordered_at: datetime
+    written_at: datetime | None = None
+    read_back_at: datetime | None = None
+    measured_at: datetime | None = None
+    held_at: datetime | None = None
+    limited_at: datetime | None = None
+    refused_at: datetime | None = None
+    astray_since: datetime | None = None
+    reason: str | None = None
+
+    @property
+    def stage(self) -> Stage:
+        """The last stage that is reached and still so."""
+        if self.refused_at is not None:
+            return Stage.REFUSED
+        if self.limited_at is not None:
+            return Stage.LIMITED
+        if self.measured_at is not None:
+            return Stage.MEASURED if self.held_at is None else Stage.HELD
+        if self.read_back_at is not None:
+            return Stage.READ_BACK
+        return Stage.ORDERED if self.written_at is None else Stage.WRITTEN
+
+
 class SwitchOrder(StrEnum):
     """What the island switch is told."""
 
@@ -517,9 +563,8 @@ class Observation:
     """Everything known at one moment. A charger, meter or switch that never answered is None.
 
     ``stopped``: the chargers whose standing order is a stop that was read back, and when that was. ``contested``: the
-    chargers at which another controller overwrites our orders, and since when. ``unfollowed``: the chargers whose
-    power does not follow the order that they hold, for no reason that they tell, and since when. ``departures``: the
-    next of each charger's vehicle.
+    chargers at which another controller overwrites our orders, and since when. ``departures``: the next of each
+    charger's vehicle. ``orders``: the order that stands at each charger, and the evidence of it so far.
     """
 
     now: datetime
@@ -530,9 +575,9 @@ class Observation:
     events: tuple[Event, ...] = ()
     stopped: Mapping[str, datetime] = field(default_factory=frozen_map)
     contested: Mapping[str, datetime] = field(default_factory=frozen_map)
-    unfollowed: Mapping[str, datetime] = field(default_factory=frozen_map)
     contacts: Mapping[Contact, ContactReading] = field(default_factory=frozen_map)
     departures: Mapping[str, Departure] = field(default_factory=frozen_map)
+    orders: Mapping[str, Evidence] = field(default_factory=frozen_map)
 
 
 # -------------------------------------------------------------------------------- what people are told

@@ -23,6 +23,7 @@ from edge_service.domain.model import (
     Notice,
     Order,
     Power,
+    Release,
     Settings,
     Stop,
     SwitchOrder,
@@ -166,6 +167,7 @@ class FakeCharger(FakeDevice):
         await self._ask("order")
         self.orders.append(order)
         self.shows["power_w"] = order.w if isinstance(order, Power) else 0
+        self.shows["setpoint_w"] = None if isinstance(order, Stop | Release) else self.shows["power_w"]
         self.shows["state"] = ChargerState.UNAVAILABLE if isinstance(order, Stop) else ChargerState.IDLE
 
 

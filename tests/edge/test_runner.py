@@ -9,7 +9,6 @@ from itertools import pairwise
 
 import pytest
 
-from edge_service.charger_desk import Stage
 from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import (
     Event,
@@ -22,6 +21,7 @@ from edge_service.domain.model import (
     Release,
     Settings,
     SiteFacts,
+    Stage,
     Stop,
     SwitchOrder,
     frozen_map,
