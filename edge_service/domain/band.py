@@ -1,6 +1,6 @@
-"""Bands of allowed power in whole watts, and what one bound means for the others."""
+"""Bands of allowed power in whole watts, sums of powers, and what one bound means for the others."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -20,16 +20,49 @@ class Band:
 
     def nearest(self, power_w: int) -> int:
         """The allowed power closest to ``power_w``."""
-        return max(self.lo, min(self.hi, power_w))
+        if power_w < self.lo:
+            return self.lo
+        return min(power_w, self.hi)
 
     def squeeze(self, wish: Band) -> Band:
         """The part of ``wish`` inside this band; where there is none, the one allowed power closest to it."""
+        if wish.lo <= self.lo and self.hi <= wish.hi:
+            return self
         return Band(self.nearest(wish.lo), self.nearest(wish.hi))
 
 
 ZERO = Band(0, 0)
 # Wider than any site, so that "no bound" needs no special case.
 ANY = Band(-(10**9), 10**9)
+
+# A third of a power and 1/sqrt(3) of it are no whole watts. In millionths, rounded up, they are whole numbers that
+# never tell too little: a megawatt is counted less than a watt too high.
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A bound on what chargers do together. ``parts``: millionths of each one's power that count; None: all of each."""
+
+    band: Band
+    parts: Mapping[str, int] | None = None
+
+    def part(self, charger: str) -> int:
+        """Millionths of this charger's power that count here."""
+        return MILLION if self.parts is None else self.parts.get(charger, 0)
+
+    def of(self, powers: Mapping[str, int]) -> int:
+        """The sum of these powers, in millionths of a watt."""
+        if self.parts is None:
+            return MILLION * sum(powers.values())
+        return sum(self.parts.get(charger, 0) * power_w for charger, power_w in powers.items())
+
+    def stretched(self, to_u: int) -> Sum:
+        """The same sum, wide enough for this many millionths of a watt."""
+        low_w, high_w = to_u // MILLION, -(-to_u // MILLION)
+        if self.band.lo <= low_w and high_w <= self.band.hi:
+            return self
+        return Sum(Band(min(self.band.lo, low_w), max(self.band.hi, high_w)), self.parts)
 
 
 def total(bands: Iterable[Band]) -> Band:
@@ -38,16 +71,26 @@ def total(bands: Iterable[Band]) -> Band:
     return Band(sum(band.lo for band in members), sum(band.hi for band in members))
 
 
-def propagate(site: Band, chargers: Mapping[str, Band]) -> tuple[Band, dict[str, Band]]:
-    """Tighten the site's band and each charger's to what the others leave reachable.
+def propagate(sums: Sequence[Sum], chargers: Mapping[str, Band]) -> dict[str, Band]:
+    """Each charger's band without what no powers of the others could make good, one pass over the sums.
 
-    ``site`` bounds the sum of the chargers. One pass is the fixed point for one sum. Where site and chargers
-    contradict each other, the site is squeezed into what the chargers can reach: a charger's band is nearer to
-    the hardware.
+    The bands must hold some powers that every sum allows; those are never cut away, so no band comes out empty. For
+    one sum the pass is the fixed point.
     """
-    reach = total(chargers.values())
-    left = reach.squeeze(site)
-    return left, {
-        name: Band(max(band.lo, left.lo - (reach.hi - band.hi)), min(band.hi, left.hi - (reach.lo - band.lo)))
-        for name, band in chargers.items()
-    }
+    bands = dict(chargers)
+    for bound in sums:
+        _tighten(bound, bands)
+    return bands
+
+
+def _tighten(bound: Sum, bands: dict[str, Band]) -> None:
+    parts = {charger: part for charger in bands if (part := bound.part(charger))}
+    least_u = sum(part * bands[charger].lo for charger, part in parts.items())
+    most_u = sum(part * bands[charger].hi for charger, part in parts.items())
+    up_u, down_u = bound.band.hi * MILLION - least_u, most_u - bound.band.lo * MILLION
+    if most_u - least_u <= min(up_u, down_u):
+        return
+    for charger, part in parts.items():
+        band = bands[charger]
+        if part * (band.hi - band.lo) > min(up_u, down_u):
+            bands[charger] = Band(max(band.lo, band.hi - down_u // part), min(band.hi, band.lo + up_u // part))

@@ -1,8 +1,174 @@
-"""A joint wish divided among chargers, in whole watts, always inside their bands."""
+"""What several chargers are to do together, divided among them in whole watts, inside their bands and every sum."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 from edge_service.domain.band import Band
+
+# Whose turn it is to work, where not all can, changes this often: a car that starts and stops each minute wears out.
+# Counted in turns of the odd watts, which change hands once a minute.
+ODD_TURNS_PER_TURN = 15
+# Shares by weight are worked out in whole numbers this fine.
+_FINEST_WEIGHT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sharer:
+    """A charger that could do more, in the direction that is shared; all numbers are positive.
+
+    ``parts``: millionths of its power that count in each sum. ``least_w``: it does this much or nothing. ``rested``:
+    it may be started again. The higher ``urgency`` goes first; equals share by ``weight``.
+    """
+
+    name: str
+    most_w: int
+    parts: tuple[int, ...] = ()
+    least_w: int = 0
+    step_w: int = 1
+    weight: float = 1.0
+    urgency: float = 0.0
+    rested: bool = True
+
+
+class _Pot:
+    """What is still to be given, what each sum has left for it (in millionths of a watt), and who got how much."""
+
+    __slots__ = ("given", "left_u", "missing_w")
+
+    def __init__(self, missing_w: int, left_u: Sequence[int], given: Mapping[str, int]) -> None:
+        self.missing_w, self.left_u, self.given = missing_w, list(left_u), dict(given)
+
+    def copy(self) -> _Pot:
+        return _Pot(self.missing_w, self.left_u, self.given)
+
+    def room_w(self, sharer: Sharer) -> int:
+        """What this one could still be given."""
+        room_w = min(self.missing_w, sharer.most_w - self.given[sharer.name])
+        for left_u, part in zip(self.left_u, sharer.parts, strict=True):
+            if part and room_w * part > left_u:
+                room_w = left_u // part
+        return room_w
+
+    def give(self, sharer: Sharer, power_w: int) -> None:
+        self.given[sharer.name] += power_w
+        self.missing_w -= power_w
+        for place, part in enumerate(sharer.parts):
+            self.left_u[place] -= part * power_w
+
+
+def fill(
+    total_w: int, sharers: Sequence[Sharer], left_u: Sequence[int], rotation: int = 0, *, fully: bool = False
+) -> dict[str, int]:
+    """Give each sharer its part of ``total_w``, or of what the sums in ``left_u`` have left.
+
+    Odd watts and steps go round by ``rotation``; so does, more slowly, who works where not all can do their least.
+    """
+    pot = _Pot(total_w, left_u, {sharer.name: 0 for sharer in sharers})
+    ordered = sorted(sharers, key=lambda sharer: (-sharer.urgency, sharer.name))
+    for _, group in groupby(ordered, key=lambda sharer: sharer.urgency):
+        pot = _fill_group(pot, list(group), rotation)
+    return pot.given
+
+
+def _fill_group(pot: _Pot, group: list[Sharer], rotation: int) -> _Pot:
+    """Share alike; where that is less than someone's least power, those whose turn it is work and the others wait."""
+    trial = pot.copy()
+    _share_alike(trial, group, rotation)
+    if all(sharer.least_w <= trial.given[sharer.name] or not trial.given[sharer.name] for sharer in group):
+        return trial
+    return _work_by_turns(pot, _workers(pot, group, rotation // ODD_TURNS_PER_TURN), rotation)
+
+
+def _workers(pot: _Pot, group: list[Sharer], turn: int) -> list[Sharer]:
+    """Those whose least powers fit together: by turn, but one that has only just stopped comes last."""
+    probe, workers = pot.copy(), []
+    for sharer in sorted(_rotated(group, turn), key=lambda sharer: not sharer.rested):
+        if probe.room_w(sharer) >= sharer.least_w:
+            probe.give(sharer, sharer.least_w)
+            workers.append(sharer)
+    return sorted(workers, key=lambda sharer: sharer.name)
+
+
+def _work_by_turns(pot: _Pot, workers: list[Sharer], rotation: int) -> _Pot:
+    """At least their least to all of these, the rest alike."""
+    at_least, free = pot.copy(), workers
+    while True:
+        trial = at_least.copy()
+        _share_alike(trial, free, rotation)
+        below = [sharer for sharer in free if trial.given[sharer.name] < sharer.least_w]
+        if not below:
+            _share_alike(trial, workers, rotation)
+            return trial
+        for sharer in below:
+            at_least.give(sharer, sharer.least_w)
+        free = [sharer for sharer in free if sharer not in below]
+
+
+def _share_alike(pot: _Pot, sharers: list[Sharer], rotation: int) -> None:
+    """By weight until a band or a sum ends, in whole steps; then what is odd, in turn."""
+    _level(pot, sharers)
+    coarse = [sharer for sharer in sharers if sharer.step_w > 1]
+    if coarse:
+        for sharer in coarse:
+            pot.give(sharer, -(pot.given[sharer.name] % sharer.step_w))
+        _give_odd(pot, _rotated(coarse, rotation))
+        _level(pot, [sharer for sharer in sharers if sharer.step_w == 1])
+    if pot.missing_w:
+        _give_odd(pot, _rotated([sharer for sharer in sharers if sharer.step_w == 1], rotation))
+
+
+def _level(pot: _Pot, sharers: list[Sharer]) -> None:
+    """Raise all alike; who has enough, or whose sum is full, stays where it is and the others go on."""
+    rising = [sharer for sharer in sharers if pot.room_w(sharer) > 0]
+    while rising and pot.missing_w > 0:
+        before_w = pot.missing_w
+        full = _raise(pot, rising)
+        stuck = pot.missing_w == before_w
+        if stuck and full is None:
+            return
+        rising = [
+            sharer
+            for sharer in rising
+            if pot.room_w(sharer) > 0 and not (stuck and full is not None and sharer.parts[full])
+        ]
+
+
+def _raise(pot: _Pot, sharers: list[Sharer]) -> int | None:
+    """One rise of all, as far as the first sum lets it; the place of that sum, None if all could be given."""
+    weights, rise_w, full = _weights(sharers), pot.missing_w, None
+    whole = sum(weights)
+    for place, left_u in enumerate(pot.left_u):
+        load_u = sum(weight * sharer.parts[place] for weight, sharer in zip(weights, sharers, strict=True))
+        if load_u and left_u * whole // load_u < rise_w:
+            rise_w, full = left_u * whole // load_u, place
+    for weight, sharer in zip(weights, sharers, strict=True):
+        pot.give(sharer, min(rise_w * weight // whole, sharer.most_w - pot.given[sharer.name]))
+    return full
+
+
+def _weights(sharers: list[Sharer]) -> list[int]:
+    """Whole numbers in proportion to the weights; all alike where nobody has one."""
+    heaviest = max(sharer.weight for sharer in sharers)
+    if heaviest <= 0:
+        return [1] * len(sharers)
+    return [max(0, int(sharer.weight / heaviest * _FINEST_WEIGHT)) for sharer in sharers]
+
+
+def _give_odd(pot: _Pot, sharers: list[Sharer]) -> None:
+    """One step to each in turn, as long as there is something to give."""
+    going = True
+    while pot.missing_w > 0 and going:
+        going = False
+        for sharer in sharers:
+            if pot.room_w(sharer) >= sharer.step_w:
+                pot.give(sharer, sharer.step_w)
+                going = True
+
+
+def _rotated(sharers: list[Sharer], rotation: int) -> list[Sharer]:
+    turn = rotation % len(sharers) if sharers else 0
+    return sharers[turn:] + sharers[:turn]
 
 
 def divide(total_w: int, bands: Mapping[str, Band], weight: Mapping[str, float], rotation: int = 0) -> dict[str, int]:
@@ -12,33 +178,11 @@ def divide(total_w: int, bands: Mapping[str, Band], weight: Mapping[str, float],
     give) until a band ends; the rest goes to the others. Odd watts go round by ``rotation``.
     """
     parts = {name: band.nearest(0) for name, band in bands.items()}
-    open_names = set(bands)
-    while open_names and (missing := total_w - sum(parts.values())):
-        names = _rotated(sorted(open_names), rotation)
-        shares = _shares(missing, names, weight)
-        for name in names:
-            wanted = parts[name] + shares[name]
-            parts[name] = bands[name].nearest(wanted)
-            if parts[name] != wanted:
-                open_names.discard(name)
-        if not any(shares.values()):
-            break
-    return parts
-
-
-def _rotated(names: list[str], rotation: int) -> list[str]:
-    turn = rotation % len(names)
-    return names[turn:] + names[:turn]
-
-
-def _shares(missing_w: int, names: list[str], weight: Mapping[str, float]) -> dict[str, int]:
-    """Whole-watt shares of ``missing_w`` that add up to it; the first names take the odd watts."""
-    weights = [max(weight.get(name, 0.0), 0.0) for name in names]
-    if not sum(weights):
-        weights = [1.0] * len(names)
-    whole = [int(missing_w * share / sum(weights)) for share in weights]
-    odd = missing_w - sum(whole)
-    step = 1 if odd > 0 else -1
-    for position in range(abs(odd)):
-        whole[position % len(names)] += step
-    return dict(zip(names, whole, strict=True))
+    missing_w = total_w - sum(parts.values())
+    sign = 1 if missing_w > 0 else -1
+    sharers = [
+        Sharer(name, (band.hi - parts[name]) if sign > 0 else (parts[name] - band.lo), weight=weight.get(name, 0.0))
+        for name, band in bands.items()
+    ]
+    given = fill(abs(missing_w), sharers, (), rotation)
+    return {name: power_w + sign * given[name] for name, power_w in parts.items()}

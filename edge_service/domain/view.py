@@ -1,14 +1,16 @@
 """What a policy may look at, and how its statements narrow what is left for those below."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from edge_service.domain.band import ANY, Band, propagate
+from edge_service.domain.band import ANY, MILLION, Band, Sum, propagate, total
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import (
     Capability,
     ChargerReading,
+    Control,
     Grid,
     Observation,
     Pause,
@@ -19,14 +21,20 @@ from edge_service.domain.model import (
     Supply,
     frozen_map,
 )
+from edge_service.domain.sharing import Sharer, fill
+
+# A charger that had to make way for others does not start again sooner, as long as another can start: contactors wear.
+RESTS_AT_LEAST_S = 300.0
+WITHOUT_SETPOINT = frozenset({Control.NONE, Control.GENERATION_CAP})
 
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
     """A rung's statement about powers. What it names is squeezed into what the rungs above have left.
 
-    ``bands`` bound chargers, ``site`` bounds the sum of the chargers, ``wants`` asks for a power of a charger: that
-    settles it for all rungs below. ``instead`` settles a charger with an order that is no power.
+    ``bands`` bound chargers, ``site`` bounds the sum of the chargers, ``legs`` what they do on each leg, ``wants`` asks
+    for a power of a charger: that settles it for all rungs below. ``instead`` settles a charger with an order that is
+    no power.
     """
 
     reason: str
@@ -35,6 +43,7 @@ class Narrowing:
     wants: Mapping[str, int] = field(default_factory=frozen_map)
     instead: Mapping[str, Stop | Pause] = field(default_factory=frozen_map)
     data: Mapping[str, Any] = field(default_factory=frozen_map)
+    legs: tuple[Sum, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,8 @@ class View:
     """The state of a decision between two rungs.
 
     ``house_w``: what the house uses besides the chargers. ``others_w``: what the meter sees besides the chargers that
-    tell their power; a silent charger counts there, as it can be no one's to steer.
+    tell their power; a silent charger counts there, as it can be no one's to steer. ``site`` bounds the sum of the
+    chargers, ``legs`` what they do on each leg. All of them always allow that the open chargers rest.
     """
 
     observation: Observation
@@ -96,11 +106,18 @@ class View:
     bands: Mapping[str, Band] = field(default_factory=frozen_map)
     settled: Mapping[str, Settled] = field(default_factory=frozen_map)
     steps: Mapping[str, tuple[Step, ...]] = field(default_factory=frozen_map)
+    legs: tuple[Sum, ...] = ()
 
     @property
     def open_chargers(self) -> tuple[str, ...]:
         """Chargers that no rung has settled yet."""
-        return tuple(name for name in self.bands if name not in self.settled)
+        settled = self.settled
+        return tuple([name for name in self.bands if name not in settled])
+
+    @property
+    def steerable(self) -> tuple[str, ...]:
+        """The open chargers that take a setpoint. One that only takes a cap does as it likes below it."""
+        return tuple([name for name in self.open_chargers if self.takes_setpoint(name)])
 
     @property
     def tied(self) -> bool:
@@ -122,6 +139,11 @@ class View:
     def capability(self, charger: str) -> Capability | None:
         return self.facts.chargers[charger].capability
 
+    def takes_setpoint(self, charger: str) -> bool:
+        """Whether the charger can be told a power. Not known yet counts as yes: device safety speaks first."""
+        capability = self.facts.chargers[charger].capability
+        return capability is None or capability.control not in WITHOUT_SETPOINT
+
     def soc_pct(self, charger: str) -> float | None:
         reading = self.reading(charger)
         return reading.soc_pct if reading else None
@@ -130,76 +152,245 @@ class View:
         """Whether the charger is at or below a floor, with hysteresis: ``driver``, ``backup`` or ``event``."""
         return floor in self.memory.charger(charger).low
 
+    def outcome_w(self, charger: str) -> int:
+        """What an open charger does when nothing is asked of it: rests, or what is measured if it takes no setpoint."""
+        if self.takes_setpoint(charger):
+            return 0
+        reading = self.reading(charger)
+        return 0 if reading is None else reading.power_w or 0
+
+    def resting(self) -> dict[str, int]:
+        """What each charger does while nothing more is asked of those that are open. Every sum allows that."""
+        return {name: band.nearest(self.outcome_w(name)) for name, band in self.bands.items()}
+
     def hears(self, rung: str, statement: Statement) -> View:
         """The view after a rung's statement."""
+        draft = _Draft(self, rung, statement)
         if isinstance(statement, HandsOff):
-            return self._let_go(rung, statement)
-        view = self._narrow_site(rung, statement)
-        for charger, band in statement.bands.items():
-            view = view._narrow(rung, charger, band, statement)
-        for charger, order in statement.instead.items():
-            view = view._settle(rung, charger, statement, instead=order)
-        for charger, want_w in statement.wants.items():
-            view = view._settle(rung, charger, statement, want_w=want_w)
-        return view
+            draft.let_go(statement)
+        else:
+            draft.narrow(statement)
+        return draft.view()
 
-    def _let_go(self, rung: str, statement: HandsOff) -> View:
-        if statement.charger in self.settled:
-            return self
-        reading = self.reading(statement.charger)
+    def share(
+        self,
+        wishes: Mapping[str, int],
+        total_w: int | None = None,
+        *,
+        weight: Mapping[str, float] | None = None,
+        urgency: Mapping[str, float] | None = None,
+        fully: bool = False,
+    ) -> dict[str, int]:
+        """Powers for open chargers, none beyond its wish, that bands, site and legs allow together.
+
+        ``total_w``: what they are to add up to; None: as much as they wish. The more urgent go first, equals by
+        ``weight``; who could only do less than its least power waits for its turn. ``fully``: come as near to the
+        total as the legs allow, though one on a busy leg gets less for it.
+        """
+        names = set(self.steerable)
+        resting = self.resting()
+        powers = {name: resting[name] for name in wishes if name in names}
+        missing_w = None if total_w is None else total_w - sum(powers.values())
+        for sign in (1, -1):
+            sharers = [
+                _sharer(
+                    self, name, wishes[name], powers[name], (weight or {}).get(name, 1.0), (urgency or {}).get(name, 0)
+                )
+                for name in powers
+                if (wishes[name] - powers[name]) * sign > 0
+            ]
+            most_w = sum(sharer.most_w for sharer in sharers)
+            most_w = most_w if missing_w is None else min(most_w, missing_w * sign)
+            if most_w > 0:
+                left_u = [_left_u(bound, resting, sign) for bound in self._sums()]
+                given = fill(most_w, sharers, left_u, self.memory.rotation, fully=fully)
+                powers |= {name: powers[name] + sign * given_w for name, given_w in given.items()}
+        return powers
+
+    def _sums(self) -> list[Sum]:
+        return _sums(self.site, self.legs)
+
+
+def _sums(site: Band, legs: Iterable[Sum]) -> list[Sum]:
+    """The sums that bind; a site without a bound is none."""
+    return [*([] if site == ANY else [Sum(site)]), *legs]
+
+
+def _left_u(bound: Sum, powers: Mapping[str, int], sign: int) -> int:
+    """Millionths of a watt that the sum allows beyond these powers, upwards or downwards."""
+    now_u = bound.of(powers)
+    return bound.band.hi * MILLION - now_u if sign > 0 else now_u - bound.band.lo * MILLION
+
+
+def _sharer(view: View, name: str, wish_w: int, rest_w: int, weight: float, urgency: float) -> Sharer:
+    """A charger on its way from where it rests to its wish. Where it cannot rest at 0, steps and minimum are moot."""
+    capability = view.capability(name)
+    step_w, least_w = 1, 0
+    if capability is not None and rest_w == 0:
+        step_w = capability.step_w
+        least_w = capability.min_charge_w if wish_w > 0 else capability.min_discharge_w
+    return Sharer(
+        name,
+        abs(view.bands[name].nearest(wish_w) - rest_w),
+        tuple([bound.part(name) for bound in view._sums()]),
+        least_w=-(-least_w // step_w) * step_w,
+        step_w=step_w,
+        weight=weight,
+        urgency=urgency,
+        rested=_is_rested(view, name),
+    )
+
+
+def _is_rested(view: View, name: str) -> bool:
+    """It has not stopped only just now."""
+    memory = view.memory.charger(name)
+    if memory.order_w != 0 or memory.order_since is None:
+        return True
+    return (view.observation.now - memory.order_since).total_seconds() >= RESTS_AT_LEAST_S
+
+
+class _Draft:
+    """A view while one statement is heard.
+
+    What keeps all sums reachable together: at every moment they allow that those that are open rest. A charger is
+    given what the sums leave while the others rest, so that stays true whoever is settled next, and at what.
+    """
+
+    def __init__(self, view: View, rung: str, statement: Statement) -> None:
+        self._view, self._rung, self._statement = view, rung, statement
+        self._bands, self._settled, self._steps = dict(view.bands), dict(view.settled), dict(view.steps)
+        self._site, self._legs = view.site, view.legs
+        self._resting: dict[str, int] = {}
+        self._sums: list[Sum] = []
+        self._now_u: list[int] = []
+        self._open_sums()
+
+    def view(self) -> View:
+        """The view after the statement, with each bound's meaning for the other bounds."""
+        site, view = self._site, self._view
+        if self._sums:
+            self._bands = propagate(self._sums, self._bands)
+            site = site if site == ANY else total(self._bands.values()).squeeze(site)
+        return View(
+            view.observation,
+            view.memory,
+            view.settings,
+            view.facts,
+            view.grid,
+            view.supply,
+            view.house_w,
+            view.others_w,
+            site,
+            MappingProxyType(self._bands),
+            MappingProxyType(self._settled),
+            MappingProxyType(self._steps),
+            self._legs,
+        )
+
+    def let_go(self, statement: HandsOff) -> None:
+        """What a charger does that is let alone counts as it is; a sum that it exceeds is left as it makes it."""
+        charger = statement.charger
+        if charger in self._settled:
+            return
+        reading = self._view.reading(charger)
         power_w = reading.power_w if reading and reading.power_w is not None else 0
         instead = Release() if statement.withdraw else None
-        settled = Settled(rung, statement.reason, instead=instead)
-        step = Step(rung, statement.reason, None, None, statement.data)
-        return self._put(statement.charger, Band(power_w, power_w), settled, step, force=True)
+        self._settled[charger] = Settled(self._rung, statement.reason, instead=instead)
+        self._note(charger, None, None)
+        self._bands[charger] = Band(power_w, power_w)
+        if self._sums:
+            self._resting[charger] = power_w
+            self._bound(self._site, self._legs)
 
-    def _narrow_site(self, rung: str, statement: Narrowing) -> View:
-        if statement.site is None:
-            return self
-        site, bands = propagate(self.site.squeeze(statement.site), self.bands)
-        return replace(self, site=site, bands=frozen_map(bands))._note_site(rung, statement)
+    def narrow(self, statement: Narrowing) -> None:
+        """Hear the sums first, then the bands, then who is settled."""
+        if statement.site is not None or statement.legs:
+            self._narrow_sums(statement)
+        for charger, band in statement.bands.items():
+            if charger not in self._settled:
+                self._narrow_band(charger, band)
+        for charger, order in statement.instead.items():
+            self._settle(charger, 0, order)
+        for charger, want_w in statement.wants.items():
+            self._settle(charger, want_w, None)
 
-    def _note_site(self, rung: str, statement: Narrowing) -> View:
-        steps = dict(self.steps)
-        for charger in self.open_chargers:
-            band = self.bands[charger]
-            step = Step(rung, statement.reason, band.lo, band.hi, statement.data)
-            steps[charger] = (*steps.get(charger, ()), step)
-        return replace(self, steps=frozen_map(steps))
-
-    def _narrow(self, rung: str, charger: str, band: Band, statement: Narrowing) -> View:
-        if charger in self.settled:
-            return self
-        left = self.bands[charger].squeeze(band)
-        return self._put(charger, left, None, Step(rung, statement.reason, left.lo, left.hi, statement.data))
-
-    def _settle(
-        self,
-        rung: str,
-        charger: str,
-        statement: Narrowing,
-        want_w: int | None = None,
-        instead: Stop | Pause | None = None,
-    ) -> View:
-        if charger in self.settled:
-            return self
-        allowed = self.bands[charger].squeeze(self._without_others(charger))
-        point_w = allowed.nearest(want_w or 0)
-        settled = Settled(rung, statement.reason, allowed, point_w, instead)
-        step = Step(rung, statement.reason, point_w, point_w, statement.data)
-        return self._put(charger, Band(point_w, point_w), settled, step)
-
-    def _without_others(self, charger: str) -> Band:
-        """What the site's band leaves while the other chargers rest: one's wish makes no other work."""
-        others_w = sum(band.nearest(0) for name, band in self.bands.items() if name != charger)
-        return Band(self.site.lo - others_w, self.site.hi - others_w)
-
-    def _put(self, charger: str, band: Band, settled: Settled | None, step: Step, *, force: bool = False) -> View:
-        bands = {**self.bands, charger: band}
-        site = ANY if force else self.site
-        site, bands = propagate(site, bands)
-        steps = {**self.steps, charger: (*self.steps.get(charger, ()), step)}
-        settlements = {**self.settled, charger: settled} if settled else self.settled
-        return replace(
-            self, site=site, bands=frozen_map(bands), settled=frozen_map(settlements), steps=frozen_map(steps)
+    def _narrow_sums(self, statement: Narrowing) -> None:
+        self._resting = {name: band.nearest(0) for name, band in self._bands.items()}
+        site = self._site if statement.site is None else self._site.squeeze(statement.site)
+        legs = tuple(
+            Sum(self._legs[place].band.squeeze(leg.band), leg.parts) if self._legs else leg
+            for place, leg in enumerate(statement.legs)
         )
+        self._bound(site, legs or self._legs)
+        for charger in self._view.open_chargers:
+            self._cap(charger)
+        self._bands = propagate(self._sums, self._bands)
+        for charger in self._view.open_chargers:
+            band = self._bands[charger]
+            self._note(charger, band.lo, band.hi)
+
+    def _cap(self, charger: str) -> None:
+        """One that takes no setpoint goes on with what it does, up to what the sums leave."""
+        outcome_w = self._bands[charger].nearest(self._view.outcome_w(charger))
+        if outcome_w == self._resting[charger]:
+            return
+        room = self._room(charger)
+        if outcome_w not in room:
+            self._bands[charger] = room
+        self._move(charger, room.nearest(outcome_w))
+
+    def _bound(self, site: Band, legs: tuple[Sum, ...]) -> None:
+        """Take these sums, each stretched to what the chargers do while nothing is asked: a limit makes none work."""
+        self._site, self._legs = site, legs
+        self._sums = [bound.stretched(bound.of(self._resting)) for bound in _sums(site, legs)]
+        self._now_u = [bound.of(self._resting) for bound in self._sums]
+        if site != ANY:
+            self._site = self._sums[0].band
+        self._legs = tuple(self._sums[len(self._sums) - len(legs) :])
+
+    def _open_sums(self) -> None:
+        self._sums = self._view._sums()
+        if self._sums:
+            self._resting = self._view.resting()
+            self._now_u = [bound.of(self._resting) for bound in self._sums]
+
+    def _narrow_band(self, charger: str, wish: Band) -> None:
+        left = self._bands[charger].squeeze(wish)
+        if self._sums and self._resting[charger] not in left:
+            left = self._room(charger).squeeze(wish)
+            self._move(charger, left.nearest(self._view.outcome_w(charger)))
+        self._bands[charger] = left
+        self._note(charger, left.lo, left.hi)
+
+    def _settle(self, charger: str, want_w: int, instead: Stop | Pause | None) -> None:
+        if charger in self._settled:
+            return
+        allowed = self._room(charger)
+        point_w = allowed.nearest(want_w)
+        self._settled[charger] = Settled(self._rung, self._statement.reason, allowed, point_w, instead)
+        self._note(charger, point_w, point_w)
+        self._bands[charger] = Band(point_w, point_w)
+        if self._sums:
+            self._move(charger, point_w)
+
+    def _room(self, charger: str) -> Band:
+        """What band and sums leave while the other chargers rest: one's wish makes no other work."""
+        band = self._bands[charger]
+        low_w, high_w = band.lo, band.hi
+        for bound, now_u in zip(self._sums, self._now_u, strict=True):
+            if part := bound.part(charger):
+                others_u = now_u - part * self._resting[charger]
+                low_w = max(low_w, -((others_u - bound.band.lo * MILLION) // part))
+                high_w = min(high_w, (bound.band.hi * MILLION - others_u) // part)
+        return band if (low_w, high_w) == (band.lo, band.hi) else Band(low_w, high_w)
+
+    def _move(self, charger: str, power_w: int) -> None:
+        by_w = power_w - self._resting[charger]
+        if by_w:
+            self._resting[charger] = power_w
+            for place, bound in enumerate(self._sums):
+                self._now_u[place] += by_w * bound.part(charger)
+
+    def _note(self, charger: str, low_w: int | None, high_w: int | None) -> None:
+        step = Step(self._rung, self._statement.reason, low_w, high_w, self._statement.data)
+        self._steps[charger] = (*self._steps.get(charger, ()), step)

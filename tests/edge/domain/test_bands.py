@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from edge_service.domain.band import ANY, Band, propagate, total
+from edge_service.domain.band import ANY, MILLION, Band, Sum, propagate, total
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import (
     Grid,
@@ -38,21 +38,40 @@ def test_a_squeezed_wish_never_leaves_the_band(band: Band, wish: Band) -> None:
     assert left.hi in band
 
 
+def within(chargers: Mapping[str, Band], bound: Band) -> Band:
+    """A bound that the chargers can keep, as every sum of a view is."""
+    return total(chargers.values()).squeeze(bound)
+
+
 @given(bands, stacks)
-def test_every_power_that_propagation_leaves_is_reachable_together(site: Band, chargers: Mapping[str, Band]) -> None:
-    left, tight = propagate(site, chargers)
+def test_every_power_that_propagation_leaves_is_reachable_together(bound: Band, chargers: Mapping[str, Band]) -> None:
+    site = within(chargers, bound)
+    tight = propagate([Sum(site)], chargers)
     for name, band in tight.items():
         others = total(other for key, other in tight.items() if key != name)
         for power_w in (band.lo, band.hi):
-            assert max(left.lo, power_w + others.lo) <= min(left.hi, power_w + others.hi)
+            assert max(site.lo, power_w + others.lo) <= min(site.hi, power_w + others.hi)
             assert power_w in chargers[name]
-    assert total(tight.values()).lo <= left.lo <= left.hi <= total(tight.values()).hi
 
 
 @given(bands, stacks)
-def test_propagating_again_changes_nothing(site: Band, chargers: Mapping[str, Band]) -> None:
-    once = propagate(site, chargers)
-    assert propagate(*once) == once
+def test_propagating_again_changes_nothing(bound: Band, chargers: Mapping[str, Band]) -> None:
+    sums = [Sum(within(chargers, bound))]
+    once = propagate(sums, chargers)
+    assert propagate(sums, once) == once
+
+
+parts = st.dictionaries(st.sampled_from(NAMES), st.sampled_from([333_334, 500_000, 577_351, MILLION])).map(frozen_map)
+
+
+@given(stacks, st.data(), st.lists(parts, max_size=3))
+def test_propagation_over_several_sums_cuts_away_nothing_that_all_of_them_allow(
+    chargers: Mapping[str, Band], data: st.DataObject, legs: list[Mapping[str, int]]
+) -> None:
+    powers = {name: data.draw(st.integers(band.lo, band.hi)) for name, band in chargers.items()}
+    sums = [Sum(data.draw(bands), shares).stretched(Sum(ANY, shares).of(powers)) for shares in (None, *legs)]
+    tight = propagate(sums, chargers)
+    assert all(power_w in tight[name] for name, power_w in powers.items())
 
 
 statements: st.SearchStrategy[Statement] = st.one_of(
