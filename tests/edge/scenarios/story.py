@@ -22,6 +22,8 @@ from edge_service.domain.model import (
     ChargerFacts,
     ChargerReading,
     ChargerState,
+    Contact,
+    ContactReading,
     Control,
     Event,
     GridEvidence,
@@ -100,6 +102,7 @@ def site_facts(given: Mapping[str, Any]) -> SiteFacts:
     chosen["switch"] = SwitchFacts() if chosen.get("switch", True) else None
     programs = chosen.get("programs", {"peak": {}})
     chosen["programs"] = frozen_map({name: _program(name, has) for name, has in programs.items()})
+    chosen["contacts"] = frozenset(Contact(name) for name in chosen.get("contacts", ()))
     if "meter_position" in chosen:
         chosen["meter_position"] = Position(chosen["meter_position"])
     return SiteFacts(**chosen)
@@ -193,6 +196,7 @@ class House:
     chargers: dict[str, Device] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     evidence: list[Mapping[str, Any]] = field(default_factory=list)
+    active: dict[Contact, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.chargers = {name: Device() for name in self.facts.chargers}
@@ -202,8 +206,13 @@ class House:
         return any(device.forming for device in self.chargers.values())
 
     @property
+    def _generator(self) -> bool:
+        """It feeds the house in the grid's place."""
+        return self.active.get(Contact.GENERATOR, False)
+
+    @property
     def _live(self) -> bool:
-        return (self.grid and self.closed) or self._island
+        return ((self.grid or self._generator) and self.closed) or self._island
 
     def observe(self, now: datetime) -> Observation:
         """Fresh readings of all that is not silent; a silent device keeps its last reading."""
@@ -211,6 +220,8 @@ class House:
             self._see(name, now, self._charger(name, now))
         self._see("meter", now, self._meter(now))
         self._see("switch", now, self._switch(now))
+        for contact in self.facts.contacts:
+            self._see(contact, now, ContactReading(now, self.active.get(contact, False)))
         return Observation(
             now,
             frozen_map({name: self.seen.get(name) for name in self.facts.chargers}),
@@ -219,6 +230,7 @@ class House:
             tuple(_evidence(piece, now) for piece in self.evidence),
             self.events,
             frozen_map(self.stopped_at),
+            contacts=frozen_map({name: self.seen[name] for name in self.facts.contacts if name in self.seen}),
         )
 
     def _see(self, name: str, now: datetime, reading: Any) -> None:
@@ -247,7 +259,7 @@ class House:
         )
 
     def _meter(self, now: datetime) -> MeterReading:
-        flows = self.grid and self.closed
+        flows = self.grid and self.closed and not self._generator
         through_w = self.house_w + sum(0 if d.stopped else d.power_w for d in self.chargers.values())
         return MeterReading(now, through_w if flows else 0, NOMINAL_V if self.grid else 0.0, 60.0)
 
@@ -326,6 +338,7 @@ class Play:
         self.settings = expire(self.settings, self.memory, now)
         decision = decide(self.house.observe(now), self.memory, self.settings, self.facts, self.ladder)
         self.memory = decision.memory
+        self.settings = replace(self.settings, stopped=True) if decision.pressed else self.settings
         self.house.obey(decision)
         self.happenings += [f"{happening.subject}: {happening.kind}" for happening in decision.happenings]
         self.notices += [f"{notice.key}: {notice.kind}" for notice in decision.notices]
@@ -339,6 +352,7 @@ class Play:
             "chargers": self._pin_chargers,
             "meter": lambda given: self._pin("meter", MeterReading, given),
             "switch": lambda given: self._pin("switch", SwitchReading, given),
+            "contacts": lambda given: self.house.active.update({Contact(name): on for name, on in given.items()}),
             "silent": lambda names: setattr(self.house, "silent", set(names)),
             "evidence": lambda pieces: setattr(self.house, "evidence", list(pieces)),
             "events": lambda events: setattr(self.house, "events", tuple(_event(event) for event in events)),
