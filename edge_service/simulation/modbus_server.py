@@ -5,7 +5,7 @@ Source: Modbus Application Protocol 1.1b3 and Messaging on TCP/IP 1.0b.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import IntEnum
 from struct import error as struct_error, pack, unpack
@@ -29,6 +29,7 @@ class RefusalCode(IntEnum):
     ADDRESS = 2
     VALUE = 3
     DEVICE = 4
+    BUSY = 6
     NO_TARGET = 11
 
 
@@ -40,10 +41,15 @@ class RefusalError(Exception):
         self.code = code
 
 
+class SilentError(Exception):
+    """A request that gets no answer at all."""
+
+
 class Face(Protocol):
-    """One device behind a server. Every method may raise RefusalError; one call is one transaction."""
+    """One device behind a server. Every method may raise RefusalError or SilentError; one call is one transaction."""
 
     def read_registers(self, address: int, count: int) -> list[int]: ...
+    def read_input_registers(self, address: int, count: int) -> list[int]: ...
     def write_registers(self, address: int, values: list[int]) -> dict[str, float]:
         """Returns what was written by name, in engineering units, for the journal of writes."""
         ...
@@ -59,6 +65,9 @@ class Faceless:
     def read_registers(self, address: int, count: int) -> list[int]:
         raise RefusalError(RefusalCode.FUNCTION)
 
+    def read_input_registers(self, address: int, count: int) -> list[int]:
+        raise RefusalError(RefusalCode.FUNCTION)
+
     def write_registers(self, address: int, values: list[int]) -> dict[str, float]:
         raise RefusalError(RefusalCode.FUNCTION)
 
@@ -72,25 +81,31 @@ class Faceless:
         raise RefusalError(RefusalCode.FUNCTION)
 
 
+class SeveralUnits(Faceless):
+    """A device that answers as several Modbus units behind one port, whatever unit the site names for it."""
+
+    def __init__(self, units: Mapping[int, Face]) -> None:
+        self.units = units
+
+
 type WriteSeen = Callable[[int, int, list[int], dict[str, float], int | None], None]
 """Called with function code, address, values, names and the exception code (None: done)."""
 
 
 class ModbusServer:
-    """Serves one face on one port. Requests are handled one at a time, whatever connection they come from."""
+    """Serves one device on one port. Requests are handled one at a time, whatever connection they come from."""
 
     def __init__(self, face: Face, unit: int, advance: Callable[[], None], write_seen: WriteSeen) -> None:
         self.faults = DeviceFaults()
         self.port = 0
-        self._face = face
-        self._unit = unit
+        self._faces: Mapping[int, Face] = face.units if isinstance(face, SeveralUnits) else {unit: face}
         self._advance = advance
         self._write_seen = write_seen
         self._host = ""
         self._turn = asyncio.Lock()
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
-        self._frozen: dict[bytes, bytes] = {}
+        self._frozen: dict[tuple[int, bytes], bytes] = {}
 
     async def start(self, host: str, port: int) -> None:
         """Listen; raises OSError if the port is taken."""
@@ -153,66 +168,69 @@ class ModbusServer:
         """
         if self._is_silent():
             return None
-        if unit != self._unit:
+        face = self._faces.get(unit)
+        if face is None:
             return _refused(request[0], RefusalCode.NO_TARGET)
         writes = request[0] in _WRITES
-        reply = None if writes else self._process(request)
+        reply = None if writes else self._process(unit, face, request)
         if self.faults.latency_ms > 0:
             await asyncio.sleep(self.faults.latency_ms / 1000)
         if self._is_silent():
             return None
-        return self._process(request) if reply is None else reply
+        return self._process(unit, face, request) if writes else reply
 
     def _is_silent(self) -> bool:
         return self.faults.silent
 
-    def _process(self, request: bytes) -> bytes:
-        if self.faults.frozen and request in self._frozen:
-            return self._frozen[request]
+    def _process(self, unit: int, face: Face, request: bytes) -> bytes | None:
+        if self.faults.frozen and (unit, request) in self._frozen:
+            return self._frozen[unit, request]
         self._advance()
         try:
-            reply = self._dispatch(request[0], request[1:])
+            reply = self._dispatch(face, request[0], request[1:])
+        except SilentError:
+            return None
         except RefusalError as refusal:
             return _refused(request[0], refusal.code)
         except struct_error:
             return _refused(request[0], RefusalCode.VALUE)
         if request[0] not in _WRITES and len(self._frozen) < _REMEMBERED:
-            self._frozen[request] = reply
+            self._frozen[unit, request] = reply
         return reply
 
-    def _dispatch(self, function: int, body: bytes) -> bytes:
+    def _dispatch(self, face: Face, function: int, body: bytes) -> bytes:
         match function:
             case 1 | 2:
-                return self._read_bits(function, body)
-            case 3:
-                return self._read_registers(body)
+                return self._read_bits(face, function, body)
+            case 3 | 4:
+                return self._read_registers(face, function, body)
             case 5:
-                return self._write_coil(body)
+                return self._write_coil(face, body)
             case 6 | 16:
-                return self._write_registers(function, body)
+                return self._write_registers(face, function, body)
         raise RefusalError(RefusalCode.FUNCTION)
 
-    def _read_bits(self, function: int, body: bytes) -> bytes:
+    def _read_bits(self, face: Face, function: int, body: bytes) -> bytes:
         address, count = unpack(">HH", body)
         self._check(address, count, MAX_READ_BITS)
-        bits = (self._face.read_coils if function == 1 else self._face.read_inputs)(address, count)
+        bits = (face.read_coils if function == 1 else face.read_inputs)(address, count)
         packed = sum(1 << place for place, bit in enumerate(bits) if bit).to_bytes((count + 7) // 8, "little")
         return pack(">BB", function, len(packed)) + packed
 
-    def _read_registers(self, body: bytes) -> bytes:
+    def _read_registers(self, face: Face, function: int, body: bytes) -> bytes:
         address, count = unpack(">HH", body)
         self._check(address, count, MAX_READ_REGISTERS)
-        words = self._face.read_registers(address, count)
-        return pack(f">BB{count}H", 3, 2 * count, *words)
+        words = (face.read_registers if function == 3 else face.read_input_registers)(address, count)
+        return pack(f">BB{len(words)}H", function, 2 * len(words), *words)
 
-    def _write_coil(self, body: bytes) -> bytes:
+    def _write_coil(self, face: Face, body: bytes) -> bytes:
         address, word = unpack(">HH", body)
         if word not in _COIL:
             raise RefusalError(RefusalCode.VALUE)
-        self._write(5, address, [int(_COIL[word])], lambda: self._face.write_coil(address, on=_COIL[word]))
+        self._write(5, address, [int(_COIL[word])], lambda: face.write_coil(address, on=_COIL[word]))
         return pack(">BHH", 5, address, word)
 
-    def _write_registers(self, function: int, body: bytes) -> bytes:
+    def _write_registers(self, face: Face, function: int, body: bytes) -> bytes:
         if function == 6:
             address, *values = unpack(">HH", body)
             echo = pack(">BHH", 6, address, *values)
@@ -222,7 +240,7 @@ class ModbusServer:
                 raise RefusalError(RefusalCode.VALUE)
             values = list(unpack(f">{count}H", body[5:]))
             echo = pack(">BHH", 16, address, count)
-        self._write(function, address, values, lambda: self._face.write_registers(address, values))
+        self._write(function, address, values, lambda: face.write_registers(address, values))
         return echo
 
     def _write(self, function: int, address: int, values: list[int], act: Callable[[], dict[str, float]]) -> None:
