@@ -28,19 +28,21 @@ from edge_service.domain.model import Event, Notice, Settings, SiteFacts, frozen
 from edge_service.household import Household
 from edge_service.intake import Intake
 from edge_service.journal.encoding import EncodingError, from_plain, to_plain
-from edge_service.journal.recording import CycleRecorder, read_stretch
+from edge_service.journal.recording import RECORDING_KEPT, CycleRecorder, read_stretch
 from edge_service.journal.store import SqliteJournal
-from edge_service.ports import ConfigError
+from edge_service.ports import ConfigError, Mark
 from edge_service.programs import PROGRAMS, PolledProgram
-from edge_service.replay import Replay, differences, digest
+from edge_service.replay import Replay, differences
 from edge_service.runner import Devices, Image, Pacing, Runner
-from edge_service.scribe import Scribe
+from edge_service.scribe import Scribe, marks_of
 from edge_service.site_devices import Finding, install, probe
 
 LOG = logging.getLogger(__name__)
 
 VERSION = metadata.version("ridethrough")
 
+# How many of the last happenings are looked through at start for what must be kept of the recording.
+MARKS_LOOKED_AT = 200
 # How old the last completed cycle may be before /health says so: three missed ones.
 HEALTHY_CYCLES = 3
 
@@ -90,7 +92,9 @@ class Edge:
         standing = await self.journal.standing_notices()
         refusals = [notice.key for notice in standing if notice.kind == "credentials_refused"]
         self._refused = {key.partition(":")[2] for key in refusals}
-        self.scribe = Scribe(self.journal, self.recorder, self, _encoded_memory, _digest, standing)
+        self.scribe = Scribe(self.journal, self.recorder, self, _encoded_memory, standing)
+        unmarked: Sequence[Mark] = ()
+        self.recorder.keep(await _readable(self._marks_of_late(memory), unmarked, "happenings"))
         control = self.config.control
         self.runner = Runner(
             self._facts(),
@@ -101,6 +105,13 @@ class Edge:
             memory=memory,
             pacing=Pacing(control.cycle_s, control.fast_lane_ms / 1000),
         )
+
+    async def _marks_of_late(self, memory: Memory) -> Sequence[Mark]:
+        """What the last run may have told and not marked in its recording: it can have ended in between."""
+        since = self.started_at - RECORDING_KEPT
+        last = await self.journal.last_number()
+        told = await self.journal.happenings_since(max(0, last - MARKS_LOOKED_AT), MARKS_LOOKED_AT)
+        return marks_of((one.happening for one in told if one.happening.at >= since), memory)
 
     def _facts(self) -> SiteFacts:
         programs = {name: enrolment.program(name, entry) for name, entry in self.programs.items()}
@@ -325,10 +336,6 @@ def _kept_memory(document: Mapping[str, Any] | None) -> Memory:
 def _encoded_memory(memory: Memory) -> Mapping[str, Any]:
     document: Mapping[str, Any] = to_plain(memory, Memory)
     return document
-
-
-def _digest(image: Image) -> Mapping[str, Any]:
-    return digest(image.decision)
 
 
 # ------------------------------------------------------------------------------------------------------- entry points

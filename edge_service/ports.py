@@ -9,6 +9,7 @@ from edge_service.domain.model import (
     Capability,
     ChargerReading,
     ChargerState,
+    ContactReading,
     Event,
     Happening as Happening,
     MeterReading,
@@ -143,6 +144,18 @@ class IslandSwitch(Protocol):
     async def close(self) -> None: ...
 
 
+class ContactInput(Protocol):
+    """An input contact of the site: a stop button, a generator's transfer switch."""
+
+    async def probe(self) -> DeviceIdentity: ...
+
+    async def read(self, now: datetime) -> ContactReading:
+        """Whether it is active. Raises ``DeviceError``: what cannot be read is neither active nor inactive."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProgramNews:
     """What one good contact with a program server brought.
@@ -190,6 +203,17 @@ class NumberedHappening:
 
     number: int
     happening: Happening
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something for whose sake the recording from ``start`` to ``end`` is kept for good."""
+
+    at: datetime
+    what: str
+    subject: str
+    start: datetime
+    end: datetime
 
 
 class Journal(Protocol):

@@ -3,15 +3,16 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from edge_service.domain.decide import Decision
 from edge_service.domain.memory import Memory
-from edge_service.domain.model import Happening, Notice, frozen_map
+from edge_service.domain.model import Happening, Notice, Observation, Settings, SiteFacts, frozen_map
 from edge_service.minutes import MinuteMeans
-from edge_service.ports import Journal, NumberedHappening
+from edge_service.ports import Journal, Mark, NumberedHappening
 from edge_service.runner import Image
 
 LOG = logging.getLogger(__name__)
@@ -21,14 +22,18 @@ MOST_UNTOLD = 1000
 # Numbers of notices that no journal gave: far above any that it gives.
 UNKEPT_FROM = 2**52
 
-# What made or ended an outage or an event is worth keeping for good, with what led to it and what followed.
+# What made or ended an outage or an event, and what went wrong, is worth keeping for good, with what led to it and what
+# followed.
 MARKS = frozenset(
     {
         "outage_started",
         "outage_ended",
         "backup_failed",
         "fault_raised",
+        "order_refused",
+        "control_contested",
         "event_started",
+        "event_interrupted",
         "event_completed",
         "event_missed",
     }
@@ -54,10 +59,14 @@ class Recorder(Protocol):
 
     def add_minute(self, at: datetime, values: Mapping[str, float | None]) -> None: ...
 
-    async def keep(self, start: datetime, end: datetime) -> None: ...
-
     def add(
-        self, observation: Any, memory_before: Any, settings: Any, facts: Any, decision_digest: Mapping[str, Any]
+        self,
+        observation: Observation,
+        memory_before: Memory,
+        settings: Settings,
+        facts: SiteFacts,
+        decision: Decision,
+        marks: Sequence[Mark] = (),
     ) -> None: ...
 
 
@@ -70,11 +79,10 @@ class Scribe:
         recorder: Recorder,
         audience: Audience,
         encode: Callable[[Memory], Mapping[str, Any]],
-        digest: Callable[[Image], Mapping[str, Any]],
         standing: Sequence[Notice] = (),
     ) -> None:
         self._journal, self._recorder, self._audience = journal, recorder, audience
-        self._encode, self._digest = encode, digest
+        self._encode = encode
         self._queue: asyncio.Queue[Image] = asyncio.Queue(maxsize=1000)
         self._minutes = MinuteMeans()
         self._memory_at: datetime | None = None
@@ -93,7 +101,8 @@ class Scribe:
         self._standing = {key: notice for key, notice in self._standing.items() if notice.number != number}
 
     def witness(self, image: Image) -> None:
-        self._recorder.add(image.observation, image.memory_before, image.settings, image.facts, self._digest(image))
+        marks = marks_of(image.happenings, image.decision.memory)
+        self._recorder.add(image.observation, image.memory_before, image.settings, image.facts, image.decision, marks)
         row = self._minutes.add(image)
         if row is not None:
             self._recorder.add_minute(*row)
@@ -147,10 +156,6 @@ class Scribe:
             await self._tell([self._untold[0]])
             self._untold.popleft()
         await self._journal.save_document("memory", self._encode(image.decision.memory))
-        for happening in image.happenings:
-            if happening.kind in MARKS:
-                since = _began(happening, image.decision.memory) or image.decision.at
-                await self._recorder.keep(since - KEPT_AROUND, image.decision.at + KEPT_AROUND)
 
     async def _stand(self, image: Image) -> None:
         """Notices are brought to people even when the disk fails; then with a number that no journal gave."""
@@ -188,6 +193,17 @@ class Scribe:
     async def tell(self, kind: str, at: datetime, **data: Any) -> None:
         """Something that happened outside a cycle."""
         await self._tell([Happening(kind, "site", at, frozen_map(data))])
+
+
+def marks_of(happenings: Iterable[Happening], memory: Memory) -> list[Mark]:
+    """What of this is worth keeping for good; ``memory`` tells when that began which ended."""
+    return [_mark(happening, memory) for happening in happenings if happening.kind in MARKS]
+
+
+def _mark(happening: Happening, memory: Memory) -> Mark:
+    at = happening.at
+    since = _began(happening, memory) or at
+    return Mark(at, happening.kind, happening.subject, min(since, at) - KEPT_AROUND, at + KEPT_AROUND)
 
 
 def _began(happening: Happening, memory: Memory) -> datetime | None:

@@ -1,7 +1,7 @@
 """The recording of control cycles for replay, and the minute rows: ``telemetry.db``.
 
-A keyframe holds everything a decision needs; the cycles after it hold only what changed. The process may lose the last
-seconds of a recording; orders and events are in ``journal.db``.
+A keyframe holds everything a decision needs, memory too; the cycles after it hold only what changed. The process may
+lose the last seconds of a recording; orders and events are in ``journal.db``.
 """
 
 import json
@@ -9,19 +9,21 @@ import logging
 import sqlite3
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import closing
-from copy import deepcopy
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from edge_service.domain.decide import Decision
 from edge_service.domain.model import Observation, Settings, SiteFacts
 from edge_service.journal.database import Database, JournalError, Layout, transaction
-from edge_service.journal.delta import difference, patch
-from edge_service.journal.encoding import EncodingError, from_plain, to_plain
+from edge_service.journal.delta import columns, cycles_of, patch
+from edge_service.journal.digest import Digest, digest
+from edge_service.journal.encoding import Change, changes, from_plain, patched, to_plain
+from edge_service.ports import Mark
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -30,9 +32,13 @@ RECORDING_KEPT = timedelta(days=7)
 # Three program seasons: what a later plan or a disputed bill may look at. About 53 MB a year.
 MINUTES_KEPT = timedelta(days=1100)
 KEYFRAME_EVERY = 60
+# That many cycles take no longer than this; a keyframe from further back belongs to something else.
+KEYFRAME_WITHIN = timedelta(minutes=15)
 WRITE_EVERY = 10
 # Ten minutes of cycles at one a second: a disk that stands still longer loses the recording, not the control.
 BUFFER_AT_MOST = 600
+# Marks that wait for the disk. A mark is a hundred bytes; a fault that comes and goes all day must not fill memory.
+MARKS_AT_MOST = 1000
 TIDY_EVERY = timedelta(hours=1)
 
 LAYOUT = Layout(
@@ -44,14 +50,34 @@ LAYOUT = Layout(
         CREATE TABLE kept (first_at TEXT NOT NULL, last_at TEXT NOT NULL);
         CREATE TABLE minute (at TEXT PRIMARY KEY, grid_w REAL, house_w REAL, more TEXT NOT NULL) WITHOUT ROWID
         """,
+        # Recordings of the first layout cannot be read any more; minute rows stay.
+        """
+        DELETE FROM stretch;
+        DROP TABLE kept;
+        CREATE TABLE kept (id INTEGER PRIMARY KEY, at TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL,
+                           first_at TEXT NOT NULL, last_at TEXT NOT NULL, UNIQUE (at, what, subject))
+        """,
     ),
     synchronous="NORMAL",
 )
 
 
 @dataclass(frozen=True, slots=True)
+class KeptStretch:
+    """What is kept in one piece, for one mark or several that lie close; ``number`` stays the same over its life."""
+
+    number: int
+    start: datetime
+    end: datetime
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedCycle[M]:
-    """One cycle as it was. ``memory`` (before the decision) is known at keyframes only; a replay starts at one."""
+    """One cycle as it was. ``memory`` (before the decision) is known at keyframes only; a replay starts at one.
+
+    ``decision``: the plain form of its ``Digest``. What did not change since the cycle before is the same object.
+    """
 
     at: datetime
     observation: Observation
@@ -67,27 +93,50 @@ class _Cycle:
     memory: Any
     settings: Settings
     facts: SiteFacts
-    decision: Mapping[str, Any]
+    decision: Decision
+    marked: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Last:
     """What the cycle before left, on the writing thread."""
 
-    tree: Any
-    settings: Settings
-    facts: SiteFacts
+    cycle: _Cycle
+    digest: Digest
     since_keyframe: int
+
+
+@dataclass(slots=True)
+class _Row:
+    """Some cycles in a row: the first of a keyframe, or none of it, and what changed in the others."""
+
+    key: dict[str, Any] | None
+    changes: list[list[Change]] = field(default_factory=list)
+    times: list[str] = field(default_factory=list)
+
+    def values(self) -> tuple[str, str, bool, bytes]:
+        body = {"key": self.key, "count": len(self.changes), "changes": columns(self.changes)}
+        packed = zlib.compress(_json(body).encode())
+        return min(self.times), max(self.times), self.key is not None, packed
+
+
+@dataclass(slots=True)
+class _Batch:
+    cycles: list[_Cycle]
+    marks: list[Mark]
+    minutes: list[tuple[str, float | None, float | None, str]]
 
 
 class CycleRecorder:
     """Takes cycles without waiting and writes them on a thread of its own. ``lost`` counts what could not be kept."""
 
     def __init__(self, folder: Path, keyframe_every: int = KEYFRAME_EVERY, write_every: int = WRITE_EVERY) -> None:
+        self._folder = folder
         self._database = Database(folder / FILE, LAYOUT)
         self._keyframe_every = keyframe_every
         self._write_every = write_every
         self._cycles: deque[_Cycle] = deque()
+        self._marks: deque[Mark] = deque(maxlen=MARKS_AT_MOST)
         self._minutes: list[tuple[str, float | None, float | None, str]] = []
         self._writing: Future[None] | None = None
         self._last: _Last | None = None
@@ -111,15 +160,24 @@ class CycleRecorder:
         memory_before: Any,
         settings: Settings,
         facts: SiteFacts,
-        decision_digest: Mapping[str, Any],
+        decision: Decision,
+        marks: Sequence[Mark] = (),
     ) -> None:
-        """Take one cycle. Never waits and never raises; everything given must be immutable."""
+        """Take one cycle. Never waits and never raises; everything given must be immutable.
+
+        A cycle with ``marks`` gets a keyframe, and is written at once together with them.
+        """
+        self.keep(marks)
         if len(self._cycles) >= BUFFER_AT_MOST:
             self.lost += 1
             return
-        self._cycles.append(_Cycle(observation, memory_before, settings, facts, decision_digest))
-        if len(self._cycles) >= self._write_every:
+        self._cycles.append(_Cycle(observation, memory_before, settings, facts, decision, bool(marks)))
+        if marks or len(self._cycles) >= self._write_every:
             self._write_soon()
+
+    def keep(self, marks: Sequence[Mark]) -> None:
+        """Keep the recording around these for good: written with the next cycles, again and again until it is."""
+        self._marks.extend(marks)
 
     def add_minute(self, at: datetime, values: Mapping[str, float | None]) -> None:
         """Take the means of one minute: ``grid_w``, ``house_w`` and any others, such as ``charger.power_w``."""
@@ -128,21 +186,10 @@ class CycleRecorder:
         del self._minutes[:-BUFFER_AT_MOST]
         self._write_soon()
 
-    async def keep(self, start: datetime, end: datetime) -> None:
-        """Keep the recording from ``start`` to ``end`` for good: an outage, an event, a fault."""
-
-        def work(connection: sqlite3.Connection) -> None:
-            key = connection.execute(
-                "SELECT max(first_at) FROM stretch WHERE keyframe AND first_at <= ?", (_time(start),)
-            ).fetchone()[0]
-            connection.execute("INSERT INTO kept VALUES (?, ?)", (key or _time(start), _time(end)))
-
-        await self._database.run(work)
-
     async def flush(self) -> None:
         """Return when everything taken so far is written. Raises ``JournalError``."""
-        cycles, minutes = self._take()
-        await self._database.run(lambda connection: self._write(connection, cycles, minutes))
+        batch = self._take()
+        await self._database.run(lambda connection: self._write(connection, batch))
 
     async def close(self) -> None:
         """Write what is left, as far as the disk lets us, and close the file."""
@@ -155,78 +202,77 @@ class CycleRecorder:
     def _write_soon(self) -> None:
         if self._writing is not None and not self._writing.done():
             return
-        cycles, minutes = self._take()
-        self._writing = self._database.submit(lambda connection: self._write(connection, cycles, minutes))
+        batch = self._take()
+        self._writing = self._database.submit(lambda connection: self._write(connection, batch))
         self._writing.add_done_callback(_report)
 
-    def _take(self) -> tuple[list[_Cycle], list[tuple[str, float | None, float | None, str]]]:
-        cycles, minutes = list(self._cycles), self._minutes
+    def _take(self) -> _Batch:
+        # One by one: the writing thread may be putting marks back that it could not write.
+        marks = [self._marks.popleft() for _ in range(len(self._marks))]
+        batch = _Batch(list(self._cycles), marks, self._minutes)
         self._cycles.clear()
         self._minutes = []
-        return cycles, minutes
+        return batch
 
     # ------------------------------------------------------------------------------------------ on the writing thread
 
-    def _write(self, connection: sqlite3.Connection, cycles: list[_Cycle], minutes: list[Any]) -> None:
+    def _write(self, connection: sqlite3.Connection, batch: _Batch) -> None:
         try:
-            rows = [_row(stretch) for stretch in self._stretches(cycles)]
+            rows = [row.values() for row in self._rows(batch.cycles)]
             with transaction(connection):
                 connection.executemany(
                     "INSERT INTO stretch (first_at, last_at, keyframe, body) VALUES (?, ?, ?, ?)", rows
                 )
-                connection.executemany("INSERT OR REPLACE INTO minute VALUES (?, ?, ?, ?)", minutes)
+                connection.executemany("INSERT OR REPLACE INTO minute VALUES (?, ?, ?, ?)", batch.minutes)
+                connection.executemany(
+                    "INSERT OR IGNORE INTO kept (at, what, subject, first_at, last_at) VALUES (?, ?, ?, ?, ?)",
+                    [_kept(connection, mark) for mark in batch.marks],
+                )
         except BaseException:
-            self.lost += len(cycles)
+            self.lost += len(batch.cycles)
+            self._marks.extendleft(reversed(batch.marks))
             self._last = None  # cycles are missing from here, so the next one must stand by itself
             raise
-        if cycles:
-            self._tidy_if_due(connection, cycles[-1].observation.now)
+        if batch.cycles:
+            self._tidy_if_due(connection, batch.cycles[-1].observation.now)
 
-    def _stretches(self, cycles: list[_Cycle]) -> Iterator[list[dict[str, Any]]]:
-        """Entries in rows; a keyframe always begins one."""
-        stretch: list[dict[str, Any]] = []
-        for entry in map(self._entry, cycles):
-            if "key" in entry and stretch:
-                yield stretch
-                stretch = []
-            stretch.append(entry)
-        if stretch:
-            yield stretch
+    def _rows(self, cycles: list[_Cycle]) -> list[_Row]:
+        """Cycles in rows; a keyframe always begins one."""
+        rows: list[_Row] = []
+        for cycle in cycles:
+            last, now = self._last, digest(cycle.decision)
+            if last is None or self._needs_keyframe(last, cycle):
+                rows.append(_Row(_keyframe(cycle, now)))
+                self._last = _Last(cycle, now, 1)
+            else:
+                if not rows:
+                    rows.append(_Row(None))
+                rows[-1].changes.append(_changed(last, cycle, now))
+                self._last = _Last(cycle, now, last.since_keyframe + 1)
+            rows[-1].times.append(_time(cycle.observation.now))
+        return rows
 
-    def _entry(self, cycle: _Cycle) -> dict[str, Any]:
-        tree = {"observation": to_plain(cycle.observation), "decision": to_plain(cycle.decision)}
-        at = _time(cycle.observation.now)
-        last = self._last
-        if (
-            last is None
-            or last.since_keyframe >= self._keyframe_every
-            or last.settings != cycle.settings
-            or last.facts != cycle.facts
-        ):
-            self._last = _Last(tree, cycle.settings, cycle.facts, 1)
-            return {
-                "at": at,
-                "key": {
-                    "tree": tree,
-                    "memory": to_plain(cycle.memory),
-                    "settings": to_plain(cycle.settings),
-                    "facts": to_plain(cycle.facts),
-                },
-            }
-        changes = difference(last.tree, tree)
-        last.tree = tree
-        last.since_keyframe += 1
-        return {"at": at, "set": changes}
+    def _needs_keyframe(self, last: _Last, cycle: _Cycle) -> bool:
+        """Now and then, at a mark, and wherever a replay could not go on by itself."""
+        return (
+            last.since_keyframe >= self._keyframe_every
+            or cycle.marked
+            or (cycle.settings is not last.cycle.settings and cycle.settings != last.cycle.settings)
+            or (cycle.facts is not last.cycle.facts and cycle.facts != last.cycle.facts)
+            or cycle.memory is not last.cycle.decision.memory
+        )
 
     def _tidy_if_due(self, connection: sqlite3.Connection, now: datetime) -> None:
         if self._tidied_at is not None and abs(now - self._tidied_at) < TIDY_EVERY:
             return
+        # What was kept when it came of age stays kept: only what came of age since is looked at.
+        looked_at = "" if self._tidied_at is None else _time(self._tidied_at - RECORDING_KEPT)
         self._tidied_at = now
         with transaction(connection):
             connection.execute(
-                "DELETE FROM stretch WHERE last_at < ? AND NOT EXISTS (SELECT 1 FROM kept WHERE "
+                "DELETE FROM stretch WHERE last_at >= ? AND last_at < ? AND NOT EXISTS (SELECT 1 FROM kept WHERE "
                 "kept.first_at <= stretch.last_at AND kept.last_at >= stretch.first_at)",
-                (_time(now - RECORDING_KEPT),),
+                (looked_at, _time(now - RECORDING_KEPT)),
             )
             connection.execute("DELETE FROM minute WHERE at < ?", (_time(now - MINUTES_KEPT),))
 
@@ -236,9 +282,32 @@ def _report(writing: Future[None]) -> None:
         _LOGGER.warning("A piece of the recording is lost: %s", error)
 
 
-def _row(stretch: list[dict[str, Any]]) -> tuple[str, str, bool, bytes]:
-    times = [entry["at"] for entry in stretch]
-    return min(times), max(times), "key" in stretch[0], zlib.compress(_json(stretch).encode())
+def _keyframe(cycle: _Cycle, decided: Digest) -> dict[str, Any]:
+    return {
+        "observation": to_plain(cycle.observation, Observation),
+        "decision": to_plain(decided, Digest),
+        "memory": to_plain(cycle.memory),
+        "settings": to_plain(cycle.settings, Settings),
+        "facts": to_plain(cycle.facts, SiteFacts),
+    }
+
+
+def _changed(last: _Last, cycle: _Cycle, decided: Digest) -> list[Change]:
+    seen = changes(Observation, last.cycle.observation, cycle.observation)
+    done = changes(Digest, last.digest, decided)
+    return [(("observation", *path), value) for path, value in seen] + [
+        (("decision", *path), value) for path, value in done
+    ]
+
+
+def _kept(connection: sqlite3.Connection, mark: Mark) -> tuple[str, str, str, str, str]:
+    """The row of a mark. It begins at a keyframe: a stretch must stand by itself once the ring around it is gone."""
+    start = _time(mark.start)
+    key = connection.execute(
+        "SELECT max(first_at) FROM stretch WHERE keyframe AND first_at BETWEEN ? AND ?",
+        (_time(mark.start - KEYFRAME_WITHIN), start),
+    ).fetchone()
+    return _time(mark.at), mark.what, mark.subject, key[0] or start, _time(mark.end)
 
 
 def _json(value: Any) -> str:
@@ -258,20 +327,53 @@ def read_stretch[M](folder: Path, start: datetime, end: datetime, memory: type[M
 
     Opens the file for reading only, so it may be called beside a running edge. Raises ``JournalError``.
     """
+    with _reading(folder) as connection:
+        rows = _rows_between(connection, _time(start), _time(end))
+        for cycle in _rebuild(rows, memory):
+            if cycle.at < end:
+                yield cycle
+
+
+def kept_stretches(folder: Path) -> list[KeptStretch]:
+    """What is kept for good, oldest first. Raises ``JournalError``."""
+    with _reading(folder) as connection:
+        rows = connection.execute(
+            "SELECT id, at, what, subject, first_at, last_at FROM kept ORDER BY first_at, id"
+        ).fetchall()
+    stretches: list[KeptStretch] = []
+    for number, at, what, subject, *span in rows:
+        mark = Mark(_moment(at), what, subject, *map(_moment, span))
+        if stretches and mark.start <= stretches[-1].end:
+            stretches.append(_joined(stretches.pop(), number, mark))
+        else:
+            stretches.append(KeptStretch(number, mark.start, mark.end, (mark,)))
+    return stretches
+
+
+def _joined(stretch: KeptStretch, number: int, mark: Mark) -> KeptStretch:
+    marks = tuple(sorted((*stretch.marks, mark), key=lambda one: one.at))
+    return KeptStretch(min(stretch.number, number), stretch.start, max(stretch.end, mark.end), marks)
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
     path = folder / FILE
     if not path.exists():
         raise JournalError(f"no recording at {path}")
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            yield from _rebuild(_entries(connection, _time(start), _time(end)), _time(end), memory)
-    except (sqlite3.Error, zlib.error, EncodingError) as error:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(LAYOUT.steps):
+                raise JournalError(f"{FILE} was written by a newer Ridethrough (schema {version})")
+            if version < len(LAYOUT.steps):
+                raise JournalError(f"{FILE} was written by an older Ridethrough; start the edge once to bring it up")
+            yield connection
+    except (sqlite3.Error, zlib.error, ValueError, LookupError, TypeError) as error:
         raise JournalError(f"{path}: {error}") from error
 
 
-def _entries(connection: sqlite3.Connection, start: str, end: str) -> Iterator[dict[str, Any]]:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(LAYOUT.steps):
-        raise JournalError(f"{FILE} was written by a newer Ridethrough (schema {version})")
+def _rows_between(connection: sqlite3.Connection, start: str, end: str) -> Iterator[dict[str, Any] | None]:
+    """The bodies of rows; None where one is missing in between."""
     first = connection.execute(
         "SELECT coalesce(max(id), 0) FROM stretch WHERE keyframe AND first_at <= ?", (start,)
     ).fetchone()[0]
@@ -283,26 +385,48 @@ def _entries(connection: sqlite3.Connection, start: str, end: str) -> Iterator[d
     before = None
     for number, body in rows:
         if before is not None and number != before + 1:
-            yield {"gap": True}
+            yield None
         before = number
-        yield from json.loads(zlib.decompress(body))
+        yield json.loads(zlib.decompress(body))
 
 
-def _rebuild[M](entries: Iterator[dict[str, Any]], end: str, memory: type[M]) -> Iterator[RecordedCycle[M]]:
-    """Cycles from entries. Changes that have no keyframe to stand on are passed over."""
-    tree: Any = None
-    settings, facts = Settings(), SiteFacts("", {}, 0)
-    for entry in entries:
-        before: M | None = None
-        if (key := entry.get("key")) is not None:
-            tree = key["tree"]
-            settings, facts = from_plain(Settings, key["settings"]), from_plain(SiteFacts, key["facts"])
-            before = from_plain(memory, key["memory"])
-        elif tree is None or "gap" in entry:
-            tree = None
+def _rebuild[M](rows: Iterator[dict[str, Any] | None], memory: type[M]) -> Iterator[RecordedCycle[M]]:
+    """Cycles from rows. Changes that have no keyframe to stand on are passed over."""
+    last: RecordedCycle[M] | None = None
+    for row in rows:
+        if row is None:
+            last = None
             continue
-        else:
-            tree = patch(tree, entry["set"])
-        if entry["at"] < end:
-            observation = from_plain(Observation, tree["observation"])
-            yield RecordedCycle(observation.now, observation, settings, facts, before, deepcopy(tree["decision"]))
+        if row["key"] is not None:
+            last = _first(row["key"], memory, last)
+            yield last
+        if last is None:
+            continue
+        for made in cycles_of(row["changes"], row["count"]):
+            last = _next(last, made)
+            yield last
+
+
+def _first[M](key: dict[str, Any], memory: type[M], before: RecordedCycle[M] | None) -> RecordedCycle[M]:
+    """The cycle of a keyframe. Settings and facts that are as before are the same objects."""
+    observation = from_plain(Observation, key["observation"])
+    settings, facts = from_plain(Settings, key["settings"]), from_plain(SiteFacts, key["facts"])
+    if before is not None:
+        settings = before.settings if settings == before.settings else settings
+        facts = before.facts if facts == before.facts else facts
+    remembered = from_plain(memory, key["memory"])
+    return RecordedCycle(observation.now, observation, settings, facts, remembered, key["decision"])
+
+
+def _next[M](last: RecordedCycle[M], made: list[Change]) -> RecordedCycle[M]:
+    """The cycle after ``last``. Raises ``EncodingError``."""
+    parts: dict[str, list[Change]] = {"observation": [], "decision": []}
+    for (part, *path), value in made:
+        parts[str(part)].append((tuple(path), value))
+    observation = patched(Observation, last.observation, parts["observation"])
+    decision = patch(last.decision, parts["decision"]) if parts["decision"] else last.decision
+    return RecordedCycle(observation.now, observation, last.settings, last.facts, None, decision)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

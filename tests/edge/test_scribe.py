@@ -11,8 +11,8 @@ import pytest
 
 from edge_service.domain.decide import Decision
 from edge_service.domain.memory import EventMemory, EventStage, Memory, OutageMemory
-from edge_service.domain.model import Grid, Happening, Notice, Settings, Supply, frozen_map
-from edge_service.ports import NumberedHappening
+from edge_service.domain.model import Grid, Happening, Notice, Observation, Settings, SiteFacts, Supply, frozen_map
+from edge_service.ports import Mark, NumberedHappening
 from edge_service.runner import Image
 from edge_service.scribe import KEPT_AROUND, MOST_UNTOLD, SAVE_MEMORY_EVERY, UNKEPT_FROM, Scribe
 from tests.edge.domain.houses import a_site, after, an_observation
@@ -43,18 +43,26 @@ class Shelf:
     def __init__(self) -> None:
         self.cycles = 0
         self.minutes: list[datetime] = []
-        self.kept: list[tuple[datetime, datetime]] = []
+        self.marks: list[Mark] = []
+
+    @property
+    def kept(self) -> list[tuple[datetime, datetime]]:
+        return [(mark.start, mark.end) for mark in self.marks]
 
     def add_minute(self, at: datetime, values: Mapping[str, float | None]) -> None:
         self.minutes.append(at)
 
-    async def keep(self, start: datetime, end: datetime) -> None:
-        self.kept.append((start, end))
-
     def add(
-        self, observation: Any, memory_before: Any, settings: Any, facts: Any, decision_digest: Mapping[str, Any]
+        self,
+        observation: Observation,
+        memory_before: Memory,
+        settings: Settings,
+        facts: SiteFacts,
+        decision: Decision,
+        marks: Sequence[Mark] = (),
     ) -> None:
         self.cycles += 1
+        self.marks.extend(marks)
 
 
 class Office:
@@ -62,7 +70,7 @@ class Office:
 
     def __init__(self, *standing: Notice) -> None:
         self.journal, self.shelf, self.bystander = MemoryJournal(), Shelf(), Bystander()
-        self.scribe = Scribe(self.journal, self.shelf, self.bystander, _memory, lambda _: {}, standing)
+        self.scribe = Scribe(self.journal, self.shelf, self.bystander, _memory, standing)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
@@ -281,6 +289,17 @@ async def test_an_event_is_kept_whole(kind: str) -> None:
     async with office.writing():
         await office.sees(an_image(7200, kind, memory=Memory(events=frozen_map({"e1": account}))))
     assert office.shelf.kept == [(after(0) - KEPT_AROUND, after(7200) + KEPT_AROUND)]
+
+
+@leaping
+async def test_what_is_kept_is_marked_in_its_own_cycle_so_that_a_failing_disk_loses_no_mark() -> None:
+    office = Office()
+    office.journal.disk_fails = True
+    office.scribe.witness(an_image(100, "control_contested", "order_refused"))
+    assert [(mark.at, mark.what) for mark in office.shelf.marks] == [
+        (after(100), "control_contested"),
+        (after(100), "order_refused"),
+    ]
 
 
 @leaping

@@ -1,9 +1,12 @@
 """A recorded cycle comes back exactly as it was, whatever changed between cycles."""
 
 import asyncio
+import json
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 
+from edge_service.domain.decide import Decision
+from edge_service.domain.memory import Memory
 from edge_service.domain.model import (
     ChargerFacts,
     ChargerReading,
@@ -20,7 +25,9 @@ from edge_service.domain.model import (
     ContactReading,
     Departure,
     Event,
+    Grid,
     GridEvidence,
+    Happening,
     MeterReading,
     Mode,
     Observation,
@@ -29,26 +36,22 @@ from edge_service.domain.model import (
     Settings,
     SiteFacts,
     Slot,
+    Supply,
     SwitchReading,
     frozen_map,
 )
 from edge_service.journal import recording
 from edge_service.journal.database import JournalError
-from edge_service.journal.delta import difference, patch
-from edge_service.journal.recording import CycleRecorder, RecordedCycle, read_stretch
+from edge_service.journal.delta import columns, cycles_of, patch
+from edge_service.journal.encoding import Change, EncodingError, changes, patched, to_plain
+from edge_service.journal.recording import CycleRecorder, RecordedCycle, kept_stretches, read_stretch
+from edge_service.ports import Mark
 
 AT = datetime(2026, 7, 1, 17, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 FACTS = SiteFacts("Home", frozen_map({"ccu": ChargerFacts("ccu", "Garage")}), import_max_w=24000)
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """Stands for the domain's memory: any frozen dataclass."""
-
-    cycle: int
-    order: Order | None = None
+BY_DEFAULT = Settings()
 
 
 BEGINNING = datetime(1990, 1, 1, tzinfo=UTC)
@@ -89,24 +92,53 @@ def observed(number: int, power_w: int = 0) -> Observation:
     return Observation(now, frozen_map({"ccu": reading}), MeterReading(now, power_w + 800))
 
 
-async def record(
-    folder: Path,
-    cycles: list[tuple[Observation, Settings]],
-    *,
-    keyframe_every: int = 3,
-    digest: Callable[[int], dict[str, Any]] = lambda number: {"order": number},
-) -> None:
+def remembered(number: int) -> Memory:
+    return Memory(rotation=number)
+
+
+def decided(at: datetime, memory_after: Memory, *kinds: str, **changes: Any) -> Decision:
+    happenings = tuple(Happening(kind, "ccu", at, frozen_map()) for kind in kinds)
+    decision = Decision(
+        at, Grid.ON, Supply.GRID, frozen_map(), None, frozen_map(), "idle", {}, (), None, memory_after, happenings
+    )
+    return replace(decision, **changes)
+
+
+class Recorded:
+    """Gives cycles to a recorder as the edge does: each goes on from the memory that the one before left."""
+
+    def __init__(self, recorder: CycleRecorder) -> None:
+        self.recorder = recorder
+        self.number = 0
+        self.memory = remembered(0)
+
+    def add(
+        self,
+        observation: Observation,
+        settings: Settings = BY_DEFAULT,
+        *,
+        orders: Mapping[str, Order] | None = None,
+        mark: Mark | None = None,
+    ) -> None:
+        before, self.number = self.memory, self.number + 1
+        self.memory = remembered(self.number)
+        decision = decided(observation.now, self.memory, orders=frozen_map(orders or {"ccu": Power(self.number - 1)}))
+        self.recorder.add(observation, before, settings, FACTS, decision, [mark] if mark else [])
+
+
+async def record(folder: Path, cycles: list[tuple[Observation, Settings]], *, keyframe_every: int = 3) -> None:
     recorder = await CycleRecorder.open(folder, keyframe_every, write_every=2)
+    recorded = Recorded(recorder)
     for number, (observation, settings) in enumerate(cycles):
-        recorder.add(observation, Remembered(number, Power(number)), settings, FACTS, digest(number))
+        recorded.add(observation, settings)
         if number % 300 == 299:
             await recorder.flush()
     await recorder.close()
     assert recorder.lost == 0
 
 
-def read(folder: Path, start: datetime = BEGINNING, end: datetime = FOREVER) -> list[RecordedCycle[Remembered]]:
-    return list(read_stretch(folder, start, end, Remembered))
+def read(folder: Path, start: datetime = BEGINNING, end: datetime = FOREVER) -> list[RecordedCycle[Memory]]:
+    return list(read_stretch(folder, start, end, Memory))
 
 
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -120,30 +152,55 @@ def test_every_observation_comes_back_exactly(cycles: list[tuple[Observation, Se
     assert [cycle.observation for cycle in back] == [observation for observation, _ in cycles]
     assert [list(cycle.observation.chargers) for cycle in back] == [list(item.chargers) for item, _ in cycles]
     assert [cycle.settings for cycle in back] == [settings for _, settings in cycles]
-    assert [cycle.decision for cycle in back] == [{"order": number} for number in range(len(cycles))]
+    orders = [cycle.decision["orders"] for cycle in back]
+    assert orders == [{"ccu": {"$type": "Power", "w": number}} for number in range(len(cycles))]
 
 
-plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(observations, observations)
+def test_changes_turn_one_observation_into_the_other_as_objects_and_in_plain_form(
+    old: Observation, new: Observation
+) -> None:
+    found = changes(Observation, old, new)
+    assert patched(Observation, old, found) == new
+    assert patch(to_plain(old), found) == to_plain(new)
+    assert patched(Observation, old, through_columns(found)) == new
+
+
+def through_columns(found: list[Change]) -> list[Change]:
+    (back,) = cycles_of(json.loads(json.dumps(columns([found]))), 1)
+    return back
+
+
+def test_what_did_not_change_is_the_same_object() -> None:
+    before, after = observed(1), replace(observed(1), meter=MeterReading(AT, 99))
+    back = patched(Observation, before, changes(Observation, before, after))
+    assert back == after
+    assert back.chargers is before.chargers
+
+
+def test_a_number_that_becomes_a_truth_is_a_change() -> None:
+    before = ChargerReading(AT, ChargerState.IDLE, power_w=1)
+    assert changes(ChargerReading, before, replace(before, power_w=True)) == [(("power_w",), True)]
+    assert changes(ChargerReading, before, replace(before, alarms=())) == []
+
+
+@pytest.mark.parametrize(
+    "change", [(("now", "x"), 1), (("chargers", "nobody", "at"), "x"), (("meter", "power_w"), "x")]
 )
+def test_a_change_that_does_not_fit_is_refused(change: Change) -> None:
+    with pytest.raises(EncodingError):
+        patched(Observation, observed(1), [change])
 
 
-@given(plain, plain)
-def test_the_difference_of_two_trees_turns_one_into_the_other(old: Any, new: Any) -> None:
-    assert repr(patch(old, difference(old, new))).replace("-0.0", "0.0") == repr(new).replace("-0.0", "0.0")
-
-
-def test_an_unchanged_tree_has_no_difference() -> None:
-    assert difference({"a": [1, {"b": None}]}, {"a": [1, {"b": None}]}) == []
-    assert difference({"a": 1}, {"a": True}) == [(["a"], True)]
+def test_a_change_of_a_field_that_is_not_known_any_more_is_passed_over() -> None:
+    assert patched(Observation, observed(1), [(("meter", "humidity"), 1), (("moon",), {})]) == observed(1)
 
 
 async def test_memory_is_known_at_each_keyframe(tmp_path: Path) -> None:
     await record(tmp_path, [(observed(number), Settings()) for number in range(7)])
     memories = [cycle.memory for cycle in read(tmp_path)]
-    assert [memory.cycle if memory else None for memory in memories] == [0, None, None, 3, None, None, 6]
-    assert memories[3] == Remembered(3, Power(3))
+    assert [memory.rotation if memory else None for memory in memories] == [0, None, None, 3, None, None, 6]
 
 
 async def test_changed_settings_make_a_keyframe(tmp_path: Path) -> None:
@@ -175,17 +232,112 @@ async def test_a_restart_begins_with_a_keyframe(tmp_path: Path) -> None:
     assert [cycle.memory is not None for cycle in read(tmp_path)] == [True, True]
 
 
+def a_mark(seconds: float, what: str = "fault_raised", around: timedelta = SECOND) -> Mark:
+    at = AT + seconds * SECOND
+    return Mark(at, what, "ccu", at - around, at + around)
+
+
+def seconds_of(folder: Path) -> list[float]:
+    return [(cycle.at - AT).total_seconds() for cycle in read(folder)]
+
+
 async def test_seven_days_are_kept_and_what_was_marked_for_good(tmp_path: Path) -> None:
     recorder = await CycleRecorder.open(tmp_path, keyframe_every=3, write_every=2)
+    recorded = Recorded(recorder)
     for number in range(12):
-        recorder.add(observed(number), Remembered(number), Settings(), FACTS, {})
+        recorded.add(observed(number))
+    recorder.keep([a_mark(4.5, around=0.5 * SECOND)])
     await recorder.flush()
-    await recorder.keep(AT + 4 * SECOND, AT + 5 * SECOND)
-    later = replace(observed(0), now=AT + timedelta(days=8))
-    recorder.add(later, Remembered(99), Settings(), FACTS, {})
+    recorded.add(replace(observed(0), now=AT + timedelta(days=8)))
     await recorder.close()
-    seconds = [(cycle.at - AT).total_seconds() for cycle in read(tmp_path)]
-    assert seconds == [3, 4, 5, timedelta(days=8).total_seconds()]
+    assert seconds_of(tmp_path) == [3, 4, 5, timedelta(days=8).total_seconds()]
+
+
+async def test_a_marked_cycle_has_a_keyframe_and_its_stretch_stands_when_the_ring_around_it_is_gone(
+    tmp_path: Path,
+) -> None:
+    recorder = await CycleRecorder.open(tmp_path, keyframe_every=100, write_every=2)
+    recorded = Recorded(recorder)
+    for number in range(12):
+        recorded.add(observed(number), mark=a_mark(7) if number == 7 else None)
+    await recorder.flush()
+    memories = [cycle.memory.rotation for cycle in read(tmp_path) if cycle.memory]
+    assert memories == [0, 7]
+    (stretch,) = kept_stretches(tmp_path)
+    recorded.add(replace(observed(0), now=AT + timedelta(days=8)))
+    await recorder.close()
+    kept = list(read_stretch(tmp_path, stretch.start, stretch.end, Memory))
+    assert [(cycle.at - AT).total_seconds() for cycle in kept][-2:] == [6, 7]
+    assert kept[0].memory is not None
+
+
+async def test_marks_that_lie_close_make_one_stretch_under_a_number_that_stays(tmp_path: Path) -> None:
+    recorder = await CycleRecorder.open(tmp_path)
+    recorder.keep([a_mark(100, "event_started"), a_mark(5, "outage_started"), a_mark(5, "outage_started")])
+    await recorder.flush()
+    before = [(one.number, [mark.what for mark in one.marks]) for one in kept_stretches(tmp_path)]
+    assert before == [(2, ["outage_started"]), (1, ["event_started"])]
+    recorder.keep([a_mark(6, "backup_failed"), a_mark(-50)])
+    await recorder.close()
+    assert [(one.number, [mark.what for mark in one.marks]) for one in kept_stretches(tmp_path)] == [
+        (4, ["fault_raised"]),
+        (2, ["outage_started", "backup_failed"]),
+        (1, ["event_started"]),
+    ]
+
+
+async def test_a_mark_that_the_disk_refuses_is_kept_once_the_disk_works(tmp_path: Path) -> None:
+    recorder = await CycleRecorder.open(tmp_path, write_every=1000)
+    recorded = Recorded(recorder)
+    await recorder._database.run(lambda connection: connection.executescript("ALTER TABLE kept RENAME TO away"))
+    recorded.add(observed(1), mark=a_mark(1))
+    with pytest.raises(JournalError):
+        await recorder.flush()
+    await recorder._database.run(lambda connection: connection.executescript("ALTER TABLE away RENAME TO kept"))
+    recorded.add(observed(2))
+    await recorder.close()
+    assert [mark.at for one in kept_stretches(tmp_path) for mark in one.marks] == [AT + SECOND]
+
+
+async def test_what_follows_a_mark_is_kept_though_the_edge_died_at_it(tmp_path: Path) -> None:
+    recorder = await CycleRecorder.open(tmp_path, write_every=1)
+    Recorded(recorder).add(observed(1), mark=a_mark(1, around=5 * SECOND))
+    await recorder.flush()  # and no more of this process
+    again = await CycleRecorder.open(tmp_path, keyframe_every=2)
+    restarted = Recorded(again)
+    for number in (4, 5, 6, 20):
+        restarted.add(observed(number))
+    restarted.add(replace(observed(0), now=AT + timedelta(days=8)))
+    await again.close()
+    await recorder.close()
+    assert seconds_of(tmp_path)[:-1] == [1, 4, 5, 6, 20]  # the last row of two cycles ends after the stretch
+
+
+async def test_a_clock_that_was_set_makes_a_keyframe_since_memory_went_along(tmp_path: Path) -> None:
+    recorder = await CycleRecorder.open(tmp_path)
+    recorded = Recorded(recorder)
+    recorded.add(observed(1))
+    recorded.memory = remembered(77)
+    recorded.add(observed(2))
+    recorded.add(observed(3))
+    await recorder.close()
+    assert [cycle.memory and cycle.memory.rotation for cycle in read(tmp_path)] == [0, 77, None]
+
+
+async def test_a_recording_of_the_first_layout_makes_room_for_a_new_one_and_minutes_stay(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / recording.FILE)) as old, old:
+        old.executescript(recording.LAYOUT.steps[0])
+        old.execute("PRAGMA user_version = 1")
+        old.execute("INSERT INTO stretch VALUES (1, 'a', 'b', 1, x'00')")
+        old.execute("INSERT INTO kept VALUES ('a', 'b')")
+        old.execute("INSERT INTO minute VALUES ('2026', 1.0, 2.0, '{}')")
+    with pytest.raises(JournalError, match="older"):
+        kept_stretches(tmp_path)
+    await record(tmp_path, [(observed(0), Settings())])
+    assert len(read(tmp_path)) == 1
+    assert kept_stretches(tmp_path) == []
+    with closing(sqlite3.connect(tmp_path / recording.FILE)) as new:
+        assert new.execute("SELECT count(*) FROM minute").fetchone() == (1,)
 
 
 async def test_minute_rows_are_wide_and_a_repeated_minute_replaces(tmp_path: Path) -> None:
@@ -200,20 +352,23 @@ async def test_minute_rows_are_wide_and_a_repeated_minute_replaces(tmp_path: Pat
 
 async def test_a_file_damaged_while_running_is_replaced_and_recording_goes_on(tmp_path: Path) -> None:
     recorder = await CycleRecorder.open(tmp_path, write_every=1000)
+    recorded = Recorded(recorder)
     for number in range(500):
-        recorder.add(observed(number), Remembered(number), Settings(mode=list(Mode)[number % 4]), FACTS, {"n": number})
+        recorded.add(observed(number), Settings(mode=list(Mode)[number % 4]))
     await recorder.flush()
     await recorder._database.run(
         lambda connection: connection.executescript("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory")
     )
     (tmp_path / recording.FILE).write_bytes(random.Random(1).randbytes(100_000))
-    recorder.add(observed(500), Remembered(500), Settings(), FACTS, {})
+    recorded.add(observed(500))
+    recorder.keep([a_mark(500)])
     with pytest.raises(JournalError):
         await recorder.flush()
-    recorder.add(observed(501), Remembered(501), Settings(), FACTS, {})
+    recorded.add(observed(501))
     await recorder.close()
     assert recorder.lost == 1
-    assert [cycle.memory for cycle in read(tmp_path)] == [Remembered(501)]
+    assert [cycle.memory for cycle in read(tmp_path)] == [remembered(501)]
+    assert [one.start for one in kept_stretches(tmp_path)] == [AT + 499 * SECOND]
     assert list(tmp_path.glob("*.corrupt.*"))
 
 
@@ -222,15 +377,12 @@ def test_no_recording_is_told(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-@pytest.mark.parametrize("cycles", [3600])
-async def test_an_hour_of_a_busy_house_is_small(tmp_path: Path, cycles: int) -> None:
-    """Seven days stay under 150 MB, so a year of wear and a Raspberry Pi's card can bear it."""
+async def test_an_hour_of_a_busy_house_is_small(tmp_path: Path) -> None:
+    """Seven days stay under 100 MB, so a year of wear and a Raspberry Pi's card can bear it."""
     chance = random.Random(7)
     await record(
-        tmp_path,
-        [(observed(number, chance.randint(-5000, 5000)), Settings()) for number in range(cycles)],
-        keyframe_every=60,
-        digest=lambda number: {"order": chance.randint(-5000, 5000)},
+        tmp_path, [(observed(n, chance.randint(-5000, 5000)), Settings()) for n in range(3600)], keyframe_every=60
     )
-    size = sum(file.stat().st_size for file in tmp_path.glob("telemetry.db*"))
-    assert size * 24 * 7 < 150_000_000
+    with closing(sqlite3.connect(tmp_path / recording.FILE)) as connection:
+        size = connection.execute("SELECT sum(length(body)) FROM stretch").fetchone()[0]
+    assert size * 24 * 7 < 100_000_000
