@@ -40,6 +40,8 @@ SESSION_KINDS = MappingProxyType(
             "discharging_started",
             "discharging_stopped",
             "order_refused",
+            "order_limited",
+            "control_contested",
             "fault_raised",
             "fault_cleared",
         )

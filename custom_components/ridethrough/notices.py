@@ -32,6 +32,8 @@ KINDS = frozenset(
         "generator",
         "generator_contact_silent",
         "service_not_permitted",
+        "order_not_followed",
+        "another_controller",
         "charger_offline",
         "credentials_refused",
         "return_failed",

@@ -100,6 +100,13 @@ ORDER_REASONS = [
     "dead_zone_left",
     "dead_zone_raised",
     "dwell",
+    "charge_limit",
+    "discharge_limit",
+    "soc_ceiling",
+    "soc_floor",
+    "vehicle",
+    "not_followed",
+    "overwritten",
     "no_contact",
     "local_mode",
     "service_not_permitted",
@@ -368,7 +375,7 @@ CHARGER_SENSORS: tuple[SensorRow[ChargerWire], ...] = (
     enum_row("why", STEP_REASONS, why),
     enum_row(
         "order",
-        ["none", "ordered", "read_back", "measured", "limited", "refused"],
+        ["none", "ordered", "written", "read_back", "measured", "held", "limited", "refused"],
         order_stage,
     ),
     enum_row(

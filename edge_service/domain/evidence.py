@@ -28,8 +28,11 @@ def ordered(order: Order, now: datetime, former: Evidence | None, capability: Ca
     A charger that chases an order which moves by less than its tolerance is judged as for one that stands: else no
     order that follows the house would ever be found out as not followed.
     """
-    near = former is not None and follows(order, order_power_w(former.order, capability), capability) is True
-    return Evidence(order, now, astray_since=former.astray_since if former is not None and near else None)
+    if former is None or former.astray_since is None:
+        return Evidence(order, now)
+    if follows(order, order_power_w(former.order, capability), capability) is not True:
+        return Evidence(order, now)
+    return Evidence(order, now, astray_since=former.astray_since, reason=former.reason)
 
 
 def written(evidence: Evidence, at: datetime) -> Evidence:
@@ -42,7 +45,9 @@ def read_back(evidence: Evidence, at: datetime) -> Evidence:
     if evidence.read_back_at is not None:
         return evidence
     since = evidence.astray_since
-    return Evidence(evidence.order, evidence.ordered_at, evidence.written_at or at, at, astray_since=since)
+    reason = None if since is None else evidence.reason
+    written_at = evidence.written_at or at
+    return Evidence(evidence.order, evidence.ordered_at, written_at, at, astray_since=since, reason=reason)
 
 
 def refused(evidence: Evidence, reason: str, at: datetime) -> Evidence:
@@ -117,7 +122,7 @@ def reached(evidence: Evidence) -> Mapping[Stage, datetime]:
 
 def unfollowed_since(evidence: Evidence) -> datetime | None:
     """Since when the power goes elsewhere without a cause that anybody tells; None while it does not."""
-    return evidence.astray_since if evidence.limited_at is not None and evidence.reason == NOT_FOLLOWED else None
+    return evidence.astray_since if evidence.reason == NOT_FOLLOWED else None
 
 
 def limited_by(ordered_w: int, reading: ChargerReading, capability: Capability) -> str:
@@ -129,7 +134,8 @@ def limited_by(ordered_w: int, reading: ChargerReading, capability: Capability) 
     against = power_w * ordered_w < 0 and abs(power_w) > capability.tolerance_w
     if abs(power_w) >= abs(ordered_w) or against:
         return NOT_FOLLOWED
-    if (limit := _limit(ordered_w > 0, abs(ordered_w), reading)) is not None:
+    limit = _limit(ordered_w > 0, abs(ordered_w), reading)
+    if limit is not None:
         return limit
     rests = reading.plugged is False or reading.state in _VEHICLE_RESTS
     return "vehicle" if rests else NOT_FOLLOWED

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from edge_service.domain.evidence import unfollowed_since
 from edge_service.domain.islanding import CLOSE_DEADLINE, IN_TRANSFER, STOP_DEADLINE
 from edge_service.domain.memory import OVER, EventMemory, EventStage, IslandStep, Memory
 from edge_service.domain.model import AtEnd, Contact, Grid, Happening, Notice, Supply, frozen_map
 from edge_service.domain.performance import earnings_usd
+from edge_service.domain.realise import order_power_w
 from edge_service.domain.view import View
 
 # A return takes seconds once it is due; later than this a person must look.
@@ -20,6 +22,8 @@ ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED})
 FAILED_BACKUP = frozenset({"open_not_proven", "not_formed"})
 # A charger that answers again within this time was not worth waking anybody.
 OFFLINE_AFTER = timedelta(seconds=30)
+# A slow start or a passing derating is nothing that a person must look at.
+NOT_FOLLOWED_FOR = timedelta(seconds=30)
 # Time enough to switch something off, or to lend the reserve.
 RESERVE_NEAR_PCT = 5.0
 RESERVE_HYSTERESIS_PCT = 1.0
@@ -151,6 +155,13 @@ def _of_charger(view: View, charger: str, before: Memory, after: Memory) -> Iter
         reading = view.reading(charger)
         alarms = list(reading.alarms) if reading else []
         yield _happening(view, "fault_raised" if new.faulty else "fault_cleared", charger, alarms=alarms)
+    if charger in view.observation.contested and f"contested:{charger}" not in before.notices:
+        yield _happening(view, "control_contested", charger, setpoint_w=_setpoint_w(view, charger))
+
+
+def _setpoint_w(view: View, charger: str) -> int | None:
+    reading = view.reading(charger)
+    return reading.setpoint_w if reading is not None else None
 
 
 STAGE_NEWS: Mapping[EventStage, str] = {
@@ -220,6 +231,7 @@ def _notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
             yield _notice(view, f"offline:{charger}", "charger_offline", "warning", charger=facts.name, since=since)
         elif reading is not None and reading.service_permitted is False:
             yield _notice(view, f"service:{charger}", "service_not_permitted", "warning", charger=facts.name)
+    yield from _of_orders(view)
     for uid, account in after.events.items():
         yield from _event_notice(view, uid, account)
 
@@ -245,6 +257,21 @@ def _of_contacts(view: View, after: Memory) -> Iterator[Notice]:
         if since is not None and view.observation.now - since >= OFFLINE_AFTER:
             kind = "stop_contact_silent" if contact is Contact.STOP else "generator_contact_silent"
             yield _notice(view, f"contact:{contact}", kind, "warning", since=since.isoformat())
+
+
+def _of_orders(view: View) -> Iterator[Notice]:
+    """A charger that does not do as it is told, and one that somebody else tells otherwise."""
+    for charger, evidence in view.observation.orders.items():
+        since, reading = unfollowed_since(evidence), view.reading(charger)
+        if since is not None and view.observation.now - since >= NOT_FOLLOWED_FOR:
+            told: dict[str, Any] = {"charger": view.facts.chargers[charger].name, "since": since.isoformat()}
+            told["power_w"] = order_power_w(evidence.order, view.capability(charger))
+            told["measured_w"] = reading.power_w if reading is not None else None
+            yield _notice(view, f"order:{charger}", "order_not_followed", "warning", **told)
+    for charger, since in view.observation.contested.items():
+        name, setpoint_w = view.facts.chargers[charger].name, _setpoint_w(view, charger)
+        data = {"charger": name, "since": since.isoformat(), "setpoint_w": setpoint_w}
+        yield _notice(view, f"contested:{charger}", "another_controller", "warning", **data)
 
 
 def _notice(view: View, key: str, kind: str, level: str, **data: Any) -> Notice:

@@ -58,14 +58,6 @@ def codes_of(source: str, places: Mapping[str, Place], passes_on: frozenset[str]
     return Found(frozenset(codes), tuple(unclear))
 
 
-def constants_of(source: str, class_name: str) -> frozenset[str]:
-    """The texts that a class names."""
-    values = _read(source).classes.get(class_name, {}).values()
-    return frozenset(
-        value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)
-    )
-
-
 def compared_with(source: str, name: str) -> frozenset[str]:
     """The texts that a variable is compared with."""
     found: set[str] = set()

@@ -11,11 +11,11 @@ import pytest
 
 from edge_service.domain.commands import COMMANDS
 from edge_service.domain.memory import EventStage, IslandStep
-from edge_service.domain.model import AtEnd, Authority, ChargerState, Grid, ManualKind, Mode, Supply
+from edge_service.domain.model import AtEnd, Authority, ChargerState, Grid, ManualKind, Mode, Stage, Supply
 from edge_service.domain.policies import LADDER
 from edge_service.domain.policies.device_safety import NOT_READY
 from edge_service.household import Household
-from tests.edge.api.codes import GAP, Found, Place, codes_of, compared_with, constants_of
+from tests.edge.api.codes import GAP, Found, Place, codes_of, compared_with
 from tests.edge.api.test_contract import ROOT, section
 
 EDGE = ROOT / "edge_service"
@@ -74,16 +74,20 @@ ERRORS = Group(
     "**/*.py",
 )
 REFUSALS = Group({"DeviceRefusedError": Place(1, "reason"), "_refusal": Place(1, "reason")}, "char*/**/*.py")
-DESK = Group({"DeviceRefusedError": Place(1, "reason"), "_note": Place(3, "reason")}, "charger_desk.py")
-STAGES = Group({"Standing": Place(1, "stage")}, "app.py")
+DESK = Group(
+    {"DeviceRefusedError": Place(1, "reason"), "refused": Place(1, "reason"), "undone": Place(1, "reason")},
+    "charger_desk.py",
+)
+# What is followed again has no reason any more.
+LIMITS = Group({"replace": Place(9, "reason")}, "domain/evidence.py", frozenset({"_followed"}))
 GROUPS = {
-    "stages": STAGES,
     "steps": STEPS,
     "happenings": HAPPENINGS,
     "notices": NOTICES,
     "errors": ERRORS,
     "refusals": REFUSALS,
     "desk": DESK,
+    "limits": LIMITS,
 }
 
 
@@ -150,7 +154,8 @@ def test_every_reason_of_a_step_is_documented_and_has_words() -> None:
 
 
 def test_every_reason_of_an_order_is_documented_and_has_words() -> None:
-    codes = REFUSALS.collect().codes | DESK.collect().codes | link_reasons() | {"refused"} | realised()
+    codes = REFUSALS.collect().codes | DESK.collect().codes | LIMITS.collect().codes
+    codes |= link_reasons() | {"refused"} | realised()
     assert missing(codes, documented("Reasons of an order"), states("limited_by")) == []
     assert states("limited_by") - {"none", "other"} == documented("Reasons of an order")
     told = WORDS["entity"]["event"]["session"]["state_attributes"]["reason"]["state"]
@@ -158,11 +163,7 @@ def test_every_reason_of_an_order_is_documented_and_has_words() -> None:
 
 
 def test_every_stage_of_an_order_is_documented_and_has_words() -> None:
-    stages = constants_of((EDGE / "charger_desk.py").read_text(encoding="utf-8"), "Stage")
-    assert stages
-    stages |= STAGES.collect().codes
-    assert missing(stages, values_of("OrderState", "stage"), states("order")) == []
-    assert values_of("OrderState", "stage") == states("order") - {"none"}
+    assert values_of("OrderState", "stage") == states("order") - {"none"} == frozenset(Stage)
 
 
 def test_every_occurrence_is_documented_and_told() -> None:
