@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from edge_service.domain.commands import Asked, CommandRefusedError, carry_out
@@ -14,6 +15,9 @@ from edge_service.programs.manual import ManualEventError, by_hand, enter_event
 
 LOG = logging.getLogger(__name__)
 
+# A stop that is not on disk yet would be forgotten by a restart: it is written again and again.
+KEEP_STOP_EVERY_S = 5.0
+
 
 class Household:
     """``runner.People``, and the one place where commands are carried out, one at a time."""
@@ -23,6 +27,7 @@ class Household:
         self._intake, self._journal, self._clock = intake, journal, clock
         self._one_at_a_time = asyncio.Lock()
         self._saving: set[asyncio.Task[None]] = set()
+        self._presses = 0
 
     @property
     def settings(self) -> Settings:
@@ -34,9 +39,34 @@ class Household:
     def replace_expired(self, settings: Settings) -> None:
         """Take over settings from which only time has taken something away; written behind the cycle's back."""
         self._settings = settings
-        task = asyncio.create_task(self._save_expired(), name="save settings")
+        self._write_behind(self._save_expired())
+
+    def _write_behind(self, saving: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(saving, name="save settings")
         self._saving.add(task)
         task.add_done_callback(self._saving.discard)
+
+    def press_stop(self) -> None:
+        """The button of the site is pressed: stopped from now on, whatever the disk does. Cheap while it stands."""
+        self._presses += 1
+        if not self._settings.stopped:
+            self._latch_stop()
+
+    def _latch_stop(self) -> None:
+        self._settings = replace(self._settings, stopped=True)
+        self._write_behind(self._save_stop())
+
+    async def _save_stop(self) -> None:
+        """Until it is on disk, or reset."""
+        while self._settings.stopped:
+            try:
+                async with self._one_at_a_time:
+                    await self._journal.save_settings(self._settings, "stop", {"by": "contact"}, self._clock.now())
+            except OSError as error:
+                LOG.error("the stop stands, but is not on disk: %s", error)
+                await asyncio.sleep(KEEP_STOP_EVERY_S)
+            else:
+                return
 
     async def _save_expired(self) -> None:
         """In its turn, and what stands then: a command that was answered meanwhile must not be undone on disk."""
@@ -51,16 +81,23 @@ class Household:
     ) -> Mapping[str, Any]:
         """Change settings or events; returns once that is on disk. Raises ``CommandRefusedError``."""
         async with self._one_at_a_time:
-            asked = Asked(args, self._settings, facts, memory, self._clock.now(), local)
-            special = self._special.get(name)
-            if special is not None:
-                return await special(self, asked)
-            settings = carry_out(name, asked)
-            if name == "stop":
-                return await self._stop(settings, asked)
-            await self._journal.save_settings(settings, name, args, asked.now)
-            self._settings = settings
-            return {"stood": asked.settings.stopped} if name == "reset_stop" else {}
+            presses = self._presses
+            try:
+                return await self._do(name, Asked(args, self._settings, facts, memory, self._clock.now(), local))
+            finally:
+                if self._presses != presses:
+                    self._latch_stop()  # pressed meanwhile: the command wrote settings that knew nothing of it
+
+    async def _do(self, name: str, asked: Asked) -> Mapping[str, Any]:
+        special = self._special.get(name)
+        if special is not None:
+            return await special(self, asked)
+        settings = carry_out(name, asked)
+        if name == "stop":
+            return await self._stop(settings, asked)
+        await self._journal.save_settings(settings, name, asked.args, asked.now)
+        self._settings = settings
+        return {"stood": asked.settings.stopped} if name == "reset_stop" else {}
 
     async def _stop(self, settings: Settings, asked: Asked) -> Mapping[str, Any]:
         """A person's stop counts at once; a disk that fails only means that a restart would forget it."""

@@ -8,16 +8,18 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from edge_service.charger_desk import ChargerDesk
+from edge_service.contact_desk import ContactDesk
 from edge_service.domain import islanding
 from edge_service.domain.commands import expire
 from edge_service.domain.decide import Decision, decide, next_change
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import (
+    Contact,
     Event,
     Evidence,
     Grid,
@@ -35,6 +37,7 @@ from edge_service.domain.realise import order_power_w
 from edge_service.ports import (
     Charger,
     Clock,
+    ContactInput,
     DeviceError,
     DeviceIdentity,
     IslandSwitch,
@@ -97,6 +100,10 @@ class People(Protocol):
         """Take over settings from which only time has taken something away."""
         ...
 
+    def press_stop(self) -> None:
+        """The stop contact is active: the settings hold a stop from now on. Called with every such decision."""
+        ...
+
     def events(self) -> Sequence[Event]: ...
 
 
@@ -107,6 +114,7 @@ class Devices:
     chargers: Sequence[Charger]
     meter: Meter | None = None
     switch: IslandSwitch | None = None
+    contacts: Mapping[Contact, ContactInput] = field(default_factory=frozen_map)
 
 
 class Runner:
@@ -129,6 +137,9 @@ class Runner:
         self._urgent = asyncio.Event()
         self._desks = {charger.id: ChargerDesk(charger, self._urgent.set, clock) for charger in devices.chargers}
         self._meter, self._switch = devices.meter, devices.switch
+        self._contacts = {
+            name: ContactDesk(name, contact, self._urgent.set, clock) for name, contact in devices.contacts.items()
+        }
         self._meter_reading: MeterReading | None = None
         self._switch_reading: SwitchReading | None = None
         self._moving: asyncio.Task[None] | None = None
@@ -177,6 +188,8 @@ class Runner:
                 for name, desk in self._desks.items():
                     if desk.charger.has_fast_lane:
                         group.create_task(desk.watch(self._pacing.fast_s), name=f"fast lane {name}")
+                for contact, contact_desk in self._contacts.items():
+                    group.create_task(contact_desk.watch(self._pacing.fast_s), name=f"contact {contact}")
                 group.create_task(self._cycles(), name="control cycle")
         finally:
             for task in self._under_way.values():
@@ -284,10 +297,17 @@ class Runner:
         observation = self._freeze()
         decision = decide(observation, before, settings, facts)
         self._memory = decision.memory
+        if decision.pressed:
+            self._latch_stop(settings)
         news = tuple(self._news_of_orders(decision.at))  # of the orders so far: another one takes their place
         self._act(decision)
         self._publish(observation, before, settings, facts, decision, news)
         self._cycle_at = self._clock.monotonic()
+
+    def _latch_stop(self, settings: Settings) -> None:
+        self._people.press_stop()
+        if not settings.stopped:
+            self._urgent.set()  # the next decision is made of the latched settings, and shows them
 
     def _freeze(self) -> Observation:
         now = self._clock.now()
@@ -300,6 +320,7 @@ class Runner:
             stopped=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.stopped_at) is not None}),
             contested=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.contested_since)}),
             orders=frozen_map(self._evidence()),
+            contacts=frozen_map({name: desk.reading for name, desk in self._contacts.items() if desk.reading}),
         )
 
     def _evidence(self) -> dict[str, Evidence]:
@@ -392,7 +413,7 @@ class Runner:
             await desk.close()
         if self._moving is not None:
             await asyncio.gather(self._moving, return_exceptions=True)
-        for device in (self._meter, self._switch):
+        for device in (self._meter, self._switch, *(desk.contact for desk in self._contacts.values())):
             if device is not None:
                 await device.close()
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from modbus_connection import ModbusUnit
 
+from edge_service.devices.contact_io import ContactIo, ContactIoOptions
 from edge_service.devices.meter_sunspec import SunSpecMeter, SunSpecMeterOptions
 from edge_service.devices.switch_io import SwitchIo, SwitchIoOptions
-from edge_service.ports import IslandSwitch, Meter
+from edge_service.ports import ContactInput, IslandSwitch, Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +30,11 @@ METERS: Mapping[str, DeviceModel[Meter, Any]] = MappingProxyType(
 SWITCHES: Mapping[str, DeviceModel[IslandSwitch, Any]] = MappingProxyType(
     {
         "modbus_io": DeviceModel[IslandSwitch, SwitchIoOptions](SwitchIoOptions, SwitchIo),
+    }
+)
+
+CONTACTS: Mapping[str, DeviceModel[ContactInput, Any]] = MappingProxyType(
+    {
+        "modbus_io": DeviceModel[ContactInput, ContactIoOptions](ContactIoOptions, ContactIo),
     }
 )

@@ -45,7 +45,7 @@ LAYERS = (
     # Local time needs the time zones' files; the domain gets absolute times.
     Layer(edge("departures"), (DOMAIN,)),
     # The cycle, and what stands beside it: one file each for orders and records.
-    Layer(edge("runner", "charger_desk", "scribe", "minutes"), (DOMAIN, PORTS, *edge("departures"))),
+    Layer(edge("runner", "charger_desk", "contact_desk", "scribe", "minutes"), (DOMAIN, PORTS, *edge("departures"))),
     # What people and utilities want; an event entered by hand is made by the program of that name.
     Layer(edge("household", "intake"), (DOMAIN, PORTS, *edge("departures", "programs.manual"))),
     Layer(edge("capture"), (DOMAIN, PORTS, *edge("chargers"))),

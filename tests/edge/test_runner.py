@@ -46,6 +46,9 @@ class Residents:
         self.settings = settings
         self.expired.append(settings)
 
+    def press_stop(self) -> None:
+        self.settings = replace(self.settings, stopped=True)
+
     def events(self) -> Sequence[Event]:
         return self.called
 
