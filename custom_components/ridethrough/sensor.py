@@ -61,6 +61,7 @@ STEP_REASONS = [
     "no_lease",
     "takes_no_setpoint",
     "commanded_by_other",
+    "another_controller",
     "service_not_permitted",
     "charger_offline",
     "charger_booting",

@@ -315,7 +315,7 @@ class _Draft:
             self._settle(charger, want_w, None)
 
     def _narrow_sums(self, statement: Narrowing) -> None:
-        self._resting = {name: band.nearest(0) for name, band in self._bands.items()}
+        self._resting = {name: band.nearest(max(self._view.outcome_w(name), 0)) for name, band in self._bands.items()}
         site = self._site if statement.site is None else self._site.squeeze(statement.site)
         legs = tuple(
             Sum(self._legs[place].band.squeeze(leg.band), leg.parts) if self._legs else leg
@@ -330,7 +330,7 @@ class _Draft:
             self._note(charger, band.lo, band.hi)
 
     def _cap(self, charger: str) -> None:
-        """One that takes no setpoint goes on with what it does, up to what the sums leave."""
+        """One that takes no setpoint goes on supplying what it does, up to what the sums leave."""
         outcome_w = self._bands[charger].nearest(self._view.outcome_w(charger))
         if outcome_w == self._resting[charger]:
             return
@@ -355,6 +355,8 @@ class _Draft:
             self._now_u = [bound.of(self._resting) for bound in self._sums]
 
     def _narrow_band(self, charger: str, wish: Band) -> None:
+        if not self._view.takes_setpoint(charger):
+            wish = Band(wish.lo, ANY.hi)  # what it takes in is held by no order of ours
         left = self._bands[charger].squeeze(wish)
         if self._sums and self._resting[charger] not in left:
             left = self._room(charger).squeeze(wish)

@@ -6,7 +6,6 @@ from datetime import timedelta
 from edge_service.domain.band import ANY, Band
 from edge_service.domain.model import Event, Scope, Slot, SlotKind, frozen_map
 from edge_service.domain.performance import must_charge_now, takes_part
-from edge_service.domain.sharing import divide
 from edge_service.domain.timeline import Timeline
 from edge_service.domain.view import Narrowing, Statement, View
 
@@ -34,11 +33,12 @@ def _serve(view: View, event: Event, slot: Slot) -> tuple[Statement, ...]:
         bands = frozen_map(dict.fromkeys(view.open_chargers, Band(ANY.lo, 0)))
         return (floors, Narrowing("event_no_charge", bands=bands, data=data))
     target_w = _target_w(view, event, slot)
-    squeezed = {
-        charger: view.bands[charger].squeeze(Band(0, ANY.hi)) if charger in low else view.bands[charger]
-        for charger in view.open_chargers
+    left_w = _left_w(view, event, target_w)
+    wishes = {
+        charger: 0 if left_w < 0 and charger in low else view.bands[charger].nearest(left_w)
+        for charger in view.steerable
     }
-    wants = divide(_left_w(view, event, target_w), squeezed, _spare_wh(view), view.memory.rotation)
+    wants = view.share(wishes, left_w, weight=_spare_wh(view), fully=True)
     return (floors, Narrowing("event", wants=frozen_map(wants), data=data))
 
 
@@ -52,10 +52,11 @@ def _target_w(view: View, event: Event, slot: Slot) -> int:
 
 
 def _left_w(view: View, event: Event, target_w: int) -> int:
-    """What the open chargers have yet to do: less what settled ones do, and within what the site allows."""
-    settled = [view.bands[charger].nearest(0) for charger in view.settled]
-    counted = settled if _is_net(view, event) else [power_w for power_w in settled if power_w < 0]
-    fixed_w = sum(settled)
+    """What the steerable chargers have yet to do: less what the others do, and within what the site allows."""
+    steerable = view.steerable
+    fixed = [power_w for charger, power_w in view.resting().items() if charger not in steerable]
+    counted = fixed if _is_net(view, event) else [power_w for power_w in fixed if power_w < 0]
+    fixed_w = sum(fixed)
     return Band(view.site.lo - fixed_w, view.site.hi - fixed_w).nearest(target_w - sum(counted))
 
 

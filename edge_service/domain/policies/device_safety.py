@@ -1,7 +1,5 @@
 """Device safety: what charger and vehicle can take now. A charger that we cannot see or may not command is let go."""
 
-from collections.abc import Iterator
-
 from edge_service.domain.band import ZERO, Band
 from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import (
@@ -28,18 +26,17 @@ _NOT_READY_WHY = frozenset(f"charger_{state}" for state in NOT_READY)
 
 
 def device_safety(view: View) -> tuple[Statement, ...]:
-    """One statement per charger: hands off with the reason, or the band that device and vehicle allow."""
-    return tuple(_statements(view))
-
-
-def _statements(view: View) -> Iterator[Statement]:
+    """One statement per charger that is let alone; for all others the bands that device and vehicle allow."""
+    let_alone: list[Statement] = []
+    bands: dict[str, Band] = {}
     for charger in view.open_chargers:
         reading, capability = view.reading(charger), view.capability(charger)
-        why = _why_not_ours(reading, capability) or _only_watched(view)
+        why = _why_not_ours(reading, capability) or _why_let_alone(view, charger)
         if why or reading is None or capability is None:
-            yield HandsOff(charger, why or "no_contact", withdraw=_withdraws_blind(view, why or "no_contact"))
+            let_alone.append(HandsOff(charger, why or "no_contact", withdraw=_withdraws(view, why or "no_contact")))
         else:
-            yield Narrowing("device", bands=frozen_map({charger: _allowed(reading, capability)}))
+            bands[charger] = _allowed(reading, capability)
+    return (*let_alone, Narrowing("device", bands=frozen_map(bands))) if bands else tuple(let_alone)
 
 
 def _why_not_ours(reading: ChargerReading | None, capability: Capability | None) -> str | None:
@@ -47,7 +44,7 @@ def _why_not_ours(reading: ChargerReading | None, capability: Capability | None)
         return "no_contact"
     if capability is None:
         return "not_probed"
-    if capability.control in (Control.NONE, Control.GENERATION_CAP):
+    if capability.control is Control.NONE:
         return "takes_no_setpoint"
     # An order that nobody can renew must die by itself, or a charger that could carry the house would be held by it.
     if capability.lease is Lease.NONE and capability.backup is not Backup.NONE:
@@ -62,20 +59,31 @@ def _why_not_ours(reading: ChargerReading | None, capability: Capability | None)
     return None
 
 
-def _withdraws_blind(view: View, why: str) -> bool:
+def _why_let_alone(view: View, charger: str) -> str | None:
+    """In mode ``read_only`` nothing is written; a person's stop is, all the same.
+
+    Where somebody else keeps overwriting our orders we cease, or the two of us would wear the charger out. A cap is for
+    the time on the grid: off grid it could only keep power from the house.
+    """
+    if view.settings.mode is Mode.READ_ONLY and not view.settings.stopped:
+        return "read_only"
+    if charger in view.observation.contested:
+        return "another_controller"
+    capped_off_grid = not view.takes_setpoint(charger) and not (view.tied or view.on_generator)
+    return "takes_no_setpoint" if capped_off_grid and not view.settings.stopped else None
+
+
+def _withdraws(view: View, why: str) -> bool:
     """The protective act needs no fresh reading: a charger that is slow, silent or faulty may still hold our order.
 
-    Not after a person's stop: a withdrawal would lift it.
+    A cap of ours goes as soon as the grid is not sure. Not after a person's stop: a withdrawal would lift it.
     """
-    suspect = view.grid is Grid.SUSPECT and view.memory.island.step is IslandStep.TIED
-    if not suspect or view.settings.stopped or view.settings.mode is Mode.READ_ONLY:
+    if view.settings.stopped or view.settings.mode is Mode.READ_ONLY:
         return False
-    return why == "no_contact" or why in _NOT_READY_WHY
-
-
-def _only_watched(view: View) -> str | None:
-    """In mode ``read_only`` nothing is written; a person's stop is, all the same."""
-    return "read_only" if view.settings.mode is Mode.READ_ONLY and not view.settings.stopped else None
+    if why == "takes_no_setpoint":
+        return view.grid not in (Grid.ON, Grid.UNKNOWN) and view.memory.island.step is not IslandStep.UNKNOWN
+    suspect = view.grid is Grid.SUSPECT and view.memory.island.step is IslandStep.TIED
+    return suspect and (why == "no_contact" or why in _NOT_READY_WHY)
 
 
 def _allowed(reading: ChargerReading, capability: Capability) -> Band:

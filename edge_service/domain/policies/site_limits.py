@@ -1,7 +1,9 @@
-"""Site limits: what the service may import and export, measured at the meter; or what a generator can give."""
+"""Site limits: what the service and each of its legs carry, measured at the meter; or what a generator can give."""
 
-from edge_service.domain.band import ANY, Band
-from edge_service.domain.model import frozen_map
+from functools import cache
+
+from edge_service.domain.band import ANY, MILLION, Band, Sum
+from edge_service.domain.model import SiteFacts, frozen_map
 from edge_service.domain.view import Narrowing, Statement, View
 
 
@@ -24,7 +26,45 @@ def site_limits(view: View) -> tuple[Statement, ...]:
     others_w = others_w or 0
     low_w = min(-facts.export_max_w - others_w, let_alone_w)
     high_w = max(facts.import_max_w - others_w, let_alone_w)
-    return (Narrowing("service_limits", site=Band(low_w, high_w), data=frozen_map({"house_w": others_w})),)
+    data = frozen_map({"house_w": others_w})
+    return (Narrowing("service_limits", site=Band(low_w, high_w), legs=_legs(view), data=data),)
+
+
+def _legs(view: View) -> tuple[Sum, ...]:
+    """What each leg's part of the breaker leaves the chargers. A meter that tells no legs leaves out the house's part.
+
+    A leg that is told otherwise but not now is taken for full: nothing more on it, in either direction.
+    """
+    facts, meter = view.facts, view.observation.meter
+    told = meter.leg_power_w if facts.has_meter and meter is not None else ()
+    known = {name: reading.power_w or 0 for name in facts.chargers if (reading := view.reading(name)) is not None}
+    legs = []
+    for place, most_w in enumerate(facts.leg_max_w):
+        bound = Sum(ANY, frozen_map({name: _parts(facts, name)[place] for name in facts.chargers}))
+        leg_w = (told[place] if place < len(told) else None) if told else 0
+        if leg_w is None:
+            legs.append(Sum(Band(0, 0), bound.parts))
+            continue
+        others_u = leg_w * MILLION - bound.of(known) if told else 0
+        low_w, high_w = -((most_w * MILLION + others_u) // MILLION), (most_w * MILLION - others_u) // MILLION
+        legs.append(Sum(Band(min(low_w, 0), max(high_w, 0)), bound.parts))
+    return tuple(legs)
+
+
+def _parts(facts: SiteFacts, charger: str) -> tuple[int, ...]:
+    return parts_of_legs(facts.chargers[charger].legs, len(facts.leg_max_w))
+
+
+@cache
+def parts_of_legs(legs: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """Millionths of a charger's power on each leg of a service with so many; no ``legs``: it is on all of them.
+
+    Between two legs of a split phase each carries half. Between two of three phases the current is that of the power
+    at 208 V, which on a leg of 120 V is 1/sqrt(3) of the power. Rounded up.
+    """
+    on = legs or tuple(range(1, count + 1))
+    part = 577_351 if (len(on), count) == (2, 3) else -(-MILLION // len(on))
+    return tuple(part if leg in on else 0 for leg in range(1, count + 1))
 
 
 def _generator(view: View) -> Narrowing:
