@@ -3,19 +3,14 @@
 Source: SunSpec Device Information Model Specification, and the model definitions (Apache-2.0).
 """
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from modbus_connection import ModbusUnit
-from modbus_connection.model.sunspec import (
-    SunSpecComponent,
-    SunSpecError,
-    SunSpecModel,
-    SunSpecModels,
-    string,
-)
+from modbus_connection.model import RegisterField
+from modbus_connection.model.sunspec import SunSpecComponent, SunSpecModel, SunSpecModels, string
 
-from edge_service.chargers.link import UnusedFunctions
 from edge_service.ports import DeviceRefusedError, ProtocolViolationError
 
 # Where a device may put its map, in the order in which most do.
@@ -25,8 +20,11 @@ _END_OF_CHAIN = 0xFFFF
 _LAST_ADDRESS = 0xFFFF
 # More than any device has; a broken map must not send us walking for ever.
 _MOST_MODELS = 100
-# The connection is serialised: a longer read would keep the fast lane waiting.
-SLICE = 40
+# What one request may read: the protocol's bound, and a slice for slow lines, on which a longer read would keep the
+# fast lane waiting.
+LONGEST_READ, SLICE = 125, 40
+# Blocks this near to each other are read together; the registers between them cost less than a request.
+NEAR = 24
 
 # First offset from the model's ID register, number of registers.
 type Block = tuple[int, int]
@@ -83,117 +81,202 @@ async def describe(unit: ModbusUnit) -> list[str]:
     return found
 
 
-class RegisterImage(UnusedFunctions):
-    """The registers last read from a unit, so that a typed model decodes one consistent read without further I/O."""
+class _Values(dict[str, Any]):
+    """The values of a model's points; each is decoded when it is first asked for after its registers changed."""
 
-    def __init__(self, unit: ModbusUnit) -> None:
-        self._unit = unit
-        self._words: dict[int, int] = {}
+    def __init__(self, decode: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._decode = decode
 
-    @property
-    def connected(self) -> bool:
-        return self._unit.connected
+    def __missing__(self, name: str) -> Any:
+        value = self[name] = self._decode(name)
+        return value
 
-    async def load(self, address: int, count: int) -> None:
-        """Read ``count`` registers from the device, in slices."""
-        for start in range(address, address + count, SLICE):
-            size = min(SLICE, address + count - start)
-            words = await self._unit.read_holding_registers(start, size)
-            self._words.update(zip(range(start, start + size), words, strict=True))
-
-    def words(self, address: int, count: int) -> list[int]:
-        """Registers that were loaded before."""
-        return [self._words[at] for at in range(address, address + count)]
-
-    async def read_holding_registers(self, address: int, count: int) -> list[int]:
-        return self.words(address, count)
-
-    async def read_input_registers(self, address: int, count: int) -> list[int]:
-        raise NotImplementedError("SunSpec keeps everything in holding registers")
-
-    async def read_coils(self, address: int, count: int) -> list[bool]:
-        raise NotImplementedError("SunSpec has no coils")
-
-    async def read_discrete_inputs(self, address: int, count: int) -> list[bool]:
-        raise NotImplementedError("SunSpec has no discrete inputs")
-
-    async def write_register(self, address: int, value: int) -> None:
-        raise NotImplementedError("an image is not written")
-
-    async def write_registers(self, address: int, values: list[int]) -> None:
-        raise NotImplementedError("an image is not written")
-
-    async def write_coil(self, address: int, value: bool) -> None:
-        raise NotImplementedError("an image is not written")
-
-    def set_message_spacing(self, seconds: float) -> None:
-        self._unit.set_message_spacing(seconds)
-
-    def require_timeout(self, seconds: float | None) -> None:
-        self._unit.require_timeout(seconds)
-
-    def require_connect_delay(self, seconds: float | None) -> None:
-        self._unit.require_connect_delay(seconds)
-
-    def on_connection_lost(self, callback: Callable[[], None]) -> Callable[[], None]:
-        return self._unit.on_connection_lost(callback)
-
-    async def disconnect(self) -> None:
-        await self._unit.disconnect()
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name]
 
 
 class Model(SunSpecComponent):
     """One SunSpec model of a device. A subclass states its points, a line each, and which registers to read.
 
     ``live`` blocks are read each time, ``still`` ones (header, scale factors) at first and when asked; offsets from
-    the model's ID register. A point beyond the length that the device states reads as None.
+    the model's ID register. A point beyond the length that the device states reads as None. ``most`` registers are
+    read at once; ``shift`` moves all points and blocks, as for the second of several alike groups.
     """
 
     live: ClassVar[tuple[Block, ...]] = ()
     still: ClassVar[tuple[Block, ...]] = ()
-    # The image holds only what was read: nothing may be read "because it lies between".
-    max_gap = 1
 
-    def __init__(self, unit: ModbusUnit, model: SunSpecModel) -> None:
-        self.image = RegisterImage(unit)
+    def __init__(self, unit: ModbusUnit, model: SunSpecModel, *, most: int = SLICE, shift: int = 0) -> None:
+        super().__init__(unit, model)
         self.at = model.address
         self.span = model.span
-        self.fresh = False
-        self._complete = False
-        super().__init__(self.image, model)
-        self.restrict_fields(self._fields_within(model.span))
+        self.words = [0] * model.span
+        self.fresh = self.complete = False
+        self._shift = shift
+        self._header = [model.model_id, model.length]
+        self.words[:2] = self._header
+        self._values = _Values(self._decode)
+        self._decoded: dict[str, tuple[list[int], int | None, Any]] = {}
+        self._places = {name: place for name, field in self._register_fields.items() if (place := self._place(field))}
+        self._alone = Survey(unit, (self,), needed=(self,), most=most)
 
-    def _fields_within(self, span: int) -> list[str]:
-        return [
-            name
-            for name, field in self.resolved_fields.items()
-            if max(field.address + field.count, (field.scale_address or 0) + 1) <= self.at + span
-        ]
+    def _place(self, field: RegisterField[Any]) -> tuple[RegisterField[Any], slice, int | None] | None:
+        """Where a point and its scale factor stand in ``words``; None if one is beyond the end."""
+        start = field.address + self._shift
+        if max(start + field.count, (field.scale_register or 0) + 1) > self.span:
+            return None
+        return field, slice(start, start + field.count), field.scale_register
+
+    def _decode(self, name: str) -> Any:
+        if (place := self._places.get(name)) is None:
+            return None
+        field, where, scale_at = place
+        words, exponent = self.words[where], None
+        if scale_at is not None:
+            exponent = self.words[scale_at] - (self.words[scale_at] >> 15 << 16)
+        before = self._decoded.get(name)
+        if before is not None and before[0] == words and before[1] == exponent:
+            return before[2]
+        value = field.decode(words, exponent)
+        self._decoded[name] = words, exponent, value
+        return value
+
+    def parts(self, *, everything: bool) -> tuple[Part, ...]:
+        """The blocks to be read now."""
+        blocks = self.live if self.complete and not everything else (*self.still, *self.live)
+        ends = [(start + self._shift, min(start + self._shift + count, self.span)) for start, count in blocks]
+        return tuple(Part(self, start, end - start) for start, end in ends if end > start)
+
+    def take(self, offset: int, words: list[int]) -> None:
+        """Take over registers that were read; raises MapMovedError if they show that another model sits here now."""
+        end = offset + len(words)
+        if self.words[offset:end] == words:
+            return
+        if offset == 0 and words[:2] != self._header[: len(words)]:
+            raise MapMovedError(
+                f"model {self._header[0]} of {self._header[1]} registers was at {self.at}, now {words[:2]} is;"
+                " probe the device again"
+            )
+        self.words[offset:end] = words
+        self._values.clear()
 
     async def refresh(self, *, everything: bool = False) -> None:
-        """Read and decode. ``fresh`` tells how the last refresh ended; until this one has, the last values stand.
+        """Read. ``fresh`` tells how the last reading ended; until this one has, the last values stand.
 
         Raises DeviceError; MapMovedError if another model now sits at this address.
         """
-        try:
-            await self._read_and_decode(everything=everything)
-        except BaseException:
-            self.fresh = False
-            raise
-        self._complete = self.fresh = True
-
-    async def _read_and_decode(self, *, everything: bool) -> None:
-        blocks = self.live if self._complete and not everything else (*self.still, *self.live)
-        for start, count in blocks:
-            await self.image.load(self.at + start, max(0, min(count, self.span - start)))
-        try:
-            await self.async_update(notify=False)
-        except SunSpecError as error:
-            raise MapMovedError(f"{error}; probe the device again") from error
+        await self._alone.refresh(everything=everything)
 
     def has(self, *names: str) -> bool:
         """Whether the device implements all of these points, as last read."""
-        return all(getattr(self, name) is not None for name in names)
+        return all(self._values[name] is not None for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A block of one model: first offset from its ID register, number of registers."""
+
+    model: Model
+    offset: int
+    count: int
+
+    @property
+    def address(self) -> int:
+        return self.model.at + self.offset
+
+    def cut(self, most: int) -> Iterator[Part]:
+        """This block in pieces of at most ``most`` registers."""
+        for start in range(0, self.count, most):
+            yield Part(self.model, self.offset + start, min(most, self.count - start))
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One read of adjacent registers, and the blocks that it brings."""
+
+    address: int
+    count: int
+    parts: tuple[Part, ...]
+
+
+def _requests(parts: Iterable[Part], most: int) -> list[_Request]:
+    """As few reads as bring these blocks: neighbours go together where they are near and not too long."""
+    found: list[_Request] = []
+    pieces = sorted((piece for part in parts for piece in part.cut(most)), key=lambda piece: piece.address)
+    for piece in pieces:
+        last = found[-1] if found else None
+        if last is not None and _fit(last, piece, most):
+            count = max(last.count, piece.address + piece.count - last.address)
+            found[-1] = _Request(last.address, count, (*last.parts, piece))
+        else:
+            found.append(_Request(piece.address, piece.count, (piece,)))
+    return found
+
+
+def _fit(last: _Request, piece: Part, most: int) -> bool:
+    gap = piece.address - last.address - last.count
+    return gap <= NEAR and piece.address + piece.count - last.address <= most
+
+
+class Survey:
+    """Reads several models of one unit in as few requests as their places allow.
+
+    A block that the device refuses leaves its model not ``fresh``; only a ``needed`` one makes the refusal an error.
+    """
+
+    def __init__(
+        self, unit: ModbusUnit, models: Iterable[Model], *, needed: tuple[Model, ...], most: int = LONGEST_READ
+    ) -> None:
+        self._unit = unit
+        self._models = tuple(models)
+        self._needed = needed
+        self._most = most
+        self._plans: dict[tuple[bool, ...], list[_Request]] = {}
+
+    async def refresh(self, *, everything: bool = False) -> None:
+        """Read what is live, and what is still if asked or not yet read. Raises DeviceError."""
+        if everything:
+            self._plans.clear()  # a refusal may have passed
+        key = (everything, *(model.complete for model in self._models))
+        if (plan := self._plans.get(key)) is None:
+            parts = [part for model in self._models for part in model.parts(everything=everything)]
+            plan = self._plans[key] = _requests(parts, self._most)
+        refused: dict[Model, DeviceRefusedError] = {}
+        for request in tuple(plan):
+            if not await self._load(request, refused):
+                self._plans[key] = [each for each in self._plans.get(key, plan) if each is not request]
+                self._plans[key] += [_Request(part.address, part.count, (part,)) for part in request.parts]
+        self._judge(plan, refused)
+
+    def _judge(self, plan: list[_Request], refused: Mapping[Model, DeviceRefusedError]) -> None:
+        for request in plan:
+            for part in request.parts:
+                part.model.fresh = part.model not in refused
+                part.model.complete |= part.model.fresh
+        for model in self._needed:
+            if model in refused:
+                raise refused[model]
+
+    async def _load(self, request: _Request, refused: dict[Model, DeviceRefusedError]) -> bool:
+        """False: the read was refused as a whole, so each block was read by itself."""
+        try:
+            words = await self._unit.read_holding_registers(request.address, request.count)
+            for part in request.parts:
+                start = part.address - request.address
+                part.model.take(part.offset, words[start : start + part.count])
+        except DeviceRefusedError as error:
+            if len(request.parts) == 1:
+                refused[request.parts[0].model] = error
+                return True
+            for part in request.parts:
+                await self._load(_Request(part.address, part.count, (part,)), refused)
+            return False
+        except BaseException:
+            for part in request.parts:
+                part.model.fresh = False
+            raise
+        return True
 
 
 class Common(Model):

@@ -2,16 +2,17 @@
 
 The file reads like the model definitions: a point is one line, its number the offset from the model's ID register.
 SunSpec counts power + for generation; ours is + for charge. It is turned round here, in ``_ours`` and
-``_setpoint_points``, and nowhere else. Never written: 702, 703, 704.AntiIslEna, 715.AlarmReset.
+``_theirs``, and nowhere else. Never written: 702, 703, 704.AntiIslEna, 715.AlarmReset.
 Source: SunSpec model definitions json/model_*.json (Apache-2.0). What we make of them: docs/chargers/sunspec_der.md.
 """
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntFlag
-from math import sqrt
+from functools import cache
+from math import ceil, copysign, sqrt
 from typing import ClassVar, Literal
 
 from modbus_connection import ModbusUnit
@@ -30,13 +31,16 @@ from modbus_connection.model.sunspec import (
 )
 
 from edge_service.chargers.sunspec import (
+    LONGEST_READ,
     MOST_HZ,
     MOST_V,
     MOST_W,
+    SLICE,
     Block,
     Common,
     MapMovedError,
     Model,
+    Survey,
     counted,
     discover,
     within,
@@ -71,6 +75,12 @@ OPERATION_RETRY = timedelta(seconds=10)
 HEARTBEAT_EVERY, HEARTBEAT_EARLY = timedelta(seconds=1), timedelta(seconds=0.1)
 # More than any vehicle or house holds; beyond it the register holds garbage.
 _MOST_CAPACITY_WH = 1e7
+# A renewed timer shows at least this share of the lease; one that was not renewed after a third shows less.
+RENEWED_SHARE = 0.75
+# What IEEE 1547-2018 asks of measured active power at least: 5 % of the rating (table 3); none of SunSpec's models
+# says more. And how soon power must be below a new cap (4.6.2).
+MEASURED_WITHIN_SHARE, LEAST_TOLERANCE_W, CAP_SETTLES_S = 0.05, 150, 30.0
+SETPOINT_SETTLES_S = 5.0
 _LOCAL, _REMOTE_START, _REMOTE_STOP = 1, 1, 0
 _WATTS_MODE, _PERCENT_MODE = 1, 0
 _SPLIT_PHASE, _THREE_PHASE = 1, 2
@@ -164,7 +174,7 @@ class AcMeasurement(AcState):
 class Capacity(Model):
     """Model 702: ratings, and the settings that a commissioner may have lowered."""
 
-    live = ((0, 52),)
+    still = ((0, 52),)
 
     power_rating = uint16(2, scale_register=45, unit="W")
     charge_rating = uint16(10, scale_register=45, unit="W")
@@ -188,69 +198,143 @@ class Capacity(Model):
 class EnterService(Model):
     """Model 703: whether the charger may enter service. A lock-out belongs to a person; never written."""
 
-    live = ((0, 3),)
+    still = ((0, 3),)
 
     permitted = enum16(2)  # ES
 
 
-class AcControl(Model):
-    """Model 704, the setpoint group. ``IN_SAFE_ORDER``: what makes an order die comes first, what enables it last."""
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of 704 with its own reversion timer, by the names of its points.
 
-    live = ((0, 35),)
+    ``in_safe_order``: what makes an order die comes first, what enables it last. ``beside``: points between them that
+    we leave as they are. ``block``: the registers of all these.
+    """
+
+    in_safe_order: tuple[str, ...]
+    block: Block
+    timer: str
+    timer_left: str
+    reverts_to: str
+    reverts_enabled: str
+    beside: tuple[str, ...] = ()
+
+    @property
+    def enabled(self) -> str:
+        return self.in_safe_order[-1]
+
+
+def _setpoint_function(*in_safe_order: str, beside: tuple[str, ...] = ()) -> Function:
+    return Function(
+        ("revert_after", *in_safe_order, "enabled"),
+        block=(22, 11),
+        timer="revert_after",
+        timer_left="revert_in",
+        reverts_to="revert_setpoint" if "revert_setpoint" in in_safe_order else "revert_percent",
+        reverts_enabled="revert_enabled",
+        beside=beside,
+    )
+
+
+IN_WATTS = _setpoint_function(
+    "revert_setpoint", "revert_enabled", "setpoint_mode", "setpoint", beside=("percent", "revert_percent")
+)
+IN_PERCENT = _setpoint_function(
+    "revert_percent", "revert_enabled", "setpoint_mode", "percent", beside=("setpoint", "revert_setpoint")
+)
+# No WSetMod says which of the two counts, so both say the same.
+IN_BOTH = _setpoint_function("revert_setpoint", "revert_percent", "revert_enabled", "setpoint", "percent")
+CAP = Function(
+    ("cap_revert_after", "revert_cap", "cap_revert_enabled", "cap", "cap_enabled"),
+    block=(14, 6),
+    timer="cap_revert_after",
+    timer_left="cap_revert_in",
+    reverts_to="revert_cap",
+    reverts_enabled="cap_revert_enabled",
+)
+
+
+class AcControl(Model):
+    """Model 704, the cap on generation and the setpoint."""
+
+    live: ClassVar[tuple[Block, ...]] = ((0, 35),)
     still = ((53, 6),)
 
-    cap_enabled = enum16(14)  # WMaxLimPctEna
-    cap = uint16(15, scale_register=54, unit="%")  # WMaxLimPct
+    cap_enabled = enum16(14, writable=True)  # WMaxLimPctEna
+    cap = uint16(15, scale_register=54, writable=True, unit="%")  # WMaxLimPct: of 702.WMax
+    revert_cap = uint16(16, scale_register=54, writable=True, unit="%")  # WMaxLimPctRvrt
+    cap_revert_enabled = enum16(17, writable=True)  # WMaxLimPctEnaRvrt
+    cap_revert_after = uint32(18, writable=True, unit="s")  # WMaxLimPctRvrtTms
+    cap_revert_in = uint32(20, unit="s")  # WMaxLimPctRvrtRem
     enabled = enum16(22, writable=True)  # WSetEna
     setpoint_mode = enum16(23, writable=True)  # WSetMod: 0 % of WMax, 1 W
     setpoint = int32(24, scale_register=55, writable=True, unit="W")  # WSet
     revert_setpoint = int32(26, scale_register=55, writable=True, unit="W")  # WSetRvrt
-    percent = int16(28, scale_register=56, unit="%")  # WSetPct
-    revert_percent = int16(29, scale_register=56, unit="%")  # WSetPctRvrt
+    percent = int16(28, scale_register=56, writable=True, unit="%")  # WSetPct: of 702.WMax
+    revert_percent = int16(29, scale_register=56, writable=True, unit="%")  # WSetPctRvrt
     revert_enabled = enum16(30, writable=True)  # WSetEnaRvrt
     revert_after = uint32(31, writable=True, unit="s")  # WSetRvrtTms
     revert_in = uint32(33, unit="s")  # WSetRvrtRem
+    cap_exponent = sunssf(54)  # WMaxLimPct_SF
     setpoint_exponent = sunssf(55)  # WSet_SF
+    percent_exponent = sunssf(56)  # WSetPct_SF
 
-    GROUP = (22, 11)
-    IN_SAFE_ORDER = ("revert_after", "revert_setpoint", "revert_enabled", "setpoint_mode", "setpoint", "enabled")
+    _EXPONENTS: ClassVar[Mapping[int, str]] = {54: "cap_exponent", 55: "setpoint_exponent", 56: "percent_exponent"}
 
-    @property
-    def takes_one_block(self) -> bool:
-        """Whether every point of the group is there, so that one write sets all at once."""
-        return self.has(*self.IN_SAFE_ORDER, "percent", "revert_percent")
+    def takes_one_block(self, function: Function) -> bool:
+        """Whether every point of the function is there, so that one write sets all at once."""
+        return self.has(*function.in_safe_order, *function.beside)
 
-    @property
-    def takes_setpoint(self) -> bool:
-        return self.has("enabled", "setpoint") and self.exponent is not None
-
-    @property
-    def exponent(self) -> int | None:
-        value = within(self.setpoint_exponent, -10, 10)
+    def exponent_of(self, name: str) -> int | None:
+        """The exponent by which a point is scaled: 0 where it has none, None where the device's is no exponent."""
+        point = self.declared_fields[name]
+        assert isinstance(point, RegisterField)
+        if point.scale_register is None:
+            return 0
+        value = within(getattr(self, self._EXPONENTS[point.scale_register]), -10, 10)
         return None if value is None else int(value)
 
-    def encoded(self, points: Mapping[str, float]) -> dict[int, list[int]]:
+    def takes(self, *names: str) -> bool:
+        """Whether the device implements these points and their scale factors."""
+        return self.has(*names) and all(self.exponent_of(name) is not None for name in names)
+
+    def step(self, name: str) -> float:
+        return 10.0 ** (self.exponent_of(name) or 0)
+
+    def encoded(self, function: Function, points: Mapping[str, float]) -> dict[int, list[int]]:
         """Offset -> words of those of ``points`` that the device implements, in safe order."""
         found = {}
-        for name in self.IN_SAFE_ORDER:
+        for name in function.in_safe_order:
             if name in points and self.has(name):
                 point = self.declared_fields[name]
                 assert isinstance(point, RegisterField)
-                exponent = None if point.scale_register is None else self.exponent
-                found[point.address] = point.encode(points[name], exponent)
+                exponent = None if point.scale_register is None else self.exponent_of(name)
+                found[point.address] = point.encode(_stepped(points[name], self.step(name)), exponent)
         return found
 
     def holds(self, words: Mapping[int, list[int]]) -> bool:
         """Whether the registers, as last read, are exactly these."""
-        return all(self.image.words(self.at + offset, len(part)) == part for offset, part in words.items())
+        return all(self.words[offset : offset + len(part)] == part for offset, part in words.items())
 
-    def group_with(self, words: Mapping[int, list[int]]) -> list[int]:
-        """The whole setpoint group as last read, with ``words`` put in."""
-        first, count = self.GROUP
-        group = self.image.words(self.at + first, count)
+    def block_with(self, function: Function, words: Mapping[int, list[int]]) -> list[int]:
+        """All registers of the function as last read, with ``words`` put in."""
+        first, count = function.block
+        block = self.words[first : first + count]
         for offset, part in words.items():
-            group[offset - first : offset - first + len(part)] = part
-        return group
+            block[offset - first : offset - first + len(part)] = part
+        return block
+
+    def timer_left_s(self, function: Function) -> int | None:
+        """Seconds until an order dies; None while none stands, or where the device does not tell."""
+        left = getattr(self, function.timer_left)
+        if getattr(self, function.enabled) != 1 or not getattr(self, function.timer) or left is None:
+            return None
+        return int(left)
+
+
+def _stepped(value: float, step: float) -> float:
+    """``value`` in whole steps, rounded toward zero."""
+    return int(value / step + copysign(1e-6, value)) * step
 
 
 class Storage(Model):
@@ -262,15 +346,25 @@ class Storage(Model):
     charge_state = uint16(4, scale_register=8, unit="%")  # SoC
 
 
-class DcPort(Model):
-    """Model 714, its first port."""
+class DcPorts(Model):
+    """Model 714, what stands before its ports."""
 
-    live = ((20, 25),)
-    still = ((0, 20),)
+    still = ((0, 5),)
 
     ports = uint16(4)  # NPrt
+
+    FIRST_AT, SPAN, MOST = 20, 25, 8
+
+
+class DcPort(Model):
+    """Model 714, one port; the first one's offsets, by which ``shift`` finds the others."""
+
+    live = ((20, 25),)
+
     kind = enum16(20)  # PrtTyp: 2 EV
     status = enum16(42)  # DCSta: 0 off 1 on 2 warning 3 error
+
+    VEHICLE = 2
 
 
 class Operation(Model):
@@ -301,33 +395,64 @@ class _Models:
     service: EnterService | None
     control: AcControl | None
     storage: Storage | None
-    port: DcPort | None
+    ports: DcPorts | None
     operation: Operation | None
+    # The port of the vehicle, its number and how many there are.
+    port: DcPort | None = None
+    port_number: int = 0
+    port_count: int = 0
+    survey: Survey = field(init=False)
+
+    def plan(self, unit: ModbusUnit, most: int) -> None:
+        """Which of them a reading brings."""
+        found = (self.ac, self.capacity, self.service, self.control, self.storage, self.ports, self.port)
+        models = (model for model in (*found, self.operation) if model is not None)
+        self.survey = Survey(unit, models, needed=(self.ac,), most=most)
 
 
-def _bind(unit: ModbusUnit, found: SunSpecModels) -> _Models:
+async def _bind(unit: ModbusUnit, found: SunSpecModels, options: SunSpecOptions) -> _Models:
     common, ac = found.first(1), found.first(701)
     if common is None or ac is None:
         raise DeviceRefusedError(
             f"the device has the SunSpec models {sorted(found)}, but not both 1 and 701; it is no SunSpec DER charger",
             "not_sunspec_der",
         )
+    most = options.longest_read
 
     def of[M: Model](kind: type[M], model_id: int) -> M | None:
         model = found.first(model_id)
-        return None if model is None else kind(unit, model)
+        return None if model is None else kind(unit, model, most=most)
 
-    return _Models(
-        common=Common(unit, common),
-        ac=AcMeasurement(unit, ac),
-        fast=AcState(unit, ac),
+    models = _Models(
+        common=Common(unit, common, most=most),
+        ac=AcMeasurement(unit, ac, most=most),
+        fast=AcState(unit, ac, most=most),
         capacity=of(Capacity, 702),
         service=of(EnterService, 703),
         control=of(AcControl, 704),
         storage=of(Storage, 713),
-        port=of(DcPort, 714),
+        ports=of(DcPorts, 714),
         operation=of(Operation, 715),
     )
+    if (at := found.first(714)) is not None:
+        count = max(0, min((at.span - DcPorts.FIRST_AT) // DcPorts.SPAN, DcPorts.MOST))
+        await _find_port(models, [DcPort(unit, at, most=most, shift=n * DcPorts.SPAN) for n in range(count)], options)
+    models.plan(unit, most)
+    return models
+
+
+async def _find_port(models: _Models, ports: list[DcPort], options: SunSpecOptions) -> None:
+    """The port that was named, else the first that says that it is for a vehicle, else the first."""
+    numbers = [options.dc_port] if options.dc_port else range(1, len(ports) + 1)
+    models.port_count = len(ports)
+    models.port_number, models.port = (1, ports[0]) if ports and not options.dc_port else (0, None)
+    for number in numbers:
+        if number > len(ports):
+            return
+        await _try(ports[number - 1], everything=True)
+        if options.dc_port or ports[number - 1].kind == DcPort.VEHICLE:
+            models.port_number, models.port = number, ports[number - 1]
+            return
 
 
 # ------------------------------------------------------------------------------------------- what the registers mean
@@ -339,6 +464,11 @@ def _ours(power: float | None) -> int | None:
     return None if plausible is None else round(-plausible)
 
 
+def _theirs(value: float) -> float:
+    """Our sign turned round: + generation."""
+    return -value
+
+
 def _first_power(*candidates: float | None) -> int | None:
     for candidate in candidates:
         if (power := within(candidate, 0, MOST_W)) is not None:
@@ -346,16 +476,40 @@ def _first_power(*candidates: float | None) -> int | None:
     return None
 
 
-def _charge_max_w(capacity: Capacity | None) -> int | None:
-    if capacity is None:
-        return None
-    return _first_power(capacity.charge_max, capacity.charge_rating, capacity.power_max, capacity.power_rating)
+def _most_w(capacity: Capacity | None) -> int | None:
+    """702.WMax, of which percents count; None where it is not known."""
+    return None if capacity is None else _first_power(capacity.power_max, capacity.power_rating) or None
 
 
-def _discharge_max_w(capacity: Capacity | None) -> int | None:
+def _charge_max_w(capacity: Capacity | None, function: Function | None) -> int | None:
     if capacity is None:
         return None
-    return _first_power(capacity.discharge_max, capacity.discharge_rating, capacity.power_max, capacity.power_rating)
+    most = _first_power(capacity.charge_max, capacity.charge_rating, capacity.power_max, capacity.power_rating)
+    return _in_percent(most, capacity, function)
+
+
+def _discharge_max_w(capacity: Capacity | None, function: Function | None) -> int | None:
+    if capacity is None:
+        return None
+    most = _first_power(capacity.discharge_max, capacity.discharge_rating, capacity.power_max, capacity.power_rating)
+    return _in_percent(most, capacity, function)
+
+
+def _in_percent(most: int | None, capacity: Capacity, function: Function | None) -> int | None:
+    """A setpoint in percent ends at 100 % of WMax."""
+    whole = _most_w(capacity)
+    if function not in {IN_PERCENT, IN_BOTH} or most is None or whole is None:
+        return most
+    return min(most, whole)
+
+
+def _capped_w(control: AcControl | None, capacity: Capacity | None) -> int | None:
+    """To what the cap on generation lets the charger discharge; None where none stands or it is not known."""
+    most = _most_w(capacity)
+    if control is None or control.cap_enabled != 1 or most is None:
+        return None
+    percent = within(control.cap, 0, 1000)
+    return None if percent is None else int(min(most, most * percent / 100))
 
 
 def _voltage_and_share(ac: AcState, nominal_v: float | None) -> tuple[float | None, float | None]:
@@ -423,33 +577,44 @@ def _state(ac: AcState, plugged: bool | None) -> ChargerState:
     return known or _flowing(_ours(ac.power))
 
 
-def _alarm_names(alarms: Alarm | None) -> tuple[str, ...]:
-    bits = int(alarms or 0)
-    known = {member.value: (member.name or "").lower() for member in Alarm}
-    return tuple(known.get(1 << bit, f"alarm_bit_{bit}") for bit in range(32) if bits >> bit & 1)
+_ALARM_NAMES = {member.value: (member.name or "").lower() for member in Alarm}
+
+
+@cache
+def _alarm_names(bits: int) -> tuple[str, ...]:
+    return tuple(_ALARM_NAMES.get(1 << bit, f"alarm_bit_{bit}") for bit in range(32) if bits >> bit & 1)
 
 
 def _followed_w(control: AcControl | None, capacity: Capacity | None) -> int | None:
     """The setpoint that the charger follows now; None while it follows none."""
     if control is None or control.enabled != 1:
         return None
-    if control.setpoint_mode != _PERCENT_MODE:
+    in_percent = control.setpoint_mode == _PERCENT_MODE if control.has("setpoint_mode") else not control.has("setpoint")
+    if not in_percent:
         return _ours(control.setpoint)
-    most = None if capacity is None else _first_power(capacity.power_max, capacity.power_rating)
-    percent = within(control.percent, -1000, 1000)
+    most, percent = _most_w(capacity), within(control.percent, -1000, 1000)
     return None if most is None or percent is None else _ours(most * percent / 100)
 
 
-def _lease_remaining_s(control: AcControl | None) -> int | None:
-    if control is None or control.enabled != 1 or not control.revert_after or control.revert_in is None:
-        return None
-    return int(control.revert_in)
+def _limits(control: AcControl | None, capacity: Capacity | None) -> Limits | None:
+    """The cap that stands; charging is not limited by it, only by the charger itself."""
+    capped, charge = _capped_w(control, capacity), _charge_max_w(capacity, CAP)
+    return None if capped is None or charge is None else Limits(charge, capped)
 
 
-def _authority(operation: Operation | None, control: AcControl | None) -> Authority:
+def _is_of_others(control: AcControl, function: Function) -> bool:
+    """A cap without a running timer is not ours: an installer's or the utility's, meant to stay."""
+    if function is not CAP or control.cap_enabled != 1 or not control.has(CAP.timer, CAP.timer_left):
+        return False
+    return control.cap_revert_in == 0
+
+
+def _authority(operation: Operation | None, control: AcControl | None, function: Function | None) -> Authority:
     if operation is not None and operation.control == _LOCAL:
         return Authority.LOCAL
-    return Authority.OURS if control is not None and control.enabled == 1 else Authority.UNKNOWN
+    if control is None or function is None or getattr(control, function.enabled) != 1:
+        return Authority.UNKNOWN
+    return Authority.UNKNOWN if _is_of_others(control, function) else Authority.OURS
 
 
 # -------------------------------------------------------------------------------------------------------- the driver
@@ -464,6 +629,14 @@ class SunSpecOptions:
     lease_s: int = 60
     # auto: as the charger says; none: it is grid-parallel only; vendor: its own gateway runs outages.
     backup: Literal["auto", "none", "vendor"] = "auto"
+    # Which DC port is the vehicle's, from 1; 0: the one that says so.
+    dc_port: int = field(default=0, metadata={"min": 0, "max": 8, "help": "which DC port is the vehicle's"})
+    # Read at most 40 registers at once, for a slow line behind a gateway.
+    slices: bool = False
+
+    @property
+    def longest_read(self) -> int:
+        return SLICE if self.slices else LONGEST_READ
 
 
 class SunSpecDer:
@@ -476,6 +649,9 @@ class SunSpecDer:
         self._models: _Models | None = None
         self._identity: tuple[str, str, str, str] | None = None
         self._capability: Capability | None = None
+        self._function: Function | None = None
+        # Its timer did not run although it was armed: it gets no orders until it is probed again.
+        self._timer_stands = False
         self._changed = False
         self._moved = False
         self._reads = 0
@@ -505,15 +681,16 @@ class SunSpecDer:
     async def probe(self) -> tuple[DeviceIdentity, Capability]:
         """Find the device's models, identity and capability anew. Writes nothing."""
         losses = self._losses
-        models = _bind(self._unit, await discover(self._unit))
+        models = await _bind(self._unit, await discover(self._unit), self._options)
         await models.common.refresh()
-        await self._refresh(models, everything=True)
+        await models.survey.refresh(everything=True)
         self._models, self._identity = models, models.common.identity
-        self._capability = _capability(models, self._options)
-        self._changed = self._moved = False
+        self._function = _function(models)
+        self._capability = _capability(models, self._function, self._options)
+        self._changed = self._moved = self._timer_stands = False
         self._reads, self._written, self._identified_at_loss = 0, None, losses
         manufacturer, model, serial, version = models.common.identity
-        findings = _findings(models, self._capability, self._options)
+        findings = _findings(models, self._function, self._capability, self._options)
         return DeviceIdentity(manufacturer, model, serial, version, findings), self._capability
 
     async def _known(self) -> _Models:
@@ -522,7 +699,7 @@ class SunSpecDer:
             await self.probe()
         assert self._models is not None
         if self._moved:
-            self._models = _bind(self._unit, await discover(self._unit))
+            self._models = await _bind(self._unit, await discover(self._unit), self._options)
             self._moved, self._changed, self._reads, self._written = False, True, 0, None
         if self._identified_at_loss != self._losses:
             losses = self._losses
@@ -534,27 +711,19 @@ class SunSpecDer:
 
     # Reading
 
-    async def _refresh(self, models: _Models, *, everything: bool) -> None:
-        await models.ac.refresh(everything=everything)
-        for model in (models.control, models.operation, models.storage, models.port):
-            await _try(model, everything=everything)
-        if everything:
-            await _try(models.capacity)
-            await _try(models.service)
-
     async def read(self, now: datetime) -> ChargerReading:
-        """Read it all in five block reads of at most 40 registers; ratings and permission every tenth time.
+        """Read it all, in three requests in the usual map; ratings and permission every tenth time.
 
         A block that the device refuses leaves its values unknown; without 701 it raises DeviceError.
         """
         models = await self._known()
         try:
-            await self._refresh(models, everything=self._reads % SLOW_EVERY == 0)
+            await models.survey.refresh(everything=self._reads % SLOW_EVERY == 0)
         except MapMovedError:
             self._moved = True  # the next read learns the new map; orders wait for a probe
             raise
         self._reads += 1
-        return _reading(models, now)
+        return _reading(models, self._function, now)
 
     async def read_fast(self, now: datetime) -> FastReading:
         """One read of 16 registers; whether a vehicle is plugged in, for the state, is from the last full reading."""
@@ -577,6 +746,7 @@ class SunSpecDer:
     async def order(self, order: Order, now: datetime) -> None:
         """See ``ports.Charger``. ``Hold`` and ``Pause`` are a setpoint of 0 W.
 
+        ``Limits`` is for a charger that only takes a cap: it caps the discharge, charging goes on as the charger likes.
         ``Stop`` ceases operation and withdraws the setpoint. ``Power``, ``Hold`` and ``Pause`` start again what is
         stopped; ``Release`` only what a stop over Modbus stopped: ours, also from before a restart. Refusal
         reasons: ``local_mode``, ``service_not_permitted``, ``identity_changed``, ``not_supported``,
@@ -595,8 +765,8 @@ class SunSpecDer:
                     await self._stop(models, now)
                 case Release():
                     await self._release(models, now)
-                case Limits():
-                    raise self._refusal("takes a setpoint, not a pair of limits", "not_supported")
+                case Limits(discharge_max_w=w):
+                    await self._limit(models, w, now)
             # The act that follows a withdrawal, a start or a stop must not wait for a heartbeat; the next cycle beats.
             if not self._acted and not (isinstance(order, Release) and self._options.backup == "vendor"):
                 await self._beat(models, now)
@@ -628,50 +798,76 @@ class SunSpecDer:
             )
 
     async def _follow(self, models: _Models, w: int, now: datetime) -> None:
+        """A setpoint."""
         self._require_service(models)
-        control = models.control
-        if self._capability is None or self._capability.control is not Control.SIGNED or control is None:
+        if self._function is None or self._function is CAP:
             raise self._refusal("the charger takes no power setpoint over Modbus", "not_supported")
+        control = await self._orderable(models, self._function, now)
+        self._require_within(models, w)
+        await self._start(models, now, needed=w != 0)
+        await self._have(control, self._function, self._setpoint(models, w), now)
+
+    async def _limit(self, models: _Models, discharge_max_w: int, now: datetime) -> None:
+        """A cap on generation."""
+        self._require_service(models)
+        if self._function is not CAP:
+            raise self._refusal("takes a setpoint or nothing, not a pair of limits", "not_supported")
+        control = await self._orderable(models, CAP, now)
+        if self._written is None and _is_of_others(control, CAP):
+            raise self._refusal(f"a cap of {control.cap} % that is not ours stands; it was left alone", "not_supported")
+        await self._start(models, now, needed=False)
+        share = 100.0 * discharge_max_w / (_most_w(models.capacity) or 1)
+        points = {"revert_cap": 100, "cap_revert_enabled": 0, "cap": min(100.0, max(0.0, share)), "cap_enabled": 1}
+        await self._have(control, CAP, {"cap_revert_after": self._options.lease_s, **points}, now)
+
+    async def _orderable(self, models: _Models, function: Function, now: datetime) -> AcControl:
+        """Model 704, read, and sure to drop an order that outlives us; else a refusal, after a start that was due."""
+        control = models.control
+        assert control is not None
         if not control.fresh:
             await self._start(models, now, needed=False)
             raise self._refusal("the charger did not let its setpoint be read; none was written", "not_readable")
-        self._require_within(models, w)
-        await self._start(models, now, needed=w != 0)
-        wanted = self._encoded(control, w)
-        if self._due(control, wanted, now):
-            await self._write(control, wanted)
-            self._written = wanted, now
+        if self._may_carry_a_house and not _ends_by_itself(control, function, may_carry=True):
+            await self._start(models, now, needed=False)
+            raise self._refusal("an order would outlive us, and the charger might carry the house", "not_supported")
+        if self._timer_stands:
+            raise self._refusal("its reversion timer did not run when it was armed; probe it again", "not_applied")
+        return control
 
     def _require_within(self, models: _Models, w: int) -> None:
         capacity = _fresh(models.capacity)
-        most = _charge_max_w(capacity) if w > 0 else _discharge_max_w(capacity)
+        limit = _charge_max_w if w > 0 else _discharge_max_w
+        most = limit(capacity, self._function)
         if most is not None and abs(w) > most:
             raise self._refusal(f"{w} W is beyond the charger's limit of {most} W", "beyond_rating")
 
-    def _encoded(self, control: AcControl, w: int) -> dict[int, list[int]]:
-        try:
-            return control.encoded(self._setpoint_points(control, w))
-        except OverflowError as error:
-            raise self._refusal(f"{w} W does not fit into the setpoint register ({error})", "beyond_rating") from error
-
-    def _setpoint_points(self, control: AcControl, w: int) -> dict[str, float]:
-        step_w = 10.0 ** (control.exponent or 0)
+    def _setpoint(self, models: _Models, w: int) -> dict[str, float]:
+        """The points of a setpoint, in SunSpec's sign; those that the function has not are left aside."""
         return {
             "revert_after": self._options.lease_s,
             "revert_setpoint": 0,
+            "revert_percent": 0,
             "revert_enabled": 0 if self._may_carry_a_house else 1,
-            "setpoint_mode": _WATTS_MODE,
-            "setpoint": -int(w / step_w) * step_w,
+            "setpoint_mode": _WATTS_MODE if self._function is IN_WATTS else _PERCENT_MODE,
+            "setpoint": _theirs(w),
+            "percent": _theirs(100 * w / (_most_w(models.capacity) or 1)),
             "enabled": 1,
         }
 
     @property
     def _may_carry_a_house(self) -> bool:
         """Unless declared grid-parallel: "0 W, enabled" would outlive us and leave a house dark."""
-        if self._options.backup == "none":
-            return False
-        capacity = self._models.capacity if self._models is not None else None
-        return self._options.backup == "vendor" or capacity is None or capacity.can_island is not False
+        return self._models is None or _may_carry_a_house(self._models, self._options)
+
+    async def _have(self, control: AcControl, function: Function, points: Mapping[str, float], now: datetime) -> None:
+        """See to it that these points stand, under a timer that was started anew not long ago."""
+        try:
+            wanted = control.encoded(function, points)
+        except OverflowError as error:
+            raise self._refusal(f"the order does not fit into its register ({error})", "beyond_rating") from error
+        if self._due(control, wanted, now):
+            await self._write(control, function, wanted)
+            self._written = wanted, now
 
     def _due(self, control: AcControl, wanted: dict[int, list[int]], now: datetime) -> bool:
         if self._written is None or self._written[0] != wanted or not control.holds(wanted):
@@ -679,19 +875,49 @@ class SunSpecDer:
         age = now - self._written[1]
         return not timedelta() <= age < timedelta(seconds=self._options.lease_s / 3)
 
-    async def _write(self, control: AcControl, words: Mapping[int, list[int]]) -> None:
-        if control.takes_one_block:
-            await self._unit.write_registers(control.at + control.GROUP[0], control.group_with(words))
-        else:
-            for offset, part in words.items():
-                await self._unit.write_registers(control.at + offset, part)
-        await control.refresh()
+    async def _write(self, control: AcControl, function: Function, words: dict[int, list[int]]) -> None:
+        """Write, read back, and see the timer run.
+
+        What starts a timer anew is the device's own: any write, one of its time, or the enabling. Each is tried; where
+        none helps the order would outlive us, so it is withdrawn.
+        """
+        off, on = control.encoded(function, {function.enabled: 0}), control.encoded(function, {function.enabled: 1})
+        timer = {at: part for at, part in words.items() if at == _offset(control, function.timer)}
+        for renewal in ((words,), (timer,), (off, on)):
+            for part in renewal:
+                await self._send(control, function, part)
+            await control.refresh()
+            self._require_held(control, function, words)
+            if self._timer_runs(control, function):
+                return
+        self._timer_stands = True
+        await self._send(control, function, off)
+        raise self._refusal(
+            f"its reversion timer shows {control.timer_left_s(function)} s after {self._options.lease_s} s were armed;"
+            " the order would outlive us and was withdrawn",
+            "not_applied",
+        )
+
+    async def _send(self, control: AcControl, function: Function, words: Mapping[int, list[int]]) -> None:
+        first = function.block[0]
+        if len(words) > 1 and control.takes_one_block(function):
+            await self._unit.write_registers(control.at + first, control.block_with(function, words))
+            return
+        for offset, part in words.items():
+            await self._unit.write_registers(control.at + offset, part)
+
+    def _require_held(self, control: AcControl, function: Function, words: Mapping[int, list[int]]) -> None:
         if not control.holds(words):
             raise self._refusal(
-                f"the setpoint reads back otherwise than written ({_followed_w(control, None)} W, enabled "
-                f"{control.enabled}); another controller may command the charger",
+                f"the order reads back otherwise than written (enabled {getattr(control, function.enabled)}, "
+                f"setpoint {_followed_w(control, None)} W, cap {control.cap} %); another controller may command it",
                 "not_applied",
             )
+
+    def _timer_runs(self, control: AcControl, function: Function) -> bool:
+        """Whether the lease was renewed; taken for granted where the device has no timer, or does not say."""
+        left = control.timer_left_s(function)
+        return left is None or left >= RENEWED_SHARE * self._options.lease_s
 
     async def _release(self, models: _Models, now: datetime) -> None:
         """Start what a stop left off even where the withdrawal is refused: in an outage the start lights the house."""
@@ -715,16 +941,17 @@ class SunSpecDer:
         return models.ac.state == 0 and operation is not None and operation.operation == _REMOTE_STOP
 
     async def _withdraw(self, models: _Models) -> None:
-        """Disable the setpoint, in one write and its read-back, unless it is known to be disabled."""
-        self._written = None
-        control = models.control
-        if control is None or not control.has("enabled") or control.enabled == 0:
+        """Disable what we order by, in one write and its read-back, unless it is known to be disabled."""
+        ours, self._written = self._written is not None, None
+        control, function = models.control, self._function or IN_WATTS
+        if control is None or getattr(control, function.enabled) in {None, 0}:
+            return
+        if not ours and _is_of_others(control, function):
             return
         self._require_remote(models)
-        words = control.encoded({"enabled": 0})
+        words = control.encoded(function, {function.enabled: 0})
         self._acted = True
-        for offset, part in words.items():
-            await self._unit.write_registers(control.at + offset, part)
+        await self._send(control, function, words)
         await control.refresh()
         if not control.holds(words):
             raise self._refusal("the setpoint stays enabled although it was withdrawn", "not_applied")
@@ -745,7 +972,7 @@ class SunSpecDer:
         self._require_remote(models)
         operation = models.operation
         if operation is None or not operation.takes_stop:
-            await self._follow(models, 0, now)
+            await self._stop_by_order(models, now)
             return
         running = models.ac.state in {2, 3, 4} and self._may_operate(now)
         try:
@@ -756,6 +983,14 @@ class SunSpecDer:
             await self._withdraw(models)
             raise
         await self._withdraw(models)
+
+    async def _stop_by_order(self, models: _Models, now: datetime) -> None:
+        """The nearest to a stop where there is none: 0 W, or a cap of 0 W, under which it may still charge."""
+        if self._function is not CAP:
+            await self._follow(models, 0, now)
+            return
+        await self._limit(models, 0, now)
+        raise self._refusal("it cannot be stopped: its discharge was capped, its charging cannot be", "not_supported")
 
     async def _cease(self, operation: Operation, now: datetime) -> None:
         await self._operate(operation, _REMOTE_STOP, now)
@@ -803,6 +1038,12 @@ class SunSpecDer:
         self._unsubscribe()
 
 
+def _offset(control: AcControl, name: str) -> int:
+    point = control.declared_fields[name]
+    assert isinstance(point, RegisterField)
+    return point.address
+
+
 async def _try(model: Model | None, *, everything: bool = False) -> None:
     """Refresh a block without which we can go on; a refused one reads as unknown."""
     if model is None:
@@ -824,7 +1065,7 @@ def _nominal_v(models: _Models) -> float | None:
     return within(capacity.nominal_voltage, 1, MOST_V) or within(capacity.nominal_voltage_rating, 1, MOST_V)
 
 
-def _reading(models: _Models, now: datetime) -> ChargerReading:
+def _reading(models: _Models, function: Function | None, now: datetime) -> ChargerReading:
     ac, capacity = models.ac, _fresh(models.capacity)
     control, operation = _fresh(models.control), _fresh(models.operation)
     storage, service = _fresh(models.storage), _fresh(models.service)
@@ -835,15 +1076,16 @@ def _reading(models: _Models, now: datetime) -> ChargerReading:
     return ChargerReading(
         at=now,
         state=_state(ac, plugged),
-        authority=_authority(operation, control),
+        authority=_authority(operation, control, function),
         plugged=plugged,
         power_w=_ours(ac.power),
         soc_pct=soc_pct,
         capacity_wh=None if capacity_wh is None else round(capacity_wh),
-        charge_max_w=0 if gone else _charge_max_w(capacity),
-        discharge_max_w=0 if gone else _discharge_max_w(capacity),
+        charge_max_w=0 if gone else _charge_max_w(capacity, function),
+        discharge_max_w=0 if gone else _discharge_now_w(control, capacity, function),
         setpoint_w=_followed_w(control, capacity),
-        lease_remaining_s=_lease_remaining_s(control),
+        limits=_limits(control, capacity) if function is CAP else None,
+        lease_remaining_s=None if control is None or function is None else control.timer_left_s(function),
         grid_present=grid_present(ac, _nominal_v(models)),
         forming=ac.forming,
         service_permitted=None if service is None or service.permitted is None else service.permitted == 1,
@@ -852,21 +1094,49 @@ def _reading(models: _Models, now: datetime) -> ChargerReading:
         energy_charged_wh=counted(ac.energy_absorbed),
         energy_discharged_wh=counted(ac.energy_injected),
         heartbeat=None if operation is None or operation.heartbeat is None else int(operation.heartbeat),
-        alarms=_alarm_names(ac.alarms),
+        alarms=_alarm_names(int(ac.alarms or 0)),
     )
+
+
+def _discharge_now_w(control: AcControl | None, capacity: Capacity | None, function: Function | None) -> int | None:
+    """A cap beside our setpoint is somebody else's, and binds; where we set it, it is no limit of the charger's."""
+    most, capped = _discharge_max_w(capacity, function), _capped_w(control, capacity)
+    return most if function is CAP or most is None or capped is None else min(most, capped)
 
 
 # -------------------------------------------------------------------------------------------------------- capability
 
 
-def _control(models: _Models) -> Control:
+def _function(models: _Models) -> Function | None:
+    """By what the charger takes orders: a setpoint in watts, in percent, or a cap; None: by nothing."""
     control, capacity = _fresh(models.control), _fresh(models.capacity)
     if control is None:
-        return Control.NONE
+        return None
     modes = capacity.control_modes if capacity is not None else None
-    if control.takes_setpoint and (modes is None or ControlModes.FIXED_W in modes):
-        return Control.SIGNED
-    return Control.GENERATION_CAP if control.has("cap_enabled", "cap") else Control.NONE
+    if (modes is None or ControlModes.FIXED_W in modes) and control.has("enabled"):
+        watts = control.takes("setpoint")
+        percent = control.takes("percent") and _most_w(capacity) is not None
+        if watts:
+            return IN_BOTH if percent and not control.has("setpoint_mode") else IN_WATTS
+        if percent:
+            return IN_PERCENT
+    caps = (modes is None or ControlModes.MAX_W in modes) and _most_w(capacity) is not None
+    return CAP if caps and control.takes("cap_enabled", "cap") else None
+
+
+def _may_carry_a_house(models: _Models, options: SunSpecOptions) -> bool:
+    if options.backup == "none":
+        return False
+    return options.backup == "vendor" or models.capacity is None or models.capacity.can_island is not False
+
+
+def _ends_by_itself(control: AcControl, function: Function, *, may_carry: bool) -> bool:
+    """Whether an order that nobody renews dies, and in a way that leaves a charger free that might carry the house."""
+    if not control.has(function.timer):
+        return False
+    # "100 %, enabled" caps nothing; "0 W, enabled" would hold the charger for ever.
+    harmless = function is CAP and control.has(function.reverts_to)
+    return not may_carry or harmless or control.has(function.reverts_enabled)
 
 
 def _backup(models: _Models, options: SunSpecOptions) -> Backup:
@@ -881,58 +1151,128 @@ def _takes_stop(models: _Models) -> bool:
     return models.operation is not None and models.operation.takes_stop
 
 
-def _capability(models: _Models, options: SunSpecOptions) -> Capability:
-    control, capacity = models.control, _fresh(models.capacity)
-    exponent = control.exponent if control is not None else None
+def _step_w(models: _Models, function: Function | None) -> int:
+    """The smallest step of an order, in whole watts."""
+    control, most = models.control, _most_w(models.capacity) or 0
+    if control is None or function is None:
+        return 1
+    watts = control.step("setpoint") if function in {IN_WATTS, IN_BOTH} else 0
+    percent = control.step("cap" if function is CAP else "percent") if function is not IN_WATTS else 0
+    return max(1, ceil(max(watts, most * percent / 100) - 1e-6))
+
+
+def _lease(models: _Models, function: Function | None, options: SunSpecOptions) -> Lease:
+    control = models.control
+    if control is None or function is None:
+        return Lease.NONE
+    ends = _ends_by_itself(control, function, may_carry=_may_carry_a_house(models, options))
+    return Lease.TIMER if ends else Lease.NONE
+
+
+def _capability(models: _Models, function: Function | None, options: SunSpecOptions) -> Capability:
+    capacity = _fresh(models.capacity)
+    charge_w, discharge_w = _charge_max_w(capacity, function) or 0, _discharge_max_w(capacity, function) or 0
+    control = {None: Control.NONE, CAP: Control.GENERATION_CAP}.get(function, Control.SIGNED)
     return Capability(
-        control=_control(models),
-        charge_rating_w=_charge_max_w(capacity) or 0,
-        discharge_rating_w=_discharge_max_w(capacity) or 0,
-        step_w=10 ** max(0, exponent or 0),
-        lease=Lease.TIMER if control is not None and control.has("revert_after") else Lease.NONE,
+        control=control,
+        charge_rating_w=charge_w,
+        discharge_rating_w=discharge_w,
+        step_w=_step_w(models, function),
+        settle_s=CAP_SETTLES_S if function is CAP else SETPOINT_SETTLES_S,
+        tolerance_w=max(LEAST_TOLERANCE_W, ceil(MEASURED_WITHIN_SHARE * max(charge_w, discharge_w))),
+        lease=_lease(models, function, options),
         backup=_backup(models, options),
     )
 
 
-def _findings(models: _Models, capability: Capability, options: SunSpecOptions) -> tuple[str, ...]:
+def _findings(
+    models: _Models, function: Function | None, capability: Capability, options: SunSpecOptions
+) -> tuple[str, ...]:
     """What is missing or remarkable, in sentences for the person who installs."""
-    control, operation, port = models.control, models.operation, models.port
-    unleased = control is not None and capability.control is Control.SIGNED and capability.lease is Lease.NONE
-    remarks = {
-        "It has no model 702: its ratings are not known, so it gets no power.": models.capacity is None,
+    remarks = _ratings_remarks(models) | _order_remarks(models, function, capability, options)
+    remarks |= _vehicle_remarks(models, options) | _operation_remarks(models, options)
+    return tuple(sentence for sentence, holds in remarks.items() if holds)
+
+
+def _ratings_remarks(models: _Models) -> dict[str, bool]:
+    ac, capacity = models.ac, models.capacity
+    return {
+        "It has no model 702: its ratings are not known, so it gets no power.": capacity is None,
         "It has no model 703: whether it may enter service is not known.": models.service is None,
-        "It has no model 704: it cannot be commanded.": control is None,
-        "It takes no power setpoint, only a cap of what it generates: it serves limits, not events.": (
-            capability.control is Control.GENERATION_CAP
+        "It does not say its state (701.InvSt): only on, off and power are known.": not ac.has("state"),
+        "It does not say whether it forms an island (701.DERMode).": not ac.has("mode"),
+        "It does not say whether it can form an island (702.IntIslandCatRtg).": (
+            capacity is not None and capacity.can_island is None
         ),
-        "It takes neither a setpoint nor a cap: it can only be read.": (
-            control is not None and capability.control is Control.NONE
+    }
+
+
+def _order_remarks(
+    models: _Models, function: Function | None, capability: Capability, options: SunSpecOptions
+) -> dict[str, bool]:
+    control = models.control
+    if control is None:
+        return {"It has no model 704: it cannot be commanded.": True}
+    if function is None:
+        return {"It takes neither a setpoint nor a cap: it can only be read.": True}
+    timed, leased = control.has(function.timer), capability.lease is Lease.TIMER
+    return {
+        "It takes no power setpoint, only a cap of what it generates: it serves limits, not events; how fast it charges"
+        " cannot be limited.": function is CAP,
+        "It already stands under a cap that is not on a timer: it is somebody else's and is left alone.": (
+            _is_of_others(control, function)
         ),
-        "It has no reversion timer: an order outlives a controller that dies.": unleased,
+        f"It takes its setpoint in percent of {_most_w(models.capacity)} W.": function is IN_PERCENT,
+        "It does not say whether watts or percent count (704.WSetMod): an order says the same in both.": (
+            function is IN_BOTH
+        ),
+        "It has no reversion timer: an order outlives a controller that dies.": not timed,
+        "Its reversion timer cannot turn the setpoint off, only to 0 W.": (
+            timed and function is not CAP and not control.has(function.reverts_enabled)
+        ),
         "As it might carry the house, it gets no orders; if it never does, say backup: none.": (
-            unleased and capability.backup is not Backup.NONE
+            not leased and _may_carry_a_house(models, options)
+        ),
+        "It does not say how long an order still stands: whether a renewal takes effect is not seen.": (
+            timed and not control.has(function.timer_left)
         ),
         "Its setpoint group is incomplete: an order takes several writes instead of one.": (
-            control is not None and capability.control is Control.SIGNED and not control.takes_one_block
+            not control.takes_one_block(function)
         ),
-        "It does not say its state (701.InvSt): only on, off and power are known.": not models.ac.has("state"),
-        "It does not say whether it forms an island (701.DERMode).": not models.ac.has("mode"),
-        "It does not say whether it can form an island (702.IntIslandCatRtg).": (
-            models.capacity is not None and models.capacity.can_island is None
+    }
+
+
+def _vehicle_remarks(models: _Models, options: SunSpecOptions) -> dict[str, bool]:
+    number, count, several = models.port_number, models.port_count, models.port_count > 1
+    named = models.port is not None and models.port.kind == DcPort.VEHICLE
+    return {
+        "It has no model 713: the vehicle's charge is not known, so it is charged but never discharged.": (
+            models.storage is None
         ),
-        "It has no model 713: the vehicle's charge is not known.": models.storage is None,
-        "It has no model 714: whether a vehicle is plugged in is a guess.": port is None,
-        "It has several DC ports; only the first is read.": port is not None and (port.ports or 0) > 1,
+        "It has no model 714: whether a vehicle is plugged in is a guess.": models.ports is None,
+        f"It has {count} DC ports; port {number}, which says it is a vehicle's, is read.": several and named,
+        f"It has {count} DC ports and none says it is a vehicle's: the first is read; name it by dc_port.": (
+            several and number != 0 and not named and not options.dc_port
+        ),
+        f"DC port {number} was named as the vehicle's, but does not say so itself.": (
+            bool(options.dc_port) and number != 0 and not named
+        ),
+        f"It has no DC port {options.dc_port}: whether a vehicle is plugged in is a guess.": (
+            models.ports is not None and options.dc_port > models.port_count
+        ),
+    }
+
+
+def _operation_remarks(models: _Models, options: SunSpecOptions) -> dict[str, bool]:
+    operation, capacity = models.operation, models.capacity
+    unstoppable = capacity is not None and bool(capacity.can_island) and not _takes_stop(models)
+    return {
         "It has no model 715: it cannot be started or stopped, and local mode is not seen.": operation is None,
         "It cannot be stopped over Modbus (715.OpCtl), so its island could not be ended: it gives no backup.": (
-            options.backup == "auto"
-            and models.capacity is not None
-            and bool(models.capacity.can_island)
-            and not _takes_stop(models)
+            options.backup == "auto" and unstoppable
         ),
         "It is in local mode: set it to remote at the charger.": operation is not None and operation.control == _LOCAL,
         "It is not permitted to enter service (703.ES): the person who locked it out must release it.": (
             models.service is not None and models.service.permitted == 0
         ),
     }
-    return tuple(sentence for sentence, holds in remarks.items() if holds)
