@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from edge_service.domain.commands import Asked, CommandRefusedError, carry_out
+from edge_service.departures import next_time
+from edge_service.domain.commands import Asked, CommandRefusedError, carry_out, departure_plan, skip_departure
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import Event, Settings, SiteFacts
 from edge_service.intake import Intake
@@ -109,6 +110,15 @@ class Household:
             return {"kept": False}
         return {}
 
+    async def _skip_departure(self, asked: Asked) -> Mapping[str, Any]:
+        """Which time is the next needs the site's clock on the wall, so it is found here."""
+        _, plan = departure_plan(asked)
+        at = next_time(plan, asked.now, asked.facts.time_zone)
+        settings = skip_departure(asked, at)
+        await self._journal.save_settings(settings, "skip_departure", asked.args, asked.now)
+        self._settings = settings
+        return {} if at is None else {"skipped": at.isoformat()}
+
     async def _enter_event(self, asked: Asked) -> Mapping[str, Any]:
         program = asked.program()
         power_w = int(asked.number("power_w", 1, 1_000_000))
@@ -132,6 +142,7 @@ class Household:
     _special: Mapping[str, Callable[[Household, Asked], Awaitable[Mapping[str, Any]]]] = {
         "enter_event": _enter_event,
         "cancel_event": _cancel_event,
+        "skip_departure": _skip_departure,
     }
 
 

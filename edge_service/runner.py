@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from edge_service.charger_desk import ChargerDesk
 from edge_service.contact_desk import ContactDesk
+from edge_service.departures import next_departures
 from edge_service.domain import islanding
 from edge_service.domain.commands import expire
 from edge_service.domain.decide import Decision, decide, next_change
@@ -321,6 +322,7 @@ class Runner:
             contested=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.contested_since)}),
             orders=frozen_map(self._evidence()),
             contacts=frozen_map({name: desk.reading for name, desk in self._contacts.items() if desk.reading}),
+            departures=frozen_map(next_departures(self._people.settings.departures, now, self._facts.time_zone)),
         )
 
     def _evidence(self) -> dict[str, Evidence]:

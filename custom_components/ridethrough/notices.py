@@ -38,6 +38,9 @@ KINDS = frozenset(
         "credentials_refused",
         "return_failed",
         "grid_disputed",
+        "departure_late",
+        "departure_unsure",
+        "storm",
     }
 )
 

@@ -24,7 +24,7 @@ from edge_service.domain.model import (
     frozen_map,
 )
 from edge_service.domain.news import stop_pressed, tell
-from edge_service.domain.policies import LADDER
+from edge_service.domain.policies import ladder_of
 from edge_service.domain.policy import Rung
 from edge_service.domain.realise import Realised, order_power_w, realise
 from edge_service.domain.timeline import Timeline
@@ -65,14 +65,22 @@ class Decision:
 
 
 def decide(
-    observation: Observation, memory: Memory, settings: Settings, facts: SiteFacts, ladder: Iterable[Rung] = LADDER
+    observation: Observation,
+    memory: Memory,
+    settings: Settings,
+    facts: SiteFacts,
+    ladder: Iterable[Rung] | None = None,
 ) -> Decision:
-    """Know the grid, follow the island's table, ask each rung in turn, and turn what is left into orders."""
+    """Know the grid, follow the island's table, ask each rung in turn, and turn what is left into orders.
+
+    ``ladder`` None: the site's own.
+    """
     pressed, stood = contacts.active(observation, facts, Contact.STOP) is True, settings.stopped
     settings = replace(settings, stopped=True) if pressed and not stood else settings
     view, assessment = _look(observation, memory, settings, facts)
-    ladder = tuple(ladder)
+    ladder = ladder_of(facts) if ladder is None else tuple(ladder)
     for rung in ladder:
+        view = view if rung.follow is None else rung.follow(view)
         for statement in rung.policy(view):
             view = view.hears(rung.name, statement)
     realised = _realised(view)
@@ -155,8 +163,9 @@ def _seen(view: View, charger: str) -> ChargerMemory:
     if soc is None:
         return before
     settings = view.settings
-    driver, backup = settings.drivers_reserve(charger), settings.backup_reserve_pct
-    call = Timeline(e for e in view.observation.events if performance.takes_part(settings, e)).at(view.observation.now)
+    now = view.observation.now
+    driver, backup = settings.drivers_reserve(charger), settings.reserve_pct(now)
+    call = Timeline(e for e in view.observation.events if performance.takes_part(settings, e)).at(now)
     floors = {"driver": driver, "backup": backup}
     if call is not None:
         floors["event"] = settings.event_floor(call.event.program_id)

@@ -126,11 +126,39 @@ class OutageMemory:
     lowest_soc_pct: float | None = None
 
 
+class DepartureStage(StrEnum):
+    """How a vehicle stands toward its next departure: enough charge, time to wait, charging for it, or too late."""
+
+    READY = "ready"
+    WAITS = "waits"
+    CHARGES = "charges"
+    LATE = "late"
+
+
+@dataclass(frozen=True, slots=True)
+class DepartureMemory:
+    """The outlook of a vehicle's next departure. ``reaches_pct``: the charge it will leave with, None: not known.
+
+    ``keeps``: what it gave now could not be refilled in time. ``due_wh``: what it must take in before the first vehicle
+    leaves. ``unsure``: what the vehicle does not tell: ``soc``, ``capacity`` or nothing.
+    """
+
+    plan_id: str
+    at: datetime
+    stage: DepartureStage
+    target_pct: float
+    reaches_pct: float | None = None
+    keeps: bool = False
+    due_wh: float = 0.0
+    unsure: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ChargerMemory:
     """What was last wanted of a charger and since when; ``low``: the floors it is below, with hysteresis.
 
-    ``silent_since``: no answer since then.
+    ``silent_since``: no answer since then. ``due_since`` and ``late_since``: since when the site's room is too small
+    for its departure to wait, or to be reached.
     """
 
     order_w: int | None = None
@@ -140,6 +168,9 @@ class ChargerMemory:
     discharging: bool | None = None
     faulty: bool | None = None
     silent_since: datetime | None = None
+    departure: DepartureMemory | None = None
+    due_since: datetime | None = None
+    late_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

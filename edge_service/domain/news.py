@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_service.domain.evidence import unfollowed_since
 from edge_service.domain.islanding import CLOSE_DEADLINE, IN_TRANSFER, STOP_DEADLINE
-from edge_service.domain.memory import OVER, EventMemory, EventStage, IslandStep, Memory
+from edge_service.domain.memory import OVER, DepartureStage, EventMemory, EventStage, IslandStep, Memory
 from edge_service.domain.model import AtEnd, Contact, Grid, Happening, Notice, Supply, frozen_map
 from edge_service.domain.performance import earnings_usd
 from edge_service.domain.realise import order_power_w
@@ -231,9 +231,28 @@ def _notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
             yield _notice(view, f"offline:{charger}", "charger_offline", "warning", charger=facts.name, since=since)
         elif reading is not None and reading.service_permitted is False:
             yield _notice(view, f"service:{charger}", "service_not_permitted", "warning", charger=facts.name)
+    yield from _departure_notices(view, after)
+    if (storm := view.settings.storm_at(view.observation.now)) is not None:
+        until = storm.until.isoformat()
+        data = {"until": until, "reserve_pct": storm.reserve_pct, "name": storm.name}
+        yield _notice(view, f"storm:{until}", "storm", "info", **data)
     yield from _of_orders(view)
     for uid, account in after.events.items():
         yield from _event_notice(view, uid, account)
+
+
+def _departure_notices(view: View, after: Memory) -> Iterator[Notice]:
+    """What the driver should know before leaving: too little in time, or a vehicle that does not tell what it has."""
+    for charger, facts in view.facts.chargers.items():
+        outlook = after.charger(charger).departure
+        if outlook is None:
+            continue
+        at = outlook.at.isoformat()
+        key, data = f"departure:{charger}:{at}", {"charger": facts.name, "at": at, "target_pct": outlook.target_pct}
+        if outlook.stage is DepartureStage.LATE:
+            yield _notice(view, key, "departure_late", "warning", **data, reaches_pct=outlook.reaches_pct)
+        elif outlook.unsure:
+            yield _notice(view, key, "departure_unsure", "info", **data)
 
 
 def _trouble(view: View, after: Memory) -> Iterator[Notice]:

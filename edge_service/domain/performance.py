@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from edge_service.domain.memory import OVER, EventMemory, EventStage, Memory, SeasonMemory
-from edge_service.domain.model import Event, Grid, Program, Settings, SlotKind, frozen_map
+from edge_service.domain.model import Event, Grid, Mode, Program, Settings, SlotKind, frozen_map
 from edge_service.domain.view import View
 
 # AC energy out of the vehicle per energy stored, and stored per AC energy in: measured 0.89-0.95 on shipping chargers.
@@ -43,7 +43,14 @@ def needed_wh(event: Event) -> float:
 def floor_pct(view: View, program_id: str, charger: str) -> float:
     """Percent below which an event does not discharge this charger's vehicle."""
     settings = view.settings
-    return max(settings.drivers_reserve(charger), settings.backup_reserve_pct, settings.event_floor(program_id))
+    reserve_pct = settings.reserve_pct(view.observation.now)
+    return max(settings.drivers_reserve(charger), reserve_pct, settings.event_floor(program_id))
+
+
+def is_withheld(view: View, event: Event) -> bool:
+    """The vehicles give nothing at the event's start, as people have decided up to now: a mode, a storm."""
+    storm = view.settings.storm
+    return view.settings.mode is not Mode.AUTOMATIC or (storm is not None and event.start < storm.until)
 
 
 def spare_wh(view: View, program_id: str, charger: str) -> float:
@@ -86,6 +93,8 @@ def feasible_w(view: View, event: Event) -> int | None:
     hours = (event.end - max(now, event.start)).total_seconds() / 3600
     if target is None or target >= 0 or hours <= 0:
         return target
+    if is_withheld(view, event):
+        return 0
     hours_before = max(0.0, (event.start - now).total_seconds() / 3600)
     energy_wh, rating_w = 0.0, 0
     for charger in view.facts.chargers:

@@ -10,7 +10,11 @@ type Policy = Callable[[View], Sequence[Statement]]
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A policy's place in the ladder; its name is what people are shown."""
+    """A policy's place in the ladder; its name is what people are shown.
+
+    ``follow``: what it keeps in mind, brought up to date before it speaks, from what the rungs above have left.
+    """
 
     name: str
     policy: Policy
+    follow: Callable[[View], View] | None = None

@@ -47,6 +47,7 @@ def test_safety_comes_before_people_people_before_money() -> None:
         "outage",
         "drivers_reserve",
         "manual",
+        "departure",
         "backup_reserve",
         "demand_response",
         "idle",

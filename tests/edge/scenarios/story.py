@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from edge_service.departures import next_departures
 from edge_service.domain.commands import Asked, CommandRefusedError, carry_out, expire
 from edge_service.domain.decide import Decision, decide
 from edge_service.domain.memory import Memory
@@ -25,6 +26,8 @@ from edge_service.domain.model import (
     Contact,
     ContactReading,
     Control,
+    Departure,
+    DeparturePlan,
     Event,
     GridEvidence,
     Hold,
@@ -47,12 +50,12 @@ from edge_service.domain.model import (
     Slot,
     SlotKind,
     Stop,
+    Storm,
     SwitchFacts,
     SwitchOrder,
     SwitchReading,
     frozen_map,
 )
-from edge_service.domain.policies import LADDER
 from edge_service.domain.policy import Rung
 
 START = datetime(2026, 7, 15, 20, 0, tzinfo=UTC)
@@ -125,6 +128,9 @@ def settings_from(before: Settings, given: Mapping[str, Any]) -> Settings:
         "drivers_reserve_pct": frozen_map,
         "event_floor_pct": frozen_map,
         "manual": lambda orders: frozen_map({name: _manual(order) for name, order in orders.items()}),
+        "departures": lambda plans: frozen_map({name: tuple(map(_plan, of)) for name, of in plans.items()}),
+        "miles_per_kwh": frozen_map,
+        "storm": lambda storm: Storm(moment(storm["until"]), storm["reserve_pct"], storm.get("name", "")),
         "return_not_before": lambda seconds: None if seconds is None else moment(seconds),
     }
     return replace(before, **{name: readers.get(name, _same)(value) for name, value in given.items()})
@@ -132,6 +138,16 @@ def settings_from(before: Settings, given: Mapping[str, Any]) -> Settings:
 
 def _manual(given: Mapping[str, Any]) -> ManualOrder:
     return ManualOrder(ManualKind(given["kind"]), START, moment(given["until"]), given.get("power_w"))
+
+
+def _plan(given: Mapping[str, Any]) -> DeparturePlan:
+    _known(DeparturePlan, given, "departure plan")
+    readers: dict[str, Any] = {"at": moment, "skip_until": moment, "weekdays": tuple}
+    return DeparturePlan(**{name: readers.get(name, _same)(value) for name, value in given.items()})
+
+
+def _departure(given: Mapping[str, Any]) -> Departure:
+    return Departure("trip", moment(given["at"]), given.get("soc_pct"), given.get("miles"))
 
 
 def _event(given: Mapping[str, Any]) -> Event:
@@ -196,6 +212,7 @@ class House:
     chargers: dict[str, Device] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     evidence: list[Mapping[str, Any]] = field(default_factory=list)
+    departures: Mapping[str, Departure] = field(default_factory=dict)
     active: dict[Contact, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -321,7 +338,7 @@ class Play:
     happenings: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     refused: str | None = None
-    ladder: Sequence[Rung] = LADDER
+    ladder: Sequence[Rung] | None = None
 
     def steps(self) -> Iterator[tuple[float, Decision]]:
         """Decide each second and at each moment that the story names."""
@@ -336,13 +353,19 @@ class Play:
 
     def _decide(self, now: datetime) -> Decision:
         self.settings = expire(self.settings, self.memory, now)
-        decision = decide(self.house.observe(now), self.memory, self.settings, self.facts, self.ladder)
+        coming = {**next_departures(self.settings.departures, now, self.facts.time_zone), **self._fixed(now)}
+        observation = replace(self.house.observe(now), departures=frozen_map(coming))
+        decision = decide(observation, self.memory, self.settings, self.facts, self.ladder)
         self.memory = decision.memory
         self.settings = replace(self.settings, stopped=True) if decision.pressed else self.settings
         self.house.obey(decision)
         self.happenings += [f"{happening.subject}: {happening.kind}" for happening in decision.happenings]
         self.notices += [f"{notice.key}: {notice.kind}" for notice in decision.notices]
         return decision
+
+    def _fixed(self, now: datetime) -> Mapping[str, Departure]:
+        """The departures that the story names as such; like a plan for once, each is over at its time."""
+        return {name: departure for name, departure in self.house.departures.items() if now < departure.at}
 
     def _apply(self, step: Mapping[str, Any], now: datetime) -> None:
         acts = {
@@ -355,6 +378,9 @@ class Play:
             "contacts": lambda given: self.house.active.update({Contact(name): on for name, on in given.items()}),
             "silent": lambda names: setattr(self.house, "silent", set(names)),
             "evidence": lambda pieces: setattr(self.house, "evidence", list(pieces)),
+            "departures": lambda given: setattr(
+                self.house, "departures", {name: _departure(departure) for name, departure in given.items()}
+            ),
             "events": lambda events: setattr(self.house, "events", tuple(_event(event) for event in events)),
             "settings": lambda given: setattr(self, "settings", settings_from(self.settings, given)),
             "command": lambda given: self._command(given, now),
@@ -398,7 +424,7 @@ class Play:
 
 
 def _argument(key: str, value: Any) -> Any:
-    return moment(value).isoformat() if key == "until" else value
+    return moment(value).isoformat() if key in ("until", "at") else value
 
 
 def decided(play: Play, decision: Decision) -> dict[str, Any]:
@@ -448,7 +474,7 @@ def _holds_at(expected: Mapping[str, Any], at: float) -> bool:
     return bool(expected["at"] == at if "at" in expected else expected["from"] <= at <= expected["to"])
 
 
-def play_file(path: Path, ladder: Sequence[Rung] = LADDER) -> Play:
+def play_file(path: Path, ladder: Sequence[Rung] | None = None) -> Play:
     """Play a story from its file. Raises StoryError with the first moment that differs and the steps behind it."""
     story = json.loads(path.read_text(encoding="utf-8"))
     allowed = {"title", "story", "site", "settings", "inputs", "expect", "all_happenings", "all_notices"}

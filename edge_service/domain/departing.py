@@ -1,0 +1,313 @@
+"""Departures: what each vehicle lacks, whether that can wait, and with how much it will leave.
+
+Vehicles share the site's power, so they are judged together: what is needed is laid from the last departure back to
+now, as late as it fits. What finds no room later is needed now.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from math import inf
+
+from edge_service.domain.memory import ChargerMemory, DepartureMemory, DepartureStage
+from edge_service.domain.model import Departure, frozen_map
+from edge_service.domain.performance import EFFICIENCY, takes_part
+from edge_service.domain.timeline import Timeline
+from edge_service.domain.view import View
+
+# Charging is done this long before the vehicle leaves, and takes this much longer than the arithmetic says: a house
+# that draws more than now, a charger that starts slowly, a cold battery.
+HEAD_START = timedelta(minutes=30)
+TIME_FACTOR = 1.25
+# Toward full a battery takes less and less. Half the power over the last fifth is on the safe side at home powers.
+TAPER_FROM_PCT = 80.0
+TAPER_SHARE = 0.5
+# A vehicle that does not tell its size is taken for a large one, so that charging begins early rather than late.
+ASSUMED_CAPACITY_WH = 100_000
+# EPA ratings of US electric cars lie between about 2 (pickup trucks) and 4: a start, until the resident says otherwise.
+DEFAULT_MILES_PER_KWH = 3.0
+# The charge reading moves by itself and often comes in whole percent.
+REACHED_WITHIN_PCT = 0.5
+LEFT_AGAIN_PCT = 1.0
+# Beyond this a departure is called late, and on time again only with as much to spare.
+LATE_BY_H = 5 / 60
+# What forbids a discharge for the departure's sake lets go only with this much to spare.
+KEEP_MORE_H = 10 / 60
+# Room that other loads take for moments is no reason to begin, nor to warn anybody.
+ROOM_SETTLES = timedelta(seconds=60)
+
+UNDER_WAY = frozenset({DepartureStage.CHARGES, DepartureStage.LATE})
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a vehicle lacks: hours of charging alone at ``power_w``, 0 at its target.
+
+    ``unsure``: what it does not tell: ``soc``, ``capacity`` or nothing.
+    """
+
+    departure: Departure
+    target_pct: float
+    soc_pct: float | None
+    hours: float
+    power_w: int
+    unsure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Hours of charging at ``power_w`` that must be done by a time."""
+
+    hours: float
+    power_w: int
+    by: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Slack:
+    """Hours until a job must begin: by itself, and with the others under one limit; infinite where all fits later.
+
+    ``due_wh``: energy that finds no room after the first departure.
+    """
+
+    alone_h: float = inf
+    together_h: float = inf
+    due_wh: float = 0.0
+
+
+def follow(view: View) -> View:
+    """The view with each departure's outlook, made from the power that the rungs above have left."""
+    needs = dict(_needs(view)) if view.tied else {}
+    room_w = view.site.hi - sum(band.nearest(0) for name, band in view.bands.items() if name not in needs)
+    outlooks = _outlooks(view, needs, max(0, room_w)) if needs else {}
+    chargers = {
+        name: outlooks.get(name) or replace(memory, departure=_standing(view, name), due_since=None, late_since=None)
+        for name, memory in view.memory.chargers.items()
+    }
+    return replace(view, memory=replace(view.memory, chargers=frozen_map(chargers)))
+
+
+def _standing(view: View, charger: str) -> DepartureMemory | None:
+    """What was said before of a departure that cannot be judged now: an outage, a charger that does not answer."""
+    before, departure = view.memory.charger(charger).departure, view.observation.departures.get(charger)
+    reading = view.reading(charger)
+    if before is None or departure is None or before.at != departure.at or (reading and reading.plugged is False):
+        return None
+    return before
+
+
+# ------------------------------------------------------------------------------------------------- what is missing
+
+
+def _needs(view: View) -> Iterator[tuple[str, Need]]:
+    for charger, departure in view.observation.departures.items():
+        reading = view.reading(charger) if charger in view.facts.chargers else None
+        if reading is not None and reading.plugged is not False and view.capability(charger) is not None:
+            yield charger, _need(view, charger, departure)
+
+
+def _need(view: View, charger: str, departure: Departure) -> Need:
+    reading, capability = view.reading(charger), view.capability(charger)
+    capacity_wh = reading.capacity_wh if reading else None
+    soc_pct = reading.soc_pct if reading else None
+    rating_w = capability.charge_rating_w if capability else 0
+    # A vehicle that takes nothing at this moment (asleep, waiting) will take more when it charges.
+    power_w = max(1, min(rating_w, (reading.charge_max_w if reading else None) or rating_w))
+    target_pct = _target_pct(view, charger, departure, capacity_wh)
+    unsure = "soc" if soc_pct is None else "" if capacity_wh else "capacity"
+    missing_pct = target_pct - (soc_pct or 0.0)
+    before = view.memory.charger(charger).departure
+    ready = before is not None and before.at == departure.at and before.stage is DepartureStage.READY
+    hours = 0.0
+    if missing_pct > (LEFT_AGAIN_PCT if ready else REACHED_WITHIN_PCT):
+        hours = _hours(soc_pct or 0.0, target_pct, capacity_wh or ASSUMED_CAPACITY_WH, power_w)
+    return Need(departure, target_pct, soc_pct, hours, power_w, unsure)
+
+
+def _target_pct(view: View, charger: str, departure: Departure, capacity_wh: int | None) -> float:
+    """Percent to leave with. Miles of a vehicle whose size is not known cannot be turned into percent: all of it."""
+    if departure.miles is None:
+        return departure.soc_pct if departure.soc_pct is not None else 100.0
+    if not capacity_wh:
+        return 100.0
+    kwh = departure.miles / view.settings.miles_per_kwh.get(charger, DEFAULT_MILES_PER_KWH)
+    return min(100.0, kwh * 1000 / capacity_wh * 100)
+
+
+def _hours(soc_pct: float, target_pct: float, capacity_wh: int, power_w: int) -> float:
+    quick_pct = max(0.0, min(target_pct, TAPER_FROM_PCT) - soc_pct)
+    slow_pct = max(0.0, target_pct - max(soc_pct, TAPER_FROM_PCT))
+    return (quick_pct + slow_pct / TAPER_SHARE) / 100 * capacity_wh / EFFICIENCY / power_w
+
+
+# --------------------------------------------------------------------------------------------- whether it can wait
+
+
+def slacks(jobs: Mapping[str, Job], start: datetime, room_w: int) -> dict[str, Slack]:
+    """How long each job can wait from ``start``, all of them sharing ``room_w``. No job is due before ``start``."""
+    if not jobs:
+        return {}
+    left_h = _without_later(jobs, room_w)
+    length_h = _hours_between(start, min(job.by for job in jobs.values()))
+    energy_wh = sum(left_h[name] * job.power_w for name, job in jobs.items())
+    shared_h = 0.0 if energy_wh <= 0 else energy_wh / room_w if room_w > 0 else inf
+    return {
+        name: Slack(
+            _hours_between(start, job.by) - job.hours,
+            length_h - max(left_h[name], shared_h) if left_h[name] > 0 else inf,
+            left_h[name] * job.power_w,
+        )
+        for name, job in jobs.items()
+    }
+
+
+def _without_later(jobs: Mapping[str, Job], room_w: int) -> dict[str, float]:
+    """Hours of each job that are left before the first time when the later stretches are filled, the last one first."""
+    left_h = {name: job.hours for name, job in jobs.items()}
+    for earlier, later in reversed(list(pairwise(sorted({job.by for job in jobs.values()})))):
+        here = {name: jobs[name].power_w for name in jobs if jobs[name].by >= later and left_h[name] > 0}
+        left_h |= _fill({name: left_h[name] for name in here}, here, _hours_between(earlier, later), room_w)
+    return left_h
+
+
+def _fill(left_h: Mapping[str, float], power_w: Mapping[str, int], length_h: float, room_w: int) -> dict[str, float]:
+    """What is left after a stretch that takes as much as it can, of the longest jobs first, down to one level.
+
+    That order leaves the most for the stretches before: jobs of equal length can go on side by side.
+    """
+    low_h, high_h = 0.0, max(left_h.values(), default=0.0)
+    if _taken_wh(0.0, left_h, power_w, length_h) <= room_w * length_h:
+        high_h = 0.0
+    for _ in range(14 if high_h else 0):
+        middle_h = (low_h + high_h) / 2
+        if _taken_wh(middle_h, left_h, power_w, length_h) <= room_w * length_h:
+            high_h = middle_h
+        else:
+            low_h = middle_h
+    return {name: hours - min(length_h, max(0.0, hours - high_h)) for name, hours in left_h.items()}
+
+
+def _taken_wh(level_h: float, left_h: Mapping[str, float], power_w: Mapping[str, int], length_h: float) -> float:
+    return sum(min(length_h, max(0.0, hours - level_h)) * power_w[name] for name, hours in left_h.items())
+
+
+def delivered_h(jobs: Mapping[str, Job], start: datetime, room_w: int) -> dict[str, float]:
+    """Hours that each job gets by its time when the earliest departures are served first."""
+    done_h = dict.fromkeys(jobs, 0.0)
+    order = sorted(jobs, key=lambda name: (jobs[name].by, -jobs[name].hours, name))
+    for begin, end in pairwise(sorted({start, *(job.by for job in jobs.values())})):
+        length_h = _hours_between(begin, end)
+        left_wh = room_w * length_h
+        for name in order:
+            job = jobs[name]
+            if job.by >= end:
+                given_h = min(job.hours - done_h[name], length_h, left_wh / job.power_w)
+                done_h[name] += given_h
+                left_wh -= given_h * job.power_w
+    return done_h
+
+
+def _hours_between(start: datetime, end: datetime) -> float:
+    return (end - start).total_seconds() / 3600
+
+
+# --------------------------------------------------------------------------------------------------- the outlook
+
+
+def _outlooks(view: View, needs: Mapping[str, Need], room_w: int) -> dict[str, ChargerMemory]:
+    now = view.observation.now
+    free_at = _free_at(view)
+    short = {name: need for name, need in needs.items() if need.hours > 0}
+    waits = slacks(_careful(short, now), now, room_w)
+    after_event = waits if free_at <= now else slacks(_careful(short, free_at), free_at, room_w)
+    bare = {name: Job(need.hours, need.power_w, need.departure.at) for name, need in short.items()}
+    tight = slacks(bare, now, room_w)
+    done_h = delivered_h(bare, now, room_w)
+    return {
+        name: _outlook(
+            view,
+            name,
+            need,
+            _Prospect(waits.get(name, Slack()), after_event.get(name, Slack()), tight.get(name, Slack()), free_at),
+            done_h.get(name, 0.0),
+        )
+        for name, need in needs.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Prospect:
+    """How long a vehicle can wait: from now, from the end of the event that runs, and with nothing to spare."""
+
+    waits: Slack
+    after_event: Slack
+    tight: Slack
+    free_at: datetime
+
+
+def _careful(needs: Mapping[str, Need], start: datetime) -> dict[str, Job]:
+    return {
+        name: Job(need.hours * TIME_FACTOR, need.power_w, max(start, need.departure.at - HEAD_START))
+        for name, need in needs.items()
+    }
+
+
+def _free_at(view: View) -> datetime:
+    """When a vehicle that gives in the event that runs can be charged again."""
+    now = view.observation.now
+    call = Timeline(event for event in view.observation.events if takes_part(view.settings, event)).at(now)
+    return now if call is None else max(now, call.event.end)
+
+
+def _outlook(view: View, charger: str, need: Need, prospect: _Prospect, done_h: float) -> ChargerMemory:
+    now, memory = view.observation.now, view.memory.charger(charger)
+    before = memory.departure if memory.departure and memory.departure.at == need.departure.at else None
+    due_since = (memory.due_since or now) if prospect.waits.together_h <= 0 else None
+    lacks_h = need.hours - done_h if prospect.tight.together_h < 0 and not need.unsure else 0.0
+    late_since = (memory.late_since or now) if lacks_h > LATE_BY_H else None
+    stage = _stage(before, need, prospect, _lasts(due_since, now), _lasts(late_since, now))
+    reaches_pct = need.target_pct
+    if need.soc_pct is not None and need.hours > 0 and lacks_h > 0:
+        reaches_pct = need.soc_pct + (need.target_pct - need.soc_pct) * done_h / need.hours
+    outlook = DepartureMemory(
+        plan_id=need.departure.plan_id,
+        at=need.departure.at,
+        stage=stage,
+        target_pct=round(need.target_pct, 1),
+        reaches_pct=None if need.unsure else round(reaches_pct, 1),
+        keeps=_keeps(before, need, prospect),
+        due_wh=round(prospect.waits.due_wh, -2),  # steady shares, not new ones each second
+        unsure=need.unsure,
+    )
+    return replace(memory, departure=outlook, due_since=due_since, late_since=late_since)
+
+
+def _lasts(since: datetime | None, now: datetime) -> bool:
+    return since is not None and now - since >= ROOM_SETTLES
+
+
+def _stage(
+    before: DepartureMemory | None, need: Need, prospect: _Prospect, room_is_short: bool, will_lack: bool
+) -> DepartureStage:
+    """Charging that has begun goes on to the target; a warning stands until there is time to spare."""
+    if need.hours <= 0:
+        return DepartureStage.READY
+    was_late = before is not None and before.stage is DepartureStage.LATE
+    alone_h = prospect.tight.alone_h
+    stays_late = was_late and min(alone_h, prospect.tight.together_h) < LATE_BY_H
+    if not need.unsure and (alone_h < -LATE_BY_H or will_lack or stays_late):
+        return DepartureStage.LATE
+    begun = before is not None and before.stage in UNDER_WAY
+    if begun or prospect.waits.alone_h <= 0 or room_is_short:
+        return DepartureStage.CHARGES
+    return DepartureStage.WAITS
+
+
+def _keeps(before: DepartureMemory | None, need: Need, prospect: _Prospect) -> bool:
+    """Whether what is given now could not be refilled in time, also if charging waits for the event's end."""
+    kept = before is not None and before.keeps
+    if min(prospect.after_event.alone_h, prospect.after_event.together_h) <= (KEEP_MORE_H if kept else 0.0):
+        return True
+    no_time = need.departure.at - HEAD_START <= prospect.free_at
+    return no_time and (need.soc_pct or 0.0) <= need.target_pct + (LEFT_AGAIN_PCT if kept else 0.0)
