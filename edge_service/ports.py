@@ -37,6 +37,10 @@ class DeviceRefusedError(DeviceError):
         self.reason = reason
 
 
+class OrderUnderWayError(DeviceError):
+    """The order is being made so, and is not proven yet: it goes on with the next cycle. Nothing is wrong."""
+
+
 class ProtocolViolationError(DeviceError):
     """The device's reply breaks the protocol or contradicts itself; the reply is discarded."""
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from modbus_connection import ModbusUnit
 
+from edge_service.chargers.sigenergy_evdc import SigenergyEvdc, SigenergyOptions
 from edge_service.chargers.sunspec_der import SunSpecDer, SunSpecOptions
+from edge_service.chargers.wallbox_quasar_1 import QuasarOptions, WallboxQuasar1
 from edge_service.ports import Charger
 
 
@@ -26,6 +28,8 @@ class ChargerModel[O]:
 
 MODELS: Mapping[str, ChargerModel[Any]] = MappingProxyType(
     {
+        "sigenergy_evdc": ChargerModel(SigenergyOptions, SigenergyEvdc),
         "sunspec_der": ChargerModel(SunSpecOptions, SunSpecDer),
+        "wallbox_quasar_1": ChargerModel(QuasarOptions, WallboxQuasar1),
     }
 )
