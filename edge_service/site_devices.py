@@ -6,12 +6,14 @@ from typing import Any
 
 from edge_service.chargers import MODELS
 from edge_service.chargers.link import Link
-from edge_service.config import ChargerConfig, Config, MeterConfig, SwitchConfig
-from edge_service.devices import METERS, SWITCHES
-from edge_service.ports import Charger, DeviceError, IslandSwitch, Meter
+from edge_service.config import ChargerConfig, Config, ContactConfig, MeterConfig, SwitchConfig
+from edge_service.devices import CONTACTS, METERS, SWITCHES
+from edge_service.domain.model import Contact, frozen_map
+from edge_service.ports import Charger, ContactInput, DeviceError, IslandSwitch, Meter
 from edge_service.runner import Devices
 
 type Finding = tuple[str, bool, str]
+type DeviceConfig = ChargerConfig | MeterConfig | SwitchConfig | ContactConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +28,15 @@ def install(config: Config) -> Installation:
     """Make every device; nothing is connected yet."""
     links: dict[tuple[str, int], Link] = {}
 
-    def link_to(device: ChargerConfig | MeterConfig | SwitchConfig) -> Link:
+    def link_to(device: DeviceConfig) -> Link:
         place = (device.address.host, device.address.port)
         return links.setdefault(place, Link(*place))
 
     chargers = [_charger(charger, link_to(charger)) for charger in config.chargers.values()]
     meter = _meter(config.meter, link_to(config.meter)) if config.meter else None
     switch = _switch(config.island_switch, link_to(config.island_switch)) if config.island_switch else None
-    return Installation(tuple(links.values()), Devices(chargers, meter, switch))
+    contacts = {name: _contact(name, contact, link_to(contact)) for name, contact in config.contacts.items()}
+    return Installation(tuple(links.values()), Devices(chargers, meter, switch, frozen_map(contacts)))
 
 
 def _charger(config: ChargerConfig, link: Link) -> Charger:
@@ -51,7 +54,12 @@ def _switch(config: SwitchConfig, link: Link) -> IslandSwitch:
     return model.build("island_switch", link.unit(config.unit_id), _options(model.options, config))
 
 
-def _options(kind: type[Any], config: ChargerConfig | MeterConfig | SwitchConfig) -> Any:
+def _contact(name: Contact, config: ContactConfig, link: Link) -> ContactInput:
+    model = CONTACTS[config.model]
+    return model.build(f"{name} contact", link.unit(config.unit_id), _options(model.options, config))
+
+
+def _options(kind: type[Any], config: DeviceConfig) -> Any:
     """A model's options: what the configuration names in common, and what the model asks for besides."""
     extra: Mapping[str, Any] = config.options
     known = {one.name for one in fields(kind)}
@@ -67,6 +75,8 @@ async def probe(devices: Devices) -> list[Finding]:
     for name, device in (("meter", devices.meter), ("island switch", devices.switch)):
         if device is not None:
             findings += await _probe_device(name, device)
+    for contact, contact_input in devices.contacts.items():
+        findings += await _probe_device(f"{contact} contact", contact_input)
     return findings
 
 
@@ -83,7 +93,7 @@ async def _probe_charger(charger: Charger) -> list[Finding]:
     return [(charger.id, True, text) for text in (about, able, *identity.findings)]
 
 
-async def _probe_device(name: str, device: Meter | IslandSwitch) -> list[Finding]:
+async def _probe_device(name: str, device: Meter | IslandSwitch | ContactInput) -> list[Finding]:
     try:
         identity = await device.probe()
     except DeviceError as error:

@@ -1,7 +1,7 @@
 """Checks ``site.yaml`` against its schema and finds what does not fit together: every mistake at once."""
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ import voluptuous as vol
 
 from edge_service.config.marked_yaml import KeyPath, MarkedYaml
 from edge_service.config.schema import (
+    CONTACT_MODEL,
+    CONTACTS_SECTION,
     CYCLE_S,
     ELSEWHERE,
     ID,
@@ -80,6 +82,7 @@ class Check:
         self.validate((), Section({}, dict.fromkeys(TOP, Rule("", bool))), top)
         good = {key: self.validate((key,), rule, top[key]) for key, rule in SECTIONS.items() if key in top}
         good |= {key: self.device(key, (key,), top[key]) for key in ("meter", "island_switch") if key in top}
+        good |= {"contacts": self.contacts(top["contacts"])} if "contacts" in top else {}
         good["chargers"] = self.chargers(top.get("chargers"))
         if "site" not in top:
             self.wrong(("site",), SITE.allowed)
@@ -97,9 +100,18 @@ class Check:
         good = {key: self.device("charger", ("chargers", key), charger) for key, charger in value.items()}
         return {key: charger for key, charger in good.items() if charger is not None}
 
+    def contacts(self, value: Any) -> dict[str, Any]:
+        """The contacts that are right, by what they mean."""
+        section = self.validate(("contacts",), CONTACTS_SECTION, value if isinstance(value, dict) and value else None)
+        if section is None:
+            return {}
+        good = {key: self.device("contact", ("contacts", key), contact) for key, contact in value.items()}
+        return {key: contact for key, contact in good.items() if contact is not None}
+
     def device(self, kind: str, path: KeyPath, value: Any) -> Any:
         """A device checked by the rules of its model, or None."""
-        model = value.get("model") if isinstance(value, dict) else None
+        usual = CONTACT_MODEL if kind == "contact" else None
+        model = value.get("model", usual) if isinstance(value, dict) else usual
         if not isinstance(model, str) or model not in models(kind):
             self.validate(path, unknown_device_section(kind), value)
             return None
@@ -130,6 +142,8 @@ class Check:
         self.export(good.get("site"))
         self.shared_units(good)
         self.switch(good)
+        self.inputs(good)
+        self.generator(good)
         self.pace(good)
         self.certificate(good.get("api", {}))
 
@@ -176,6 +190,23 @@ class Check:
         if contacts["open_proven_input"] == contacts["closed_proven_input"] is not None:
             self.wrong(("island_switch", "closed_proven_input"), "another input than open_proven_input")
 
+    def inputs(self, good: Mapping[str, Any]) -> None:
+        """One input has one meaning, whoever asks for it."""
+        owners: dict[tuple[str, int, int, int], str] = {}
+        for path, device, key in _inputs_of(good):
+            if device.get(key) is None:
+                continue
+            place = (device["address"].host.lower(), device["address"].port, device.get("unit_id", 1), device[key])
+            owner = owners.setdefault(place, dotted(path))
+            if owner != dotted(path):
+                self.wrong((*path, key), f"an input of its own; {owner} has the same")
+
+    def generator(self, good: Mapping[str, Any]) -> None:
+        told = self.source.value.get("contacts") if isinstance(self.source.value, dict) else None
+        wired = isinstance(told, dict) and "generator" in told
+        if "generator_max_w" in good.get("site", {}) and not wired:
+            self.wrong(("site", "generator_max_w"), "only together with contacts.generator, which tells when one runs")
+
     def pace(self, good: Mapping[str, Any]) -> None:
         control = {"cycle_s": CYCLE_S, "stale_after_s": STALE_AFTER_S} | good.get("control", {})
         cycle_s = control["cycle_s"]
@@ -185,6 +216,16 @@ class Check:
             if charger.get("lease_s", LEASE_S) < CYCLES_PER_LEASE * cycle_s:
                 at_least = f"at least {CYCLES_PER_LEASE} control cycles, {CYCLES_PER_LEASE * cycle_s:g} seconds"
                 self.wrong(("chargers", key, "lease_s"), at_least)
+
+
+def _inputs_of(good: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
+    """Where an input is named: the section, what it says, and under which key."""
+    if "island_switch" in good:
+        switch = {"open_proven_input": 0, "closed_proven_input": 1} | good["island_switch"]
+        yield ("island_switch",), switch, "open_proven_input"
+        yield ("island_switch",), switch, "closed_proven_input"
+    for name, contact in good.get("contacts", {}).items():
+        yield ("contacts", name), contact, "input"
 
 
 def dotted(path: KeyPath) -> str:

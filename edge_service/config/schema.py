@@ -24,7 +24,7 @@ from edge_service.config.value_rules import (
     time_zone,
     whole,
 )
-from edge_service.domain.model import Position
+from edge_service.domain.model import Contact, Position
 
 # US split phase, leg to leg.
 NOMINAL_VOLTAGE_V = 240.0
@@ -77,6 +77,7 @@ SITE = Section(
         "service": choice(Service),
         "time_zone": time_zone(),
         "departure_first": flag(),
+        "generator_max_w": whole(0, 5_000_000, "watts"),
     },
 )
 _API = Section(
@@ -105,7 +106,10 @@ SECTIONS: Mapping[str, Callable[[Any], Any]] = {
     "control": _CONTROL,
     "data": Rule("a folder, relative to this file or absolute", text(1000)),
 }
-TOP = ("api", "chargers", "control", "data", "island_switch", "meter", "site")
+CONTACT_MODEL = "modbus_io"
+CONTACTS = tuple(str(contact) for contact in Contact)
+CONTACTS_SECTION = Section({}, dict.fromkeys(CONTACTS, Rule("", bool)))
+TOP = ("api", "chargers", "contacts", "control", "data", "island_switch", "meter", "site")
 
 _OPTIONAL: Mapping[str, Mapping[str, Rule]] = {
     "charger": {
@@ -116,6 +120,7 @@ _OPTIONAL: Mapping[str, Mapping[str, Rule]] = {
     },
     "meter": {"unit_id": _UNIT, "position": choice(Position), "sign": choice(Sign)},
     "island_switch": {"unit_id": _UNIT, "synchronism_check": flag()},
+    "contact": {"unit_id": _UNIT},
 }
 
 # What people look for here, and where it is instead.
@@ -132,9 +137,14 @@ ELSEWHERE = {
 def models(kind: str) -> Mapping[str, Any]:
     """The models of one kind of device; loaded here, as their drivers take a moment to import."""
     from edge_service.chargers import MODELS  # noqa: PLC0415
-    from edge_service.devices import METERS, SWITCHES  # noqa: PLC0415
+    from edge_service.devices import CONTACTS, METERS, SWITCHES  # noqa: PLC0415
 
-    registries: Mapping[str, Mapping[str, Any]] = {"charger": MODELS, "meter": METERS, "island_switch": SWITCHES}
+    registries: Mapping[str, Mapping[str, Any]] = {
+        "charger": MODELS,
+        "meter": METERS,
+        "island_switch": SWITCHES,
+        "contact": CONTACTS,
+    }
     return registries[kind]
 
 
@@ -158,10 +168,13 @@ def unknown_device_section(kind: str) -> Section:
 
 def _common(kind: str) -> tuple[dict[str, Rule], dict[str, Rule]]:
     """The keys that every device of a kind needs, and those that it may have."""
-    required = {"model": choice(tuple(sorted(models(kind)))), "address": device_address()}
+    model = {"model": choice(tuple(sorted(models(kind))))}
+    required = {"address": device_address()}
+    if kind == "contact":
+        return required, {**_OPTIONAL[kind], **model}
     if kind == "charger":
         required["name"] = text(60)
-    return required, dict(_OPTIONAL[kind])
+    return {**model, **required}, dict(_OPTIONAL[kind])
 
 
 def _is_needed(option: Field[Any]) -> bool:

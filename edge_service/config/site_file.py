@@ -12,6 +12,7 @@ from edge_service.config import marked_yaml
 from edge_service.config.check import Check, dotted
 from edge_service.config.marked_yaml import KeyPath
 from edge_service.config.schema import (
+    CONTACT_MODEL,
     CYCLE_S,
     LEASE_S,
     NOMINAL_VOLTAGE_V,
@@ -22,7 +23,7 @@ from edge_service.config.schema import (
     leg_max_w,
 )
 from edge_service.config.value_rules import Address
-from edge_service.domain.model import ChargerFacts, Position, SiteFacts, SwitchFacts, frozen_map
+from edge_service.domain.model import ChargerFacts, Contact, Position, SiteFacts, SwitchFacts, frozen_map
 from edge_service.loopback import is_loopback
 from edge_service.ports import ConfigError
 
@@ -71,6 +72,16 @@ class SwitchConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ContactConfig:
+    """An input contact of the site. ``options`` as for a charger: its input, and how it is wired."""
+
+    address: Address
+    model: str = CONTACT_MODEL
+    unit_id: int = 1
+    options: Mapping[str, Any] = field(default_factory=frozen_map)
+
+
+@dataclass(frozen=True, slots=True)
 class SiteConfig:
     """The grid connection. Powers in positive watts; ``export_max_w`` 0: export is not permitted."""
 
@@ -84,6 +95,7 @@ class SiteConfig:
     leg_max_w: tuple[int, ...] = ()
     time_zone: str = "UTC"
     departure_first: bool = False
+    generator_max_w: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +144,7 @@ class Config:
     island_switch: SwitchConfig | None = None
     api: ApiConfig = ApiConfig()
     control: ControlConfig = ControlConfig()
+    contacts: Mapping[Contact, ContactConfig] = field(default_factory=frozen_map)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -162,6 +175,8 @@ class Config:
             leg_max_w=site.leg_max_w,
             time_zone=site.time_zone,
             departure_first=site.departure_first,
+            contacts=frozenset(self.contacts),
+            generator_max_w=site.generator_max_w,
         )
 
 
@@ -204,6 +219,9 @@ def _assemble(sections: Mapping[str, Any], path: Path) -> Config:
         island_switch=_device(SwitchConfig, switch) if switch else None,
         api=ApiConfig(**sections.get("api", {})),
         control=ControlConfig(**sections.get("control", {})),
+        contacts=frozen_map(
+            {Contact(key): _device(ContactConfig, values) for key, values in sections.get("contacts", {}).items()}
+        ),
     )
 
 
@@ -232,11 +250,17 @@ def _warnings(check: Check, config: Config) -> tuple[str, ...]:
         found.append(((), "there is no meter: import and export at the point of connection cannot be watched"))
     if switch and all(charger.backup is not BackupChoice.AUTO for charger in config.chargers.values()):
         found.append((("island_switch",), "no charger has backup: auto, so nothing can feed the house when it opens"))
+    for name, contact in config.contacts.items():
+        if contact.options.get("active", CONTACT_ACTIVE) != CONTACT_ACTIVE:
+            found.append((("contacts", name, "active"), _BROKEN_WIRE))
     if config.api.insecure_lan and not is_loopback(config.api.host):
         found.append((("api", "insecure_lan"), _REACHABLE))
     return tuple(f"{check.path}:{check.source.line(path)}: {dotted(path)}: {text}" for path, text in found)
 
 
+# Active while its circuit is open: a wire that breaks then does the safe thing.
+CONTACT_ACTIVE = "open"
+_BROKEN_WIRE = "a broken wire will not be noticed; wire the contact so that its circuit opens, with active: open"
 _REACHABLE = "reachable from the network, and without encryption: keep it on a network that you trust"
 _SHORT_ENTER_SERVICE = (
     "{:g} is shorter than the 300 seconds of IEEE 1547-2018; right for a simulator, or with the utility's leave"

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings, strategies as st
 from edge_service.config import Config, load, parse
 from edge_service.config.schema import TOP, device_section, models
 from edge_service.config.value_rules import Address
-from edge_service.domain.model import Position
+from edge_service.domain.model import Contact, Position
 from edge_service.ports import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +24,11 @@ chargers:
   garage: {name: Garage, model: sunspec_der, address: 10.0.0.5}
 """
 METER = "meter: {model: sunspec_meter, address: 10.0.0.6}\n"
+CONTACTS = """\
+contacts:
+  stop: {address: 10.0.0.8, input: 0}
+  generator: {address: 10.0.0.8, input: 1}
+"""
 SWITCH = "island_switch: {model: modbus_io, address: 10.0.0.7}\n"
 
 
@@ -71,7 +76,7 @@ def test_what_only_the_model_asks_for_stands_in_the_options() -> None:
 
 
 def test_every_option_of_every_model_is_a_key() -> None:
-    for kind in ("charger", "meter", "island_switch"):
+    for kind in ("charger", "meter", "island_switch", "contact"):
         for name, model in models(kind).items():
             assert {item.name for item in dataclasses.fields(model.options)} <= set(device_section(kind, name).keys)
 
@@ -85,6 +90,14 @@ def test_facts_are_those_of_the_installation_and_nothing_else() -> None:
     assert facts.switch is not None
     assert facts.switch.synchronism_check
     assert facts.programs == {}
+
+
+def test_contacts_and_what_a_generator_gives_are_facts_of_the_site() -> None:
+    config = parse(SMALLEST.replace("name: Home", "name: Home, generator_max_w: 2000") + CONTACTS, FILE)
+    assert config.contacts[Contact.GENERATOR].options == {"input": 1}
+    assert config.facts().contacts == {Contact.STOP, Contact.GENERATOR}
+    assert config.facts().generator_max_w == 2000
+    assert parse(SMALLEST, FILE).facts().contacts == frozenset()
 
 
 def test_a_configuration_is_frozen_all_the_way_down() -> None:
@@ -123,10 +136,10 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------ what is wrong
 
 SITE_KEYS = (
-    "announce_return_s, departure_first, enter_service_s, export_max_w, import_max_a, import_max_w, name, "
-    "nominal_voltage_v, outage_after_s, service, time_zone"
+    "announce_return_s, departure_first, enter_service_s, export_max_w, generator_max_w, import_max_a, import_max_w, "
+    "name, nominal_voltage_v, outage_after_s, service, time_zone"
 )
-TOP_KEYS = "api, chargers, control, data, island_switch, meter, site"
+TOP_KEYS = "api, chargers, contacts, control, data, island_switch, meter, site"
 CHARGER_KEYS = "address, backup, lease_s, legs, model, name, unit_id"
 WHY_GRID_SIDE = "while the island switch is open, only a meter on the grid side shows that the grid is back"
 
@@ -225,6 +238,32 @@ programs: []
     "one contact for both positions": (
         SMALLEST + METER + SWITCH.replace("10.0.0.7", "10.0.0.7, closed_proven_input: 0"),
         ["5: island_switch.closed_proven_input: found 0; allowed: another input than open_proven_input"],
+    ),
+    "one input with two meanings": (
+        SMALLEST + CONTACTS.replace("input: 1", "input: 0"),
+        ["6: contacts.generator.input: found 0; allowed: an input of its own; contacts.stop has the same"],
+    ),
+    "a contact on an input of the island switch": (
+        SMALLEST + METER + SWITCH + CONTACTS.replace("10.0.0.8, input: 0", "10.0.0.7, input: 1"),
+        ["7: contacts.stop.input: found 1; allowed: an input of its own; island_switch has the same"],
+    ),
+    "contacts that say too little": (
+        SMALLEST + "contacts: {stop: {address: 10.0.0.8}, generator: 3}",
+        [
+            "4: contacts.generator: found 3; allowed: a section with active, address, input, model, unit_id",
+            "4: contacts.stop.input: found nothing; allowed: a number from 0 to 65535, a whole number",
+        ],
+    ),
+    "contacts that nobody knows": (
+        SMALLEST + "contacts: {fire: {address: 10.0.0.8, input: 1}}",
+        ["4: contacts.fire: found a section, but there is no such key; allowed: generator, stop"],
+    ),
+    "a generator's limit without its contact": (
+        SMALLEST.replace("name: Home", "name: Home, generator_max_w: 2000"),
+        [
+            "1: site.generator_max_w: found 2000; allowed: only together with contacts.generator, which tells when "
+            "one runs"
+        ],
     ),
     "a switch in the charger's unit": (
         SMALLEST + METER + SWITCH.replace("10.0.0.7", "10.0.0.5"),
@@ -333,6 +372,11 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
             "site.yaml:5: island_switch: no charger has backup: auto, so nothing can feed the house when it opens",
         ),
         (
+            SMALLEST + METER + CONTACTS.replace("input: 1", "input: 1, active: closed"),
+            "site.yaml:7: contacts.generator.active: a broken wire will not be noticed; wire the contact so that its "
+            "circuit opens, with active: open",
+        ),
+        (
             SMALLEST + METER + "api: {host: 0.0.0.0, insecure_lan: true}\n",
             "site.yaml:5: api.insecure_lan: reachable from the network, and without encryption: keep it on a network "
             "that you trust",
@@ -400,7 +444,7 @@ def test_the_document_explains_every_key() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     known = {
         key
-        for kind in ("charger", "meter", "island_switch")
+        for kind in ("charger", "meter", "island_switch", "contact")
         for model in models(kind)
         for key in device_section(kind, model).keys
     }
