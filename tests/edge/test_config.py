@@ -198,7 +198,8 @@ programs: []
             "0-9 and _, but not site or manual",
             "9: chargers.Drive Way.address: found 192.168.1.300; allowed: host or host:port, such as 192.168.1.40:502",
             "9: chargers.Drive Way.lease_s: found 010; allowed: seconds from 15 to 300, a whole number",
-            "9: chargers.Drive Way.model: found sunspec_derr; did you mean sunspec_der?; allowed: sunspec_der",
+            "9: chargers.Drive Way.model: found sunspec_derr; did you mean sunspec_der?; allowed: "
+            + " or ".join(sorted(models("charger"))),
             "9: chargers.Drive Way.name: found nothing; allowed: text of 1 to 60 printable characters; put a number "
             "in quotes",
             f"14: chargers.b.lease: found 30, but there is no such key; did you mean lease_s?; allowed: {CHARGER_KEYS}",
