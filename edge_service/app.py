@@ -1,6 +1,5 @@
 """The composition root: the only file that knows every layer. One task group, named tasks."""
 
-import argparse
 import asyncio
 import logging
 import signal
@@ -9,11 +8,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-from edge_service import enrolment
+from edge_service import enrolment, scenario_export
 from edge_service.api import certificate, publish
 from edge_service.api.announce import Announcement
 from edge_service.api.commands import Commands
@@ -28,11 +27,10 @@ from edge_service.domain.model import Event, Notice, Settings, SiteFacts, frozen
 from edge_service.household import Household
 from edge_service.intake import Intake
 from edge_service.journal.encoding import EncodingError, from_plain, to_plain
-from edge_service.journal.recording import RECORDING_KEPT, CycleRecorder, read_stretch
+from edge_service.journal.recording import RECORDING_KEPT, CycleRecorder
 from edge_service.journal.store import SqliteJournal
 from edge_service.ports import ConfigError, Mark
 from edge_service.programs import PROGRAMS, PolledProgram
-from edge_service.replay import Replay, differences
 from edge_service.runner import Devices, Image, Pacing, Runner
 from edge_service.scribe import Scribe, marks_of
 from edge_service.site_devices import Finding, install, probe
@@ -73,6 +71,7 @@ class Edge:
         self._group: asyncio.TaskGroup | None = None
         self._refused: set[str] = set()
         self._changing_programs = asyncio.Lock()
+        self._exporting = asyncio.Lock()
         self._polls: dict[str, tuple[asyncio.Task[None], PolledProgram]] = {}
 
     async def prepare(self) -> None:
@@ -234,6 +233,12 @@ class Edge:
         """What the running edge finds at its devices: each is asked anew, on the connection that is there."""
         return [{"device": device, "ok": ok, "text": text} for device, ok, text in await probe(self.devices)]
 
+    async def recording(self) -> str:
+        """What was recorded around the last mark and lately, without names, as JSON. Raises ``JournalError``."""
+        async with self._exporting:
+            await self.recorder.flush()
+            return await asyncio.to_thread(scenario_export.export, self.config.data, self.clock.now(), VERSION)
+
     def is_healthy(self) -> bool:
         """A control cycle was completed lately."""
         age_s = self.runner.age_s()
@@ -285,7 +290,15 @@ class Edge:
         listen = Listen(api.host, api.port, self._tls(), api.insecure_lan, frozenset(api.allowed_hosts))
         commands = Commands(self.execute, self.journal, self.hub, self.pairing, self.clock)
         door = Door(
-            self.installation, VERSION, self.hub, self.journal, self.pairing, commands, self.is_healthy, self.check
+            self.installation,
+            VERSION,
+            self.hub,
+            self.journal,
+            self.pairing,
+            commands,
+            self.is_healthy,
+            self.check,
+            self.recording,
         )
         server = ApiServer(door, listen)
         await server.start()
@@ -382,21 +395,3 @@ async def check(config: Config) -> list[Finding]:
         for link in installation.links:
             await stack.enter_async_context(link)
         return await probe(installation.devices)
-
-
-def replay(args: argparse.Namespace) -> int:
-    """Decide the recorded stretch again and print where today's code differs. 1 when it does."""
-    config: Config = args.config
-    end = args.end or datetime.now(UTC)
-    start = args.start or end - timedelta(days=7)
-    tally = Replay()
-    cycles = read_stretch(config.data, start, end, Memory)
-    different = 0
-    for difference in differences(cycles, tally):
-        different += 1
-        sys.stdout.write(
-            f"{difference.at.isoformat()}  {difference.what}: was {difference.recorded}, today {difference.today}\n"
-        )
-    span = f"{tally.first_at} to {tally.last_at}" if tally.cycles else "nothing recorded there"
-    sys.stdout.write(f"{tally.cycles} cycles decided again ({span}), {different} differences\n")
-    return 1 if different else 0

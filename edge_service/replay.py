@@ -105,6 +105,13 @@ class Replay:
     _settings: tuple[Settings, Settings] | None = None
     _known: tuple[Mapping[str, Any], Digest, list[tuple[str, Any, Any]]] | None = None
 
+    def all(self, cycles: Iterable[RecordedCycle[Memory]]) -> Iterator[tuple[RecordedCycle[Memory], Digest]]:
+        """Each cycle that can be decided again, with what is decided today."""
+        for cycle in cycles:
+            today = self.again(cycle)
+            if today is not None:
+                yield cycle, today
+
     def again(self, cycle: RecordedCycle[Memory]) -> Digest | None:
         """What is decided today; None while no memory is known to start from."""
         if cycle.memory is not None and self._takes(cycle.memory):
@@ -159,10 +166,8 @@ _BY_NAME = frozenset({"orders", "adjusted", "events"})
 
 def differences(cycles: Iterable[RecordedCycle[Memory]], replay: Replay) -> Iterator[Difference]:
     """Decide each recorded cycle again and give what differs."""
-    for cycle in cycles:
-        today = replay.again(cycle)
-        if today is not None:
-            yield from replay.compare(cycle, today)
+    for cycle, today in replay.all(cycles):
+        yield from replay.compare(cycle, today)
 
 
 def runs(found: Iterable[Difference]) -> list[Run]:

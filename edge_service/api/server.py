@@ -30,12 +30,17 @@ _PAIRING_STATUS: Mapping[str, HTTPStatus] = {
 }
 
 
+async def _nothing_recorded() -> str:
+    return '{"recordings":[]}'
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """What stands behind the door.
 
     ``is_fresh``: whether the control cycle has completed lately. ``check``: what each device says, a list of
-    ``{"device": ..., "ok": ..., "text": ...}``.
+    ``{"device": ..., "ok": ..., "text": ...}``. ``recording``: what was recorded lately, without names, as JSON; it
+    may raise ``OSError``.
     """
 
     installation: str
@@ -46,6 +51,7 @@ class Edge:
     commands: Commands
     is_fresh: Callable[[], bool]
     check: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]]
+    recording: Callable[[], Awaitable[str]] = _nothing_recorded
 
 
 class ApiServer:
@@ -113,6 +119,7 @@ class ApiServer:
         application.router.add_get(STATE_PATH, self._state)
         application.router.add_post(COMMAND_PATH, self._command)
         application.router.add_get(CHECK_PATH, self._check)
+        application.router.add_get(wire.RECORDING_PATH, self._recording)
         application.router.add_get(CLIENTS_PATH, self._clients)
         application.router.add_delete(f"{CLIENTS_PATH}/{{id}}", self._revoke)
         application.on_response_prepare.append(_harden)
@@ -188,6 +195,12 @@ class ApiServer:
 
     async def _check(self, _: web.Request) -> web.Response:
         return web.json_response({"findings": [dict(finding) for finding in await self._edge.check()]})
+
+    async def _recording(self, _: web.Request) -> web.Response:
+        try:
+            return web.json_response(text=await self._edge.recording())
+        except OSError as error:
+            return _failed(HTTPStatus.SERVICE_UNAVAILABLE, "not_ready", f"the recording cannot be read: {error}")
 
     async def _clients(self, request: web.Request) -> web.Response:
         _require_local(request)

@@ -14,6 +14,7 @@ LOWEST_SCHEMA = 1
 HIGHEST_SCHEMA = 1
 PATH = "/api/v1/socket"
 PAIR_PATH = "/api/v1/pair"
+RECORDING_PATH = "/api/v1/recording"
 ZEROCONF_TYPE = "_ridethrough._tcp.local."
 
 # A state document is a few kilobytes; anything near this is an attack or a defect.

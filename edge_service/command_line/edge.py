@@ -1,4 +1,4 @@
-"""Commands on one site's edge: run, check, replay, state, pair, reset-stop, version."""
+"""Commands on one site's edge: run, check, state, pair, reset-stop, version."""
 
 import argparse
 import json
@@ -36,22 +36,7 @@ def add_commands(commands: Commands) -> None:
     reset = commands.add_parser("reset-stop", help="lift a stop, on site and after looking")
     add_config(reset)
     reset.set_defaults(act=_reset_stop)
-    replay = commands.add_parser("replay", help="decide a recorded time again and show where today's code differs")
-    add_config(replay)
-    replay.add_argument("--from", dest="start", type=_moment, metavar="TIME", help="such as 2026-07-04T17:00:00Z")
-    replay.add_argument("--to", dest="end", type=_moment, metavar="TIME")
-    replay.set_defaults(act=_replay)
     commands.add_parser("version", help="show the version").set_defaults(act=_version)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"found {text}; allowed: a time with its zone, such as 2026-07-04T17:00:00Z")
-    return moment
 
 
 def _load(args: argparse.Namespace, *, warnings: bool = False) -> Config:
@@ -195,13 +180,6 @@ def _reset_stop(args: argparse.Namespace) -> int:
     answer = LocalEdge.of(_load(args)).command("reset_stop", {})
     say("No stop stood." if answer.get("stood") is False else "The stop is lifted; the edge goes on by its settings.")
     return 0
-
-
-def _replay(args: argparse.Namespace) -> int:
-    args.config = _load(args)
-    from edge_service import app  # noqa: PLC0415
-
-    return int(app.replay(args))
 
 
 def _version(_args: argparse.Namespace) -> int:

@@ -49,7 +49,7 @@ LAYERS = (
     # What people and utilities want; an event entered by hand is made by the program of that name.
     Layer(edge("household", "intake"), (DOMAIN, PORTS, *edge("departures", "programs.manual"))),
     Layer(edge("capture"), (DOMAIN, PORTS, *edge("chargers"))),
-    Layer(edge("replay"), (DOMAIN, PORTS, *edge("journal"))),
+    Layer(edge("replay", "scenario_export"), (DOMAIN, PORTS, *edge("journal"))),
     Layer((WIRE, *edge("api.paths", "api.rfc3339"))),
     Layer(edge("api.publish"), (DOMAIN, WIRE, *edge("api.rfc3339"))),
     # The link to a network includes being found in it: mDNS.

@@ -1,0 +1,255 @@
+"""Recorded time as one small document, without names: what a diagnostics download carries and a scenario is made of."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from edge_service.domain.memory import Memory
+from edge_service.domain.model import Observation, Settings, SiteFacts
+from edge_service.journal.delta import columns, cycles_of, patch
+from edge_service.journal.encoding import Change, EncodingError, changes, from_plain, patched, to_plain
+from edge_service.journal.recording import KeptStretch, RecordedCycle, kept_stretches, read_stretch
+from edge_service.ports import Mark
+
+FORMAT = 1
+# What stands for a name that a person gave: site, charger, program, event, storm.
+NAMELESS = "(name)"
+# A download holds the time around the last mark and the last minutes, 1 MB together at most.
+BEFORE_MARK, AFTER_MARK = timedelta(minutes=5), timedelta(minutes=5)
+LATELY = timedelta(minutes=10)
+MOST_BYTES = 450_000
+# A scenario lies in the repository for good.
+SCENARIO_BYTES = 100_000
+
+type Cycle = RecordedCycle[Memory]
+
+
+class ScenarioError(ValueError):
+    """A document is no recording, or one that cannot be played; the message says what is wrong with it."""
+
+
+# ------------------------------------------------------------------------------------------------------------- writing
+
+
+def document(cycles: Sequence[Cycle], version: str, mark: Mark | None = None) -> dict[str, Any]:
+    """Cycles that follow each other, the first with memory, as plain values. Raises ``ScenarioError`` without any."""
+    if not cycles or cycles[0].memory is None:
+        raise ScenarioError("nothing is recorded there")
+    first = cycles[0]
+    return {
+        "recorded": FORMAT,
+        "made_by": version,
+        "mark": None if mark is None else {"at": mark.at.isoformat(), "what": mark.what, "subject": mark.subject},
+        "facts": _nameless(to_plain(first.facts, SiteFacts)),
+        "settings": _nameless(to_plain(first.settings, Settings)),
+        "memory": _nameless(to_plain(first.memory, Memory)),
+        "observation": _nameless(to_plain(first.observation, Observation)),
+        "decision": first.decision,
+        "cycles": len(cycles),
+        "memories": {
+            str(number): _nameless(to_plain(after.memory, Memory))
+            for number, (before, after) in enumerate(pairwise(cycles), 1)
+            if after.memory is not None and after.memory.at != before.at
+        },
+        "changes": [
+            {"path": list(path), "at": _span(numbers), **_packed(values)}
+            for path, numbers, values in columns([_changes(*pair) for pair in pairwise(cycles)])
+        ],
+    }
+
+
+def _changes(before: Cycle, after: Cycle) -> list[Change]:
+    """All that changed from one cycle to the next, without names."""
+    parts: list[tuple[str, list[Change]]] = [
+        ("observation", changes(Observation, before.observation, after.observation)),
+        ("settings", changes(Settings, before.settings, after.settings)),
+        ("facts", changes(SiteFacts, before.facts, after.facts)),
+        ("decision", _plain_changes(before.decision, after.decision)),
+    ]
+    return [((part, *path), _without_name(path, value)) for part, made in parts for path, value in made]
+
+
+def _plain_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    return [] if before is after else [((key,), value) for key, value in after.items() if before.get(key) != value]
+
+
+def _without_name(path: Sequence[str | int], value: Any) -> Any:
+    return NAMELESS if path and path[-1] == "name" and isinstance(value, str) else _nameless(value)
+
+
+def _nameless(plain: Any) -> Any:
+    """The same with every name that a person or a utility gave taken out; no decision looks at one."""
+    if isinstance(plain, dict):
+        return {key: _without_name((key,), value) for key, value in plain.items()}
+    return [_nameless(item) for item in plain] if isinstance(plain, list) else plain
+
+
+def _span(numbers: Sequence[int]) -> list[int] | str:
+    """Cycles in a row as ``"0-899"``."""
+    whole = numbers == list(range(numbers[0], numbers[-1] + 1))
+    return f"{numbers[0]}-{numbers[-1]}" if whole and len(numbers) > 2 else list(numbers)
+
+
+def _packed(values: list[Any]) -> dict[str, Any]:
+    """Values as they are; times as the first and microseconds from each to the next."""
+    moments = [_moment(value) for value in values]
+    known = [moment for moment in moments if moment is not None]
+    if len(values) < 3 or len(known) != len(values):
+        return {"values": values}
+    steps = [(after - before) // timedelta(microseconds=1) for before, after in pairwise(known)]
+    return {"since": values[0], "us": steps}
+
+
+def _moment(value: Any) -> datetime | None:
+    """A time in UTC that comes back as the same text, else None."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except TypeError, ValueError:
+        return None
+    return moment if moment.utcoffset() == timedelta(0) and moment.astimezone(UTC).isoformat() == value else None
+
+
+def text_of(made: Mapping[str, Any]) -> str:
+    """The document as a file: what a person looks at first, then one line for each field that changes."""
+    lines = [f"  {_json(key)}: {_json(value)}" for key, value in made.items() if key != "changes"]
+    changed = ",\n".join(f"    {_json(column)}" for column in made["changes"])
+    return "{\n" + ",\n".join([*lines, f'  "changes": [\n{changed}\n  ]']) + "\n}\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def recorded_cycles(made: Mapping[str, Any]) -> list[Cycle]:
+    """The cycles of a document. Raises ``ScenarioError``."""
+    if made.get("recorded") != FORMAT:
+        raise ScenarioError(f"found format {made.get('recorded')}; this version knows {FORMAT}")
+    try:
+        return list(_cycles(made))
+    except (EncodingError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ScenarioError(f"the recording cannot be read: {error!r}") from error
+
+
+def _cycles(made: Mapping[str, Any]) -> Iterator[Cycle]:
+    observation = from_plain(Observation, made["observation"])
+    settings, facts = from_plain(Settings, made["settings"]), from_plain(SiteFacts, made["facts"])
+    memory = from_plain(Memory, made["memory"])
+    last: Cycle = RecordedCycle(observation.now, observation, settings, facts, memory, made["decision"])
+    yield last
+    turned = [(column["path"], _numbers(column["at"]), _values(column)) for column in made["changes"]]
+    for number, changed in enumerate(cycles_of(turned, made["cycles"] - 1), 1):
+        kept = made["memories"].get(str(number))
+        last = _next(last, changed, None if kept is None else from_plain(Memory, kept))
+        yield last
+
+
+def _numbers(at: list[int] | str) -> list[int]:
+    if isinstance(at, list):
+        return at
+    first, _, last = at.partition("-")
+    return list(range(int(first), int(last) + 1))
+
+
+def _values(column: Mapping[str, Any]) -> list[Any]:
+    if "values" in column:
+        return list(column["values"])
+    moments = [datetime.fromisoformat(column["since"])]
+    for step in column["us"]:
+        moments.append(moments[-1] + timedelta(microseconds=step))
+    return [moment.isoformat() for moment in moments]
+
+
+def _next(last: Cycle, changed: list[Change], memory: Memory | None) -> Cycle:
+    parts: dict[str, list[Change]] = {"observation": [], "settings": [], "facts": [], "decision": []}
+    for (part, *path), value in changed:
+        parts[str(part)].append((tuple(path), value))
+    observation = patched(Observation, last.observation, parts["observation"])
+    settings, facts = (
+        patched(Settings, last.settings, parts["settings"]),
+        patched(SiteFacts, last.facts, parts["facts"]),
+    )
+    return RecordedCycle(observation.now, observation, settings, facts, memory, patch(last.decision, parts["decision"]))
+
+
+def documents_in(plain: Any) -> list[Mapping[str, Any]]:
+    """The recordings in a file: a scenario, an export, or a diagnostics download of Home Assistant around one."""
+    if not isinstance(plain, dict):
+        return []
+    if "recorded" in plain:
+        return [plain]
+    if isinstance(listed := plain.get("recordings"), list):
+        return [found for item in listed for found in documents_in(item)]
+    return documents_in(plain.get("recording") or plain.get("data"))
+
+
+# ------------------------------------------------------------------------------------------------------------- cutting
+
+
+def cut(cycles: Sequence[Cycle], start: datetime, end: datetime) -> list[Cycle]:
+    """What lies in [start, end), from the last cycle at or before ``start`` whose memory is known."""
+    begins = 0
+    for number, cycle in enumerate(cycles):
+        if cycle.memory is not None and (cycle.at <= start or cycles[begins].memory is None):
+            begins = number
+    return [cycle for cycle in cycles[begins:] if cycle.at < end]
+
+
+def fitted(
+    cycles: Sequence[Cycle], focus: datetime, most_bytes: int, make: Callable[[Sequence[Cycle]], dict[str, Any]]
+) -> dict[str, Any]:
+    """The document of as many cycles around ``focus`` as ``most_bytes`` hold; at least those of its keyframe."""
+    made = make(cycles)
+    around = max(abs(cycles[0].at - focus), abs(cycles[-1].at - focus))
+    while len(text_of(made).encode()) > most_bytes:
+        around /= 2
+        fewer = cut(cycles, focus - around, focus + around)
+        if not fewer or len(fewer) == len(cycles):
+            break
+        cycles = fewer
+        made = make(cycles)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    start: datetime
+    end: datetime
+    focus: datetime
+    mark: Mark | None
+
+
+def export(folder: Path, now: datetime, version: str) -> str:
+    """JSON of the time around the last mark and the last minutes: what someone who reports a problem sends along.
+
+    Raises ``JournalError``.
+    """
+    found = []
+    for window in _windows(last_mark(kept_stretches(folder)), now):
+        cycles = cut(list(read_stretch(folder, window.start, window.end, Memory)), window.start, window.end)
+        if cycles and cycles[0].memory is not None:
+            make = partial(document, version=version, mark=window.mark)
+            found.append(fitted(cycles, window.focus, MOST_BYTES, make))
+    return _json({"recordings": found})
+
+
+def last_mark(stretches: Iterable[KeptStretch]) -> Mark | None:
+    """What was marked last."""
+    return max((mark for stretch in stretches for mark in stretch.marks), key=lambda mark: mark.at, default=None)
+
+
+def _windows(mark: Mark | None, now: datetime) -> list[_Window]:
+    end = now + timedelta(seconds=1)
+    if mark is None or mark.at > now:
+        return [_Window(now - LATELY, end, now, None)]
+    if now - mark.at <= LATELY:
+        return [_Window(mark.at - BEFORE_MARK, end, mark.at, mark)]
+    around = _Window(mark.at - BEFORE_MARK, mark.at + AFTER_MARK, mark.at, mark)
+    return [around, _Window(now - LATELY, end, now, None)]
