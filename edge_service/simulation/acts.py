@@ -39,8 +39,13 @@ def load(control_url: str, load_w: float) -> None:
     _post(control_url, "/house", {"load_w": load_w})
 
 
+def contacts(control_url: str, **active: bool) -> None:
+    """``stop``: the button is pressed or pulled out. ``generator``: the transfer switch is thrown to it or back."""
+    _post(control_url, "/contacts", active)
+
+
 def break_device(control_url: str, device: str, faults: dict[str, Any]) -> None:
-    """Set or heal faults of the charger, the meter or the switch; keys as in ``control``."""
+    """Set or heal faults of a device of the site; keys as in ``control``."""
     _post(control_url, f"/device/{device}/faults", faults)
 
 

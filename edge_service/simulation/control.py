@@ -39,6 +39,7 @@ def control_app(site: SiteDevices) -> web.Application:
             web.post("/house", _house),
             web.post("/vehicle", _vehicle),
             web.post("/charger", _charger),
+            web.post("/contacts", _contacts),
             web.post("/charger/quirks", _quirks),
             web.post("/device/{device}/faults", _faults),
         ]
@@ -121,6 +122,16 @@ async def _quirks(request: web.Request) -> web.Response:
     known = site.charger.quirks.known
     body = await _body(request, dict.fromkeys(known, _flag))
     await site.switch_quirks(body)
+    return _done(site)
+
+
+async def _contacts(request: web.Request) -> web.Response:
+    """Press the stop button or pull it out; throw the transfer switch to the generator or back."""
+    body = await _body(request, {"stop": _flag, "generator": _flag})
+    site = request.app[_SITE]
+    site.advance()
+    site.contacts.stop = body.get("stop", site.contacts.stop)
+    site.contacts.generator = body.get("generator", site.contacts.generator)
     return _done(site)
 
 

@@ -23,10 +23,12 @@ class SiteOptions:
     charger_port: int = 0
     meter_port: int = 0
     switch_port: int = 0
+    contact_port: int = 0
     control_port: int = 0
     charger_unit: int = 1
     meter_unit: int = 1
     switch_unit: int = 1
+    contact_unit: int = 1
     charger_base: int = 40000
     meter_base: int = 40000
     meter_model: int = 203
@@ -111,10 +113,12 @@ _BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("charger_port", 0, 65535),
     ("meter_port", 0, 65535),
     ("switch_port", 0, 65535),
+    ("contact_port", 0, 65535),
     ("control_port", 0, 65535),
     ("charger_unit", 0, 255),
     ("meter_unit", 0, 255),
     ("switch_unit", 0, 255),
+    ("contact_unit", 0, 255),
     ("tick_s", 0.001, 10),
     ("house_load_w", 0, 30_000),
     ("soc_pct", 0, 100),

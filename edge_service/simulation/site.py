@@ -1,4 +1,4 @@
-"""A simulated site: three Modbus TCP devices and a control API on loopback, over one physical model."""
+"""A simulated site: its Modbus TCP devices and a control API on loopback, over one physical model."""
 
 import asyncio
 import json
@@ -46,6 +46,10 @@ class SimulatedSite(SiteDevices):
         return self.servers[Device.SWITCH].port
 
     @property
+    def contact_port(self) -> int:
+        return self.servers[Device.CONTACTS].port
+
+    @property
     def control_port(self) -> int:
         return self._control_port
 
@@ -61,6 +65,7 @@ class SimulatedSite(SiteDevices):
             "charger_port": self.charger_port,
             "meter_port": self.meter_port,
             "switch_port": self.switch_port,
+            "contact_port": self.contact_port,
             "control_port": self.control_port,
             "control_url": self.control_url,
         }

@@ -12,7 +12,7 @@ from edge_service.simulation.options import METER_MODELS, SUNSPEC_BASES, SiteOpt
 from edge_service.simulation.site import run_site
 
 _DEFAULTS = SiteOptions()
-_PORTS = ("charger_port", "meter_port", "switch_port", "control_port")
+_PORTS = ("charger_port", "meter_port", "switch_port", "contact_port", "control_port")
 _NUMBERS = {
     "enter_service_s": "seconds of good grid before the charger reconnects",
     "detection_s": "seconds until the charger notices that the grid is lost",

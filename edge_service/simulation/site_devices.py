@@ -1,4 +1,4 @@
-"""The three Modbus TCP devices of a simulated site over one physical model, and the time they share."""
+"""The Modbus TCP devices of a simulated site over one physical model, and the time they share."""
 
 import asyncio
 from collections import deque
@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from edge_service.simulation.charger_models import charger
+from edge_service.simulation.contact_registers import ContactRegisters, InputContacts
 from edge_service.simulation.faults import DeviceFaults
 from edge_service.simulation.house import House
 from edge_service.simulation.meter_registers import MeterRegisters
@@ -25,6 +26,7 @@ class Device(StrEnum):
     CHARGER = "charger"
     METER = "meter"
     SWITCH = "switch"
+    CONTACTS = "contacts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class SiteDevices:
         self.options = options
         self.house = House(options)
         self.charger = charger(self.house, options)
+        self.contacts = InputContacts()
         self.writes: deque[Write] = deque(maxlen=WRITES_KEPT)
         self.started_at = started_at or datetime.now(UTC)
         self._clock = clock
@@ -59,6 +62,7 @@ class SiteDevices:
             Device.CHARGER: self._server(Device.CHARGER, self.charger.face, options.charger_unit),
             Device.METER: self._server(Device.METER, MeterRegisters(self.house, options), options.meter_unit),
             Device.SWITCH: self._server(Device.SWITCH, SwitchRegisters(self.house), options.switch_unit),
+            Device.CONTACTS: self._server(Device.CONTACTS, ContactRegisters(self.contacts), options.contact_unit),
         }
 
     def _server(self, device: Device, face: Face, unit: int) -> ModbusServer:
@@ -80,6 +84,7 @@ class SiteDevices:
         await self.servers[Device.CHARGER].start(options.host, options.charger_port)
         await self.servers[Device.METER].start(options.host, options.meter_port)
         await self.servers[Device.SWITCH].start(options.host, options.switch_port)
+        await self.servers[Device.CONTACTS].start(options.host, options.contact_port)
         await self._let_quirks_silence()
         self._ticking = asyncio.create_task(self._tick(), name="simulated site")
 

@@ -35,6 +35,7 @@ def truth(site: SiteDevices) -> Json:
             "import_wh": round(house.import_wh, 3),
             "export_wh": round(house.export_wh, 3),
         },
+        "contacts": asdict(site.contacts),
         "faults": {device: asdict(server.faults) for device, server in site.servers.items()},
         "history": [_happening(site, entry) for entry in history.happenings],
     }
