@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from edge_service.domain.band import Band
+from edge_service.domain.packing import most_together
 
 # Whose turn it is to work, where not all can, changes this often: a car that starts and stops each minute wears out.
 # Counted in turns of the odd watts, which change hands once a minute.
@@ -68,7 +69,37 @@ def fill(
     ordered = sorted(sharers, key=lambda sharer: (-sharer.urgency, sharer.name))
     for _, group in groupby(ordered, key=lambda sharer: sharer.urgency):
         pot = _fill_group(pot, list(group), rotation)
+    if fully and pot.missing_w and len(left_u) > 1:
+        pot = _nearer(_Pot(total_w, left_u, dict.fromkeys(pot.given, 0)), pot, ordered, rotation)
     return pot.given
+
+
+def _nearer(empty: _Pot, reached: _Pot, sharers: list[Sharer], rotation: int) -> _Pot:
+    """As far toward the greatest total that the sums allow as it takes: between two allowed shares lie allowed ones."""
+    best = _greatest(empty, sharers)
+    gap_w = sum(best.values()) - sum(reached.given.values())
+    if gap_w <= 0:
+        return reached
+    way_w = min(gap_w, reached.missing_w)
+    for sharer in sharers:
+        now_w = reached.given[sharer.name]
+        moved_w = now_w + (best[sharer.name] - now_w) * way_w // gap_w
+        empty.give(sharer, moved_w - moved_w % sharer.step_w)
+    _give_odd(empty, _rotated(sharers, rotation))
+    works = all(sharer.least_w <= empty.given[sharer.name] or not empty.given[sharer.name] for sharer in sharers)
+    return empty if works and empty.missing_w < reached.missing_w else reached
+
+
+def _greatest(pot: _Pot, sharers: list[Sharer]) -> dict[str, int]:
+    """Shares with the greatest total. Those that lie on the same legs are alike for that: they count as one."""
+    kinds: dict[tuple[int, ...], int] = {}
+    for sharer in sharers:
+        kinds[sharer.parts] = kinds.get(sharer.parts, 0) + sharer.most_w
+    found = dict(zip(kinds, most_together(list(kinds.values()), list(kinds), pot.left_u), strict=True))
+    return {
+        sharer.name: found[sharer.parts] * sharer.most_w // kinds[sharer.parts] if sharer.most_w else 0
+        for sharer in sharers
+    }
 
 
 def _fill_group(pot: _Pot, group: list[Sharer], rotation: int) -> _Pot:
