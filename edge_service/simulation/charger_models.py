@@ -10,6 +10,7 @@ from edge_service.simulation.modbus_server import Face
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.quasar_registers import QUIRKS as QUASAR_QUIRKS, QuasarRegisters
 from edge_service.simulation.quirks import Quirks
+from edge_service.simulation.sigenergy_registers import QUIRKS as SIGENERGY_QUIRKS, SigenergyPlant
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,16 @@ def _wallbox_quasar_1(house: House, options: SiteOptions) -> SimulatedCharger:
     return SimulatedCharger(QuasarRegisters(house, options, quirks), quirks)
 
 
+def _sigenergy_evdc(house: House, options: SiteOptions) -> SimulatedCharger:
+    quirks = Quirks(SIGENERGY_QUIRKS)
+    return SimulatedCharger(SigenergyPlant(house, options, quirks), quirks)
+
+
 SIMULATED: Mapping[str, Build] = MappingProxyType(
     {
         "sunspec_der": _sunspec_der,
         "wallbox_quasar_1": _wallbox_quasar_1,
+        "sigenergy_evdc": _sigenergy_evdc,
     }
 )
 
