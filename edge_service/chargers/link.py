@@ -286,7 +286,14 @@ class Link:
         tried.
         """
         what = f"{self.endpoint} unit {request.dev_id}: {what}"
-        async with self._reads if request.function_code in _READS else nullcontext(), self._turn:
+        reads = request.function_code in _READS
+        async with self._reads if reads else nullcontext():
+            if reads:
+                await self._let_gap_pass(request.dev_id)
+            return await self._ask_in_turn(request, wanted, length, what)
+
+    async def _ask_in_turn(self, request: ModbusPDU, wanted: bytes, length: int, what: str) -> bytes:
+        async with self._turn:
             try:
                 await self._keep_gap(request.dev_id)
                 return self._checked(await self._exchange(request), request, wanted, length)
@@ -297,10 +304,22 @@ class Link:
             finally:
                 self._quiet_since = asyncio.get_running_loop().time()
 
+    def _gap_s(self, unit_id: int) -> float:
+        return max(self._min_gap_s, self._gaps_s.get(unit_id, 0.0))
+
+    def _gap_left_s(self, unit_id: int) -> float:
+        return self._quiet_since + self._gap_s(unit_id) - asyncio.get_running_loop().time()
+
+    async def _let_gap_pass(self, unit_id: int) -> None:
+        """A read waits for the line to have been quiet without taking its turn: a write may come meanwhile."""
+        while self._gap_s(unit_id) > 0 and (self._turn.locked() or self._gap_left_s(unit_id) > 0):
+            async with self._turn:
+                left_s = self._gap_left_s(unit_id)
+            await asyncio.sleep(left_s)
+
     async def _keep_gap(self, unit_id: int) -> None:
-        gap_s = max(self._min_gap_s, self._gaps_s.get(unit_id, 0.0))
-        if gap_s > 0:
-            await asyncio.sleep(self._quiet_since + gap_s - asyncio.get_running_loop().time())
+        if self._gap_s(unit_id) > 0:
+            await asyncio.sleep(self._gap_left_s(unit_id))
 
     async def _exchange(self, request: ModbusPDU) -> _Reply:
         wire: _Wire | None = None
@@ -450,6 +469,10 @@ class Unit(UnusedFunctions):
         # Functions 5 and 6 echo the whole request, function 16 its address and count: the first five bytes of each.
         echo = (bytes((request.function_code,)) + request.encode())[:5]
         await self._link.ask(request, echo, len(echo), what)
+
+    def beside(self, unit_id: int) -> Unit:
+        """Another unit behind the same endpoint."""
+        return self._link.unit(unit_id)
 
     def set_message_spacing(self, seconds: float) -> None:
         self._link.set_gap(self.unit_id, seconds)
