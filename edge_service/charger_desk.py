@@ -17,6 +17,7 @@ from edge_service.ports import (
     DeviceIdentity,
     DeviceRefusedError,
     FastReading,
+    OrderUnderWayError,
     TellsWhenWritten,
 )
 
@@ -57,7 +58,7 @@ class ChargerDesk:
         self._task_name = f"order {charger.id}"
         # The order that the registers were proven to hold, unless it was seen overwritten since.
         self._proven: Order | None = None
-        self._proven_at = self._leased_until = clock.now()
+        self._proven_at = self._leased_until = self._written_at = clock.now()
         # A model that never shows its setpoint does not show either that it was withdrawn.
         self._shows_setpoint = False
         self._contest = Contest()
@@ -110,7 +111,9 @@ class ChargerDesk:
 
     def clock_set(self, by: timedelta) -> None:
         """The wall clock was set: what is counted from a time before moves with it."""
-        self._proven_at, self._leased_until = self._proven_at + by, self._leased_until + by
+        self._proven_at += by
+        self._leased_until += by
+        self._written_at += by
         if self._evidence is not None:
             self._evidence = proofs.shifted(self._evidence, by)
 
@@ -158,7 +161,7 @@ class ChargerDesk:
         """Whether the registers still hold our order; only a reading begun after they were proven to can tell."""
         order, capability = self._proven, self.capability
         self._shows_setpoint = self._shows_setpoint or reading.setpoint_w is not None
-        if order is None or capability is None or reading.at <= self._proven_at:
+        if order is None or capability is None or reading.at <= max(self._proven_at, self._written_at):
             return
         if is_charger_s_own_doing(reading):
             self._proven = None
@@ -232,6 +235,10 @@ class ChargerDesk:
                 await self.charger.order(order, now)
             except DeviceRefusedError as error:
                 self._refuse(order, error.reason)
+            except OrderUnderWayError:
+                self._proven = None
+                if (evidence := self._of(order)) is not None:
+                    self._evidence = proofs.under_way(evidence)
             except DeviceError as error:
                 LOG.warning("charger %s: order not given: %s", self.charger.id, error)
                 self._proven = None
@@ -245,8 +252,10 @@ class ChargerDesk:
         return self._evidence if self._evidence is not None and self._evidence.order == order else None
 
     def _written(self) -> None:
+        """The device accepted a write; a reading on its way now may have caught it half done."""
+        self._written_at = self._clock.now()
         if self._writing is not None and (evidence := self._of(self._writing)) is not None:
-            self._evidence = proofs.written(evidence, self._clock.now())
+            self._evidence = proofs.written(evidence, self._written_at)
 
     def _refuse(self, order: Order, reason: str) -> None:
         now = self._clock.now()

@@ -7,7 +7,7 @@ Source: SunSpec model definitions json/model_*.json (Apache-2.0). What we make o
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntFlag
@@ -644,6 +644,7 @@ class SunSpecDer:
 
     def __init__(self, id: str, unit: ModbusUnit, options: SunSpecOptions | None = None) -> None:
         self.id = id
+        self.on_written: Callable[[], None] | None = None
         self._unit = unit
         self._options = options or SunSpecOptions()
         self._models: _Models | None = None
@@ -902,9 +903,11 @@ class SunSpecDer:
         first = function.block[0]
         if len(words) > 1 and control.takes_one_block(function):
             await self._unit.write_registers(control.at + first, control.block_with(function, words))
-            return
-        for offset, part in words.items():
-            await self._unit.write_registers(control.at + offset, part)
+        else:
+            for offset, part in words.items():
+                await self._unit.write_registers(control.at + offset, part)
+        if self.on_written is not None:
+            self.on_written()
 
     def _require_held(self, control: AcControl, function: Function, words: Mapping[int, list[int]]) -> None:
         if not control.holds(words):

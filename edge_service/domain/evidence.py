@@ -67,6 +67,11 @@ def undone(evidence: Evidence, reason: str) -> Evidence:
     return Evidence(evidence.order, evidence.ordered_at, evidence.written_at if fresh else None, reason=reason)
 
 
+def under_way(evidence: Evidence) -> Evidence:
+    """The charger makes it so step by step, and proves it later: a refusal before is over."""
+    return evidence if evidence.refused_at is None else Evidence(evidence.order, evidence.ordered_at)
+
+
 def seen(evidence: Evidence, reading: ChargerReading, capability: Capability) -> Evidence:
     """What a reading begun after the read-back proves; the same evidence where it proves nothing new."""
     if evidence.read_back_at is None or reading.at <= evidence.read_back_at:
