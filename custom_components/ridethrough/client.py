@@ -37,6 +37,9 @@ COMMAND_TIMEOUT_S = 15.0
 DEADLINE_S = 30.0
 # Pairing, the upgrade and the first snapshot are local and small.
 CONNECT_TIMEOUT_S = 10.0
+# The edge reads it from its disk; at a depot that is a megabyte, and more of it is not from an edge.
+RECORDING_TIMEOUT_S = 30.0
+RECORDING_BYTES = 1_100_000
 
 ENDS = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
 
@@ -162,6 +165,30 @@ def _check_pairing(status: int) -> None:
         raise CodeRefusedError("the pairing code was refused")
     if status != HTTPStatus.OK:
         raise CannotConnectError(f"pairing was answered with status {status}")
+
+
+async def recording(session: ClientSession, address: Address, token: str) -> dict[str, Any] | None:
+    """What the edge recorded lately, without names; None from an edge that has no such thing to give.
+
+    Raises CannotConnectError, TokenRefusedError, WrongCertificateError.
+    """
+    try:
+        async with session.get(
+            address.url(wire.RECORDING_PATH),
+            headers={"Authorization": f"Bearer {token}"},
+            ssl=address.ssl,
+            timeout=ClientTimeout(RECORDING_TIMEOUT_S),
+        ) as response:
+            if response.status == HTTPStatus.UNAUTHORIZED:
+                raise TokenRefusedError("the edge refuses our token")
+            if response.status != HTTPStatus.OK or (response.content_length or 0) > RECORDING_BYTES:
+                return None
+            answer = await response.json()
+    except ServerFingerprintMismatch as error:
+        raise WrongCertificateError(f"{address.host} answers with another certificate") from error
+    except (ClientError, TimeoutError, ValueError) as error:
+        raise CannotConnectError(f"no recording from {address.host}:{address.port}: {error}") from error
+    return answer if isinstance(answer, dict) else None
 
 
 class Connection:

@@ -35,6 +35,7 @@ from .client import (
     LinkLostError,
     SchemaError,
     TokenRefusedError,
+    recording,
 )
 from .const import CONF_FINGERPRINT, DOMAIN
 
@@ -320,6 +321,14 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
         except LinkLostError as error:
             record["outcome"] = "no_link"
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_link") from error
+
+    async def async_recording(self) -> dict[str, Any] | None:
+        """What the edge recorded lately, for a scenario; None where it cannot be had."""
+        try:
+            return await recording(async_get_clientsession(self.hass), self.address, self.config_entry.data[CONF_TOKEN])
+        except EdgeError as error:
+            _LOGGER.info("The recording is not in the download: %s", error)
+            return None
 
 
 def _translated(error: CommandRefusedError) -> HomeAssistantError:

@@ -131,6 +131,7 @@ class Peer:
         self.token = TOKEN
         self.code = CODE
         self.pair_status: int | None = None
+        self.recording: Any = {"recordings": []}
         self.installation = INSTALLATION
         self.schemas = (1, 1)
         self.silent = False
@@ -146,6 +147,7 @@ class Peer:
         app = web.Application()
         app.router.add_post(wire.PAIR_PATH, self._pair)
         app.router.add_get(wire.PATH, self._socket)
+        app.router.add_get(wire.RECORDING_PATH, self._recording)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=tls)
@@ -178,6 +180,11 @@ class Peer:
         if body["code"] != self.code:
             return web.json_response({"error": {"code": "wrong_code"}}, status=403)
         return web.json_response({"token": self.token, "installation": self.installation})
+
+    async def _recording(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            raise web.HTTPUnauthorized
+        return web.json_response(self.recording) if self.recording is not None else web.Response(status=404)
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         if request.headers.get("Authorization") != f"Bearer {self.token}":
