@@ -1,0 +1,252 @@
+"""A person's stop button and a generator's contact: what they do in any situation, and what is told of them."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from edge_service.domain import grid
+from edge_service.domain.commands import Asked, CommandRefusedError, carry_out
+from edge_service.domain.decide import Decision, decide
+from edge_service.domain.memory import ContactMemory, GridMemory, IslandMemory, IslandStep, Memory
+from edge_service.domain.model import (
+    Contact,
+    ContactReading,
+    Grid,
+    Limits,
+    Mode,
+    Observation,
+    Power,
+    Settings,
+    SiteFacts,
+    Stop,
+    Supply,
+    SwitchOrder,
+    frozen_map,
+)
+from edge_service.domain.realise import order_power_w
+from edge_service.journal.encoding import from_plain, to_plain
+from tests.edge.domain.houses import (
+    NAMES,
+    T0,
+    a_site,
+    after,
+    an_event,
+    an_observation,
+    likely_observations,
+    observations,
+    settings_of_people,
+    sites,
+)
+
+bounded = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+WIRED = frozenset(Contact)
+GENERATOR = Contact.GENERATOR
+TIED = IslandMemory(IslandStep.TIED, after(-60), "car")
+ON_GRID = Memory(
+    at=T0, grid=GridMemory(Grid.ON, after(-60), good_since=after(-60), closed_since=after(-60)), island=TIED
+)
+pasts = st.builds(
+    Memory,
+    at=st.just(T0),
+    grid=st.builds(GridMemory, st.sampled_from(Grid), st.just(T0), after_generator=st.booleans()),
+    island=st.builds(IslandMemory, st.sampled_from(IslandStep), st.just(T0), st.sampled_from([None, *NAMES])),
+)
+seen = st.one_of(observations(1), likely_observations(1))
+
+
+def saying(observation: Observation, contact: Contact, *, active: bool, age_s: float = 0) -> Observation:
+    """The same with a reading of the contact."""
+    reading = ContactReading(observation.now - timedelta(seconds=age_s), active)
+    return replace(observation, contacts=frozen_map({**observation.contacts, contact: reading}))
+
+
+def wired(facts: SiteFacts | None = None, **changes: Any) -> SiteFacts:
+    return replace(facts or a_site(), contacts=WIRED, **changes)
+
+
+# ----------------------------------------------------------------------------------------------------- the stop button
+
+
+@bounded
+@given(sites(), settings_of_people, seen, pasts)
+def test_a_pressed_button_is_a_persons_stop_whatever_else_is_so(
+    facts: SiteFacts, people: Settings, observation: Observation, memory: Memory
+) -> None:
+    facts = wired(facts)
+    pressed = decide(saying(observation, Contact.STOP, active=True), memory, people, facts)
+    at_rest = saying(observation, Contact.STOP, active=False)
+    commanded = decide(at_rest, memory, replace(people, stopped=True), facts)
+    assert pressed.pressed
+    assert not commanded.pressed
+    assert (pressed.orders, pressed.switch, pressed.reasons) == (commanded.orders, commanded.switch, commanded.reasons)
+    for charger, order in pressed.orders.items():
+        assert isinstance(order, Stop) or pressed.reasons[charger] == "device_safety"
+    told = [happening.kind for happening in pressed.happenings]
+    assert told.count("stop_pressed") == (not people.stopped)
+
+
+@bounded
+@given(sites(), settings_of_people, seen, pasts, st.sampled_from([None, 6, 3600, -3]))
+def test_a_button_that_is_not_seen_changes_nothing(
+    facts: SiteFacts, people: Settings, observation: Observation, memory: Memory, age_s: float | None
+) -> None:
+    facts = replace(facts, contacts=frozenset({Contact.STOP}))
+    silent = observation if age_s is None else saying(observation, Contact.STOP, active=True, age_s=age_s)
+    decision = decide(silent, memory, people, facts)
+    plain = decide(observation, memory, people, replace(facts, contacts=frozenset()))
+    assert not decision.pressed
+    assert (decision.orders, decision.switch, decision.grid) == (plain.orders, plain.switch, plain.grid)
+
+
+def test_a_contact_that_is_not_wired_says_nothing() -> None:
+    observation = saying(saying(an_observation(1), Contact.STOP, active=True), GENERATOR, active=True)
+    decision = decide(observation, ON_GRID, Settings(), a_site())
+    assert not decision.pressed
+    assert decision.grid is Grid.ON
+
+
+@pytest.mark.parametrize(
+    ("known", "refused"),
+    [
+        (ContactMemory(active=True), True),
+        (ContactMemory(active=True, silent_since=T0), True),
+        (ContactMemory(active=False), False),
+        (ContactMemory(active=False, silent_since=T0), False),
+        (ContactMemory(), False),
+    ],
+)
+def test_a_stop_is_reset_unless_the_button_was_last_seen_pressed(known: ContactMemory, refused: bool) -> None:
+    memory = replace(ON_GRID, contacts=frozen_map({Contact.STOP: known}))
+    asked = Asked({}, Settings(stopped=True), wired(), memory, T0, local=True)
+    if refused:
+        with pytest.raises(CommandRefusedError) as error:
+            carry_out("reset_stop", asked)
+        assert error.value.code == "stop_contact_active"
+    else:
+        assert not carry_out("reset_stop", asked).stopped
+
+
+def test_a_button_taken_out_of_the_configuration_holds_no_stop() -> None:
+    memory = replace(ON_GRID, contacts=frozen_map({Contact.STOP: ContactMemory(active=True)}))
+    asked = Asked({}, Settings(stopped=True), a_site(), memory, T0, local=True)
+    assert not carry_out("reset_stop", asked).stopped
+
+
+# ------------------------------------------------------------------------------------------------------- the generator
+
+
+@bounded
+@given(sites(), settings_of_people, seen, pasts, st.sampled_from([0, 1500, 5000]))
+def test_on_a_generator_nothing_is_given_little_is_taken_and_no_switch_moves(
+    facts: SiteFacts, people: Settings, observation: Observation, memory: Memory, cap_w: int
+) -> None:
+    facts = wired(facts, generator_max_w=cap_w)
+    decision = decide(saying(observation, GENERATOR, active=True), memory, people, facts)
+    assert decision.grid is Grid.GENERATOR
+    assert decision.switch is not SwitchOrder.OPEN
+    if decision.switch is SwitchOrder.CLOSE:
+        assert observation.switch is not None
+        assert observation.switch.closed_proven
+    powers = [order_power_w(order) or 0 for order in decision.orders.values() if isinstance(order, Power)]
+    assert all(power_w >= 0 for power_w in powers)
+    assert all(order.discharge_max_w == 0 for order in decision.orders.values() if isinstance(order, Limits))
+    if decision.supply is Supply.GRID:
+        assert sum(powers) <= cap_w
+        assert "demand_response" not in decision.reasons.values()
+
+
+@given(st.sampled_from(Grid), st.booleans())
+def test_a_generator_is_believed_at_once_and_its_silence_is_not_its_end(state: Grid, active: bool) -> None:
+    facts = wired()
+    memory = replace(ON_GRID, grid=GridMemory(state, after(-1), good_since=after(-600), closed_since=after(-60)))
+    runs, _ = grid.follow(saying(an_observation(1), GENERATOR, active=True), memory.grid, facts)
+    assert (runs.state, runs.good_since, runs.after_generator) == (Grid.GENERATOR, None, True)
+    silent, _ = grid.follow(saying(an_observation(60), GENERATOR, active=active, age_s=50), runs, facts)
+    assert silent.state is Grid.GENERATOR
+
+
+def played(states: list[tuple[float, bool | None, bool]], facts: SiteFacts) -> list[Decision]:
+    """Decide at each of: seconds, the contact (None: no reading), whether there is voltage."""
+    memory, decisions = ON_GRID, []
+    for at, active, live in states:
+        volts = 240.0 if live else 0.0
+        seen_now = an_observation(at, {"car": {"grid_present": live, "voltage_v": volts}})
+        assert seen_now.meter is not None
+        seen_now = replace(seen_now, meter=replace(seen_now.meter, voltage_v=volts))
+        seen_now = seen_now if active is None else saying(seen_now, GENERATOR, active=active)
+        decisions.append(decide(seen_now, memory, Settings(), facts))
+        memory = decisions[-1].memory
+    return decisions
+
+
+def test_after_a_generator_the_grid_must_be_good_for_the_whole_enter_service_delay() -> None:
+    facts = wired(enter_service_s=300)
+    told = played([(1, True, True), *((10.0 + second, False, True) for second in range(302))], facts)
+    states = [decision.grid for decision in told]
+    assert states[0] is Grid.GENERATOR
+    assert states[1:301] == [Grid.RESTORING] * 300
+    assert states[301] is Grid.ON
+
+
+def test_the_dead_moment_of_a_transfer_is_no_outage_and_a_lasting_one_is() -> None:
+    short = played(
+        [(1, True, True), (2, False, False), (3, False, False), (3.5, False, True), (6, False, True)], wired()
+    )
+    assert [decision.grid for decision in short[1:]] == [Grid.SUSPECT] * 3 + [Grid.RESTORING]
+    assert {decision.switch for decision in short} == {None}
+    long = played([(1, True, True), (2, False, False), (4, False, False)], wired())
+    assert (long[-1].grid, long[-1].switch) == (Grid.OUTAGE, SwitchOrder.OPEN)
+
+
+def test_without_the_contacts_word_a_good_voltage_proves_no_grid_but_a_lost_one_is_lost() -> None:
+    blind = played([(at, None, True) for at in range(1, 20)], wired())
+    assert blind[-1].grid is Grid.UNKNOWN
+    lost = played([(1, None, True), (2, None, False), (3, None, False), (4, None, False)], wired())
+    assert lost[-1].grid is Grid.OUTAGE
+
+
+def test_an_event_is_interrupted_while_a_generator_runs_and_resumed_after_it() -> None:
+    facts, event = wired(enter_service_s=2), an_event("e1", 1, 100)
+    memory, stages = ON_GRID, []
+    for at, active in ((0.5, False), (1, False), (2, True), (3, False), (4, False), (5, False)):
+        observation = saying(an_observation(at, events=(event,)), GENERATOR, active=active)
+        decision = decide(observation, memory, Settings(), facts)
+        memory = decision.memory
+        stages.append(memory.events["e1"].stage.value)
+    assert stages == ["announced", "running", "interrupted", "interrupted", "interrupted", "running"]
+
+
+def test_the_words_of_the_contact_are_shown_as_evidence_and_vote_for_nobody() -> None:
+    decision = decide(saying(an_observation(1), GENERATOR, active=True), ON_GRID, Settings(), wired())
+    (piece,) = [piece for piece in decision.evidence if piece.source == "generator contact"]
+    assert (piece.present, piece.detail) == (None, "a generator feeds the house")
+
+
+def test_watch_only_writes_nothing_on_a_generator_either() -> None:
+    observation = saying(an_observation(1), GENERATOR, active=True)
+    assert decide(observation, ON_GRID, Settings(mode=Mode.READ_ONLY), wired()).orders == {}
+
+
+# ------------------------------------------------------------------------------------------------------------- memory
+
+
+def test_a_restart_forgets_no_last_word_and_tells_nothing_twice() -> None:
+    facts = wired()
+    observation = saying(saying(an_observation(1), GENERATOR, active=True), Contact.STOP, active=True)
+    first = decide(observation, ON_GRID, Settings(), facts)
+    assert {"generator_started", "stop_pressed"} <= {happening.kind for happening in first.happenings}
+    kept = from_plain(Memory, to_plain(first.memory, Memory)).after_restart()
+    again = decide(replace(observation, contacts=frozen_map()), kept, Settings(stopped=True), facts)
+    assert [happening.kind for happening in again.happenings] == []
+    assert (kept.contact(GENERATOR).active, kept.contact(Contact.STOP).active) == (True, True)
+    assert "generator" in again.memory.notices
+
+
+def test_a_set_clock_moves_the_silence_with_it() -> None:
+    known = ContactMemory(active=False, silent_since=after(-10))
+    memory = replace(ON_GRID, contacts=frozen_map({Contact.STOP: known}))
+    assert memory.shifted(timedelta(hours=1)).contact(Contact.STOP).silent_since == after(3590)
+    assert memory.not_after(after(-20)).contact(Contact.STOP).silent_since == after(-20)
