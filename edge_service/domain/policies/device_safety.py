@@ -62,12 +62,13 @@ def _why_not_ours(reading: ChargerReading | None, capability: Capability | None)
 def _why_let_alone(view: View, charger: str) -> str | None:
     """In mode ``read_only`` nothing is written; a person's stop is, all the same.
 
-    Where somebody else keeps overwriting our orders we cease, or the two of us would wear the charger out. A cap is for
-    the time on the grid: off grid it could only keep power from the house.
+    Where somebody else keeps overwriting our orders we cease, or the two of us would wear the charger out; not where
+    the house's supply or a person's stop is at stake. A cap is for the time on the grid: off grid it could only keep
+    power from the house.
     """
     if view.settings.mode is Mode.READ_ONLY and not view.settings.stopped:
         return "read_only"
-    if charger in view.observation.contested:
+    if charger in view.observation.contested and (view.tied or view.on_generator) and not view.settings.stopped:
         return "another_controller"
     capped_off_grid = not view.takes_setpoint(charger) and not (view.tied or view.on_generator)
     return "takes_no_setpoint" if capped_off_grid and not view.settings.stopped else None

@@ -214,6 +214,7 @@ class House:
     evidence: list[Mapping[str, Any]] = field(default_factory=list)
     departures: Mapping[str, Departure] = field(default_factory=dict)
     active: dict[Contact, bool] = field(default_factory=dict)
+    contested: dict[str, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.chargers = {name: Device() for name in self.facts.chargers}
@@ -248,6 +249,7 @@ class House:
             self.events,
             frozen_map(self.stopped_at),
             contacts=frozen_map({name: self.seen[name] for name in self.facts.contacts if name in self.seen}),
+            contested=frozen_map(self.contested),
         )
 
     def _see(self, name: str, now: datetime, reading: Any) -> None:
@@ -376,6 +378,9 @@ class Play:
             "meter": lambda given: self._pin("meter", MeterReading, given),
             "switch": lambda given: self._pin("switch", SwitchReading, given),
             "contacts": lambda given: self.house.active.update({Contact(name): on for name, on in given.items()}),
+            "contested": lambda given: setattr(
+                self.house, "contested", {name: moment(since) for name, since in given.items()}
+            ),
             "silent": lambda names: setattr(self.house, "silent", set(names)),
             "evidence": lambda pieces: setattr(self.house, "evidence", list(pieces)),
             "departures": lambda given: setattr(
