@@ -359,7 +359,7 @@ class WallboxQuasar1:
         self._stands = False
         self._ordered_at: float | None = None
         self._rested = False
-        self._guarded_until = float("-inf")
+        self._guarded_until = self._eased_at = float("-inf")
         self._started_at = self._stopped_at = float("-inf")
         self._released_at: float | None = None
         self._woken_at: float | None = None
@@ -499,7 +499,8 @@ class WallboxQuasar1:
     def _is_standing(self, seen: Seen) -> bool:
         """Whether the charger follows a setpoint under the watchdog that we set."""
         ours = self._view(seen, CONTROL) == REMOTE and self._view(seen, WATCHDOG) == self._options.lease_s
-        return ours and self._in_force_w(seen) != 0
+        in_session = seen.state in IN_SESSION or self._started_at > seen.at
+        return ours and in_session and self._in_force_w(seen) != 0
 
     def _require_told_mode(self) -> None:
         if self._takes_watts is False and self._told_mode is not False:
@@ -557,16 +558,27 @@ class WallboxQuasar1:
         ``beyond_rating``, ``local_mode``, ``busy``, ``device_failure``, ``not_applied``, the device's own.
         """
         async with self._ordering:
-            self._ordered_at, self._rested = self._monotonic(), False
-            if isinstance(order, Limits):
-                raise self._refusal("takes a setpoint, not a pair of limits", "not_supported")
-            seen = await self._known()
-            if not isinstance(order, Release):
-                self._released_at = None
-            if not isinstance(order, Hold | Power) or (isinstance(order, Power) and order.w):
-                self._waking = False
-            self._require_able(seen, order)
-            await self._go(seen, list(self._steps(seen, order)), order)
+            try:
+                await self._order(order)
+            except OrderUnderWayError:
+                self._renew()
+                raise
+            self._renew()
+
+    def _renew(self) -> None:
+        """An order that is refused renews nothing: what stands in its place must die."""
+        self._ordered_at, self._rested = self._monotonic(), False
+
+    async def _order(self, order: Order) -> None:
+        if isinstance(order, Limits):
+            raise self._refusal("takes a setpoint, not a pair of limits", "not_supported")
+        seen = await self._known()
+        if not isinstance(order, Release):
+            self._released_at = None
+        if not isinstance(order, Hold | Power) or (isinstance(order, Power) and order.w):
+            self._waking = False
+        self._require_able(seen, order)
+        await self._go(seen, list(self._steps(seen, order)), order)
 
     async def _known(self) -> Seen:
         """What was read on this connection; nothing is written to registers that were not."""
@@ -647,7 +659,9 @@ class WallboxQuasar1:
         before, wanted = self._view(seen, setpoint.address), setpoint.value
         if before * wanted < 0 and self._monotonic() < self._guarded_until:
             yield Step(setpoint.address, 0, urgent=True, power_w=0)
-        elif before * wanted > 0 and abs(wanted) < abs(before):
+        elif before * wanted > 0 and abs(wanted) < abs(before) and self._eased_at <= seen.at:
+            # Once until the next reading: one that follows the house's load must not be kept from being read at all.
+            self._eased_at = self._monotonic()
             yield Step(setpoint.address, wanted, urgent=True, power_w=setpoint.power_w)
 
     def _start(self, seen: Seen) -> Iterator[Step]:

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
+from time import monotonic
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from edge_service.chargers.link import Link
 from edge_service.chargers.wallbox_quasar_1 import QuasarOptions, WallboxQuasar1
+from edge_service.config import parse
 from edge_service.domain.model import (
     Authority,
     Backup,
@@ -39,7 +42,9 @@ from edge_service.simulation.house import House
 from edge_service.simulation.quasar_registers import BLOCKS, QUIRKS, QuasarRegisters
 from edge_service.simulation.quirks import Quirks
 from edge_service.simulation.site import SimulatedSite
+from edge_service.simulation.utility import SimulatedUtility, UtilityOptions
 from tests.edge.chargers.peers import HOST, MemoryUnit, Registers, Request, linked
+from tests.edge.edge_kit import RunningEdge, running
 from tests.edge.simulation.site_kit import HandClock, a_site
 from tests.edge.simulation.test_quasar import QUASAR
 
@@ -555,6 +560,15 @@ async def test_what_takes_power_away_waits_neither_for_a_gap_nor_for_a_reading(o
         assert world.face.words[POWER] == (-1000 if order == Power(-1000) else 0)
 
 
+async def test_an_order_that_sinks_with_every_cycle_leaves_time_to_read() -> None:
+    async with a_world() as world:
+        await world.until_proven(Power(-5000))
+        for second in range(60):
+            await world.cycle(Power(-4900 + 10 * second))
+            assert world.now - world.known().at < timedelta(seconds=5)
+        assert abs(world.face.words[POWER]) < 4400
+
+
 async def test_a_hold_takes_the_power_away_and_keeps_the_session() -> None:
     async with a_world() as world:
         await world.until_proven(Power(-5000))
@@ -648,6 +662,15 @@ async def test_reading_without_renewed_orders_ends_so_that_the_order_does_too() 
         assert "no order was renewed" in world.trouble
         await world.keep(None, 3)
         assert world.known().state is ChargerState.IDLE
+
+
+async def test_an_order_that_is_refused_keeps_the_one_before_it_no_longer_alive() -> None:
+    async with a_world() as world:
+        await world.until_proven(Power(-5000))
+        for _ in range(20 + LEASE_S + 4):
+            with suppress(DeviceRefusedError):
+                await world.cycle(Limits(1000, 1000))
+        assert (world.face.state, world.power_w) == (4, 0)
 
 
 async def test_what_stands_from_an_earlier_life_is_not_kept_alive_by_looking_at_it() -> None:
@@ -770,3 +793,62 @@ async def test_nothing_is_written_on_a_connection_on_which_nothing_was_read() ->
         with pytest.raises(DeviceError):
             await charger.order(Stop(), T0)
         assert seen[:4] == [3, 3, 3, 3]
+
+
+# ------------------------------------------------------------------------------------------------ the whole edge
+
+SITE = """
+site: {{name: Home, import_max_a: 100, export_max_w: 9600, enter_service_s: 1, outage_after_s: 1}}
+chargers:
+  garage: {{name: Garage, model: wallbox_quasar_1, address: "{host}:{charger}", lease_s: 15, write_gap_s: 0.1}}
+meter: {{model: sunspec_meter, address: "{host}:{meter}"}}
+control: {{cycle_s: 0.5, stale_after_s: 5}}
+"""
+# The site's time runs faster than the edge's, so that the charger's ramp of 15 s is soon over.
+HASTE = 10
+
+
+@asynccontextmanager
+async def an_edge(folder: Path) -> AsyncIterator[tuple[SimulatedSite, RunningEdge]]:
+    """A whole edge at a simulated Quasar, once the charge has been woken."""
+    async with SimulatedSite(QUASAR, clock=lambda: HASTE * monotonic()) as site:
+        config = parse(SITE.format(host=HOST, charger=site.charger_port, meter=site.meter_port), folder / "site.yaml")
+        config = replace(config, api=replace(config.api, port=0), data=folder / "data")
+        async with running(config) as edge:
+            await edge.until(lambda state: state["chargers"]["garage"]["soc_pct"] == 70, within_s=30)
+            yield site, edge
+        garage = site.house.inverter
+        site.house.step(16.0)
+        assert not garage.settings.setpoint_enabled
+        site.house.step(3.0)
+        assert garage.power_w == 0
+
+
+async def test_the_edge_serves_a_manual_discharge_and_the_watchdog_ends_it_when_the_edge_is_gone(
+    tmp_path: Path,
+) -> None:
+    async with an_edge(tmp_path) as (site, edge):
+        until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        await edge.command("discharge", charger="garage", power_w=4000, until=until)
+        await edge.until(lambda state: (state["chargers"]["garage"]["power_w"] or 0) < -3600, within_s=30)
+        assert site.house.inverter.settings.setpoint_w == -4000
+        assert site.house.inverter.settings.lease_s == 15
+
+
+async def test_the_edge_serves_a_utilitys_event(tmp_path: Path) -> None:
+    async with SimulatedUtility(UtilityOptions(port=0)) as utility, an_edge(tmp_path) as (site, edge):
+        program = {
+            "kind": "openadr3",
+            "name": "Peak power",
+            "url": utility.base_url,
+            "client_id": "ven-client",
+            "client_secret": "ven-secret",
+            "poll_s": 1.0,
+        }
+        await edge.command("set_program", id="peak", program=program)
+        utility.dispatch.call_event(start_in_s=2, duration_s=6, power_kw=5)
+        await edge.until(lambda state: (state["chargers"]["garage"]["power_w"] or 0) < -4500, within_s=30)
+        await edge.until(lambda state: state["programs"]["peak"]["events"][0]["status"] == "finished", within_s=30)
+        state = await edge.until(lambda state: state["chargers"]["garage"]["power_w"] == 0, within_s=30)
+        assert state["programs"]["peak"]["events"][0]["energy_wh"] > 1
+        assert site.house.inverter.settings.setpoint_w == 0
