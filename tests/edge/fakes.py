@@ -17,6 +17,7 @@ from edge_service.domain.model import (
     Capability,
     ChargerReading,
     ChargerState,
+    ContactReading,
     Event,
     Happening,
     MeterReading,
@@ -208,6 +209,21 @@ class FakeSwitch(FakeDevice):
         self.moves.append(order)
         self.commanded_open = order is SwitchOrder.OPEN
         self.open = self.open if self.stuck else self.commanded_open
+
+
+class FakeContact(FakeDevice):
+    """``ContactInput``."""
+
+    def __init__(self, *, active: bool = False) -> None:
+        super().__init__()
+        self.active = active
+
+    async def probe(self) -> DeviceIdentity:
+        return DeviceIdentity("SimVendor", "Contact", "C1")
+
+    async def read(self, now: datetime) -> ContactReading:
+        await self._ask("read")
+        return ContactReading(now, self.active)
 
 
 # ------------------------------------------------------------------------------------------------------------- programs
