@@ -77,9 +77,11 @@ HEARTBEAT_EVERY, HEARTBEAT_EARLY = timedelta(seconds=1), timedelta(seconds=0.1)
 _MOST_CAPACITY_WH = 1e7
 # A renewed timer shows at least this share of the lease; one that was not renewed after a third shows less.
 RENEWED_SHARE = 0.75
-# What IEEE 1547-2018 asks of measured active power at least: 5 % of the rating (table 3); none of SunSpec's models
-# says more. And how soon power must be below a new cap (4.6.2).
-MEASURED_WITHIN_SHARE, LEAST_TOLERANCE_W, CAP_SETTLES_S = 0.05, 150, 30.0
+# IEEE 1547-2018 asks of measured active power 5 % of the rating at least (table 3), the models say nothing. We ask it
+# of the order: else an order of 0 W would be kept by hundreds of watts.
+TOLERANCE_SHARE, TOLERANCE_W = 0.05, 150
+# IEEE 1547-2018, 4.6.2: how soon power must be below a new cap.
+CAP_SETTLES_S = 30.0
 SETPOINT_SETTLES_S = 5.0
 _LOCAL, _REMOTE_START, _REMOTE_STOP = 1, 1, 0
 _WATTS_MODE, _PERCENT_MODE = 1, 0
@@ -243,7 +245,9 @@ IN_PERCENT = _setpoint_function(
     "revert_percent", "revert_enabled", "setpoint_mode", "percent", beside=("setpoint", "revert_setpoint")
 )
 # No WSetMod says which of the two counts, so both say the same.
-IN_BOTH = _setpoint_function("revert_setpoint", "revert_percent", "revert_enabled", "setpoint", "percent")
+IN_BOTH = _setpoint_function(
+    "revert_setpoint", "revert_percent", "revert_enabled", "setpoint", "percent", beside=("setpoint_mode",)
+)
 CAP = Function(
     ("cap_revert_after", "revert_cap", "cap_revert_enabled", "cap", "cap_enabled"),
     block=(14, 6),
@@ -1182,7 +1186,8 @@ def _capability(models: _Models, function: Function | None, options: SunSpecOpti
         discharge_rating_w=discharge_w,
         step_w=_step_w(models, function),
         settle_s=CAP_SETTLES_S if function is CAP else SETPOINT_SETTLES_S,
-        tolerance_w=max(LEAST_TOLERANCE_W, ceil(MEASURED_WITHIN_SHARE * max(charge_w, discharge_w))),
+        tolerance_w=TOLERANCE_W,
+        tolerance_share=TOLERANCE_SHARE,
         lease=_lease(models, function, options),
         backup=_backup(models, options),
     )

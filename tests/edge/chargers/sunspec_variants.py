@@ -7,19 +7,22 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from edge_service.chargers.link import Link
 from edge_service.chargers.sunspec_der import SunSpecDer, SunSpecOptions
+from edge_service.domain.model import ChargerReading, Order
+from edge_service.ports import DeviceRefusedError
 from edge_service.simulation.charger_registers import ChargerRegisters
 from edge_service.simulation.house import House
+from edge_service.simulation.modbus_server import RefusalError
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.site import SimulatedSite
+from tests.edge.chargers.peers import HOST, MemoryUnit, Registers
 from tests.edge.simulation.site_kit import HandClock
 
-HOST = "127.0.0.1"
 NOW = datetime(2026, 7, 14, 17, 0, tzinfo=UTC)
 DUMPS = Path(__file__).parent / "dumps"
 PER_LINE = 20
@@ -84,10 +87,65 @@ VARIANTS: Mapping[str, Variant] = {
 }
 
 
-def places(options: SiteOptions) -> dict[str, range]:
-    """The addresses of every point of this variant, by name."""
-    points = ChargerRegisters(House(options), options).image.points
-    return {name: range(point.address, point.end) for name, point in points.items()}
+class SimulatedUnit(MemoryUnit):
+    """A simulated charger without a wire, its time moved by hand. ``tried``: every point that was written to."""
+
+    def __init__(self, variant: Variant, **site: Any) -> None:
+        super().__init__(Registers({}))
+        options = SiteOptions(**{**variant.site, **site})
+        self.house = House(options)
+        self.face = ChargerRegisters(self.house, options)
+        self.tried: list[str] = []
+        self.named: list[dict[str, float]] = []
+        points = self.face.image.points.values()
+        self._names = {at: point.key for point in points for at in range(point.address, point.end)}
+
+    async def read_holding_registers(self, address: int, count: int) -> list[int]:
+        try:
+            return self.face.read_registers(address, count)
+        except RefusalError as error:
+            raise DeviceRefusedError(f"refused with {error.code}", "illegal_address") from error
+
+    async def write_registers(self, address: int, values: list[int]) -> None:
+        self.tried += [self._names[address + n] for n in range(len(values))]
+        try:
+            self.named.append(self.face.write_registers(address, values))
+        except RefusalError as error:
+            raise DeviceRefusedError(f"refused with {error.code}", "illegal_value") from error
+
+
+@dataclass(slots=True)
+class Bench:
+    """A driver at a simulated charger, and the time of both."""
+
+    unit: SimulatedUnit
+    charger: SunSpecDer
+    now: datetime = NOW
+
+    @property
+    def house(self) -> House:
+        return self.unit.house
+
+    def pass_(self, seconds: float) -> None:
+        self.house.step(seconds)
+        self.now += timedelta(seconds=seconds)
+
+    async def cycle(self, order: Order, seconds: float = 1.0) -> ChargerReading:
+        """One control cycle, then time passes."""
+        reading = await self.charger.read(self.now)
+        await self.charger.order(order, self.now)
+        self.pass_(seconds)
+        return reading
+
+    async def read(self) -> ChargerReading:
+        return await self.charger.read(self.now)
+
+
+def bench(name: str, driver: SunSpecOptions | None = None, **site: Any) -> Bench:
+    """``site`` and ``driver``: besides what makes the variant."""
+    variant = VARIANTS[name]
+    unit = SimulatedUnit(variant, **site)
+    return Bench(unit, SunSpecDer("left", unit, driver or variant.driver_options))
 
 
 def words(options: SiteOptions) -> tuple[int, list[int]]:
