@@ -435,14 +435,11 @@ class SigenergyEvdc:
             self._ran, self._starts, self._stopped = False, 0, False
 
     def _reading(self, capability: Capability, now: datetime) -> ChargerReading:
-        session, allowed = self._session, self._allowed
+        session = self._session
         state = session.stands
         plugged = _plugged(state)
         gone = plugged is False
         newer = session if isinstance(session, SessionV29) else None
-        limits = None
-        if allowed.fresh and allowed.charge is not None and allowed.discharge is not None:
-            limits = Limits(int(allowed.charge), int(allowed.discharge))
         return ChargerReading(
             at=self._session_at or now,
             state=ChargerState.UNAVAILABLE if state is None else _STATES[state],
@@ -452,13 +449,20 @@ class SigenergyEvdc:
             soc_pct=None if gone else within(session.soc, 0, 100),
             charge_max_w=0 if gone else capability.charge_rating_w,
             discharge_max_w=0 if gone else capability.discharge_rating_w,
-            limits=limits,
+            limits=self._limits(capability),
             grid_present=_grid_present(self._grid, self._alarms),
             energy_charged_wh=counted(newer.total_charged) if newer else None,
             energy_discharged_wh=counted(newer.total_discharged) if newer else None,
             alarms=_alarm_names(self._alarms) if self._alarms.fresh else (),
             grid_at=self._grid_at if self._grid.fresh else None,
         )
+
+    def _limits(self, capability: Capability) -> Limits | None:
+        """What is read back of what we write: without discharge its limit is somebody else's, and told as 0."""
+        charge_w, discharge_w = self._allowed.charge, self._allowed.discharge
+        if not self._allowed.fresh or charge_w is None or discharge_w is None:
+            return None
+        return Limits(int(charge_w), int(discharge_w) if capability.discharge_rating_w else 0)
 
     async def read_fast(self, now: datetime) -> FastReading:
         """There is none: at one request a second nothing is fast."""

@@ -143,7 +143,7 @@ async def test_a_charge_reads_positive_with_its_limits_and_its_energy() -> None:
         clock.pass_(3600)
         reading = await all_read(charger)
         assert (reading.state, reading.power_w) == (ChargerState.CHARGING, 4000)
-        assert reading.limits == Limits(4000, 12_500)
+        assert reading.limits == Limits(4000, 0)
         assert reading.energy_charged_wh == pytest.approx(4020, abs=30)
         assert reading.energy_discharged_wh == 0
         assert (reading.charge_max_w, reading.discharge_max_w) == (12_500, 0)
