@@ -141,7 +141,10 @@ class FakeDevice:
 
 
 class FakeCharger(FakeDevice):
-    """``Charger``: at rest on a good grid; ``shows`` overrides fields of its readings."""
+    """``Charger``: at rest on a good grid; ``shows`` overrides fields of its readings.
+
+    Unless it ``follows`` it takes orders and does nothing.
+    """
 
     def __init__(self, name: str = "car", capability: Capability = DER, *, has_fast_lane: bool = False) -> None:
         super().__init__()
@@ -149,6 +152,7 @@ class FakeCharger(FakeDevice):
         self.capability = capability
         self.shows: dict[str, Any] = {}
         self.orders: list[Order] = []
+        self.follows = True
 
     async def probe(self) -> tuple[DeviceIdentity, Capability]:
         await self._ask("probe")
@@ -167,8 +171,9 @@ class FakeCharger(FakeDevice):
         """The power is there at once."""
         await self._ask("order")
         self.orders.append(order)
-        self.shows["power_w"] = order.w if isinstance(order, Power) else 0
-        self.shows["setpoint_w"] = None if isinstance(order, Stop | Release) else self.shows["power_w"]
+        ordered_w = order.w if isinstance(order, Power) else 0
+        self.shows["power_w"] = ordered_w if self.follows else 0
+        self.shows["setpoint_w"] = None if isinstance(order, Stop | Release) else ordered_w
         self.shows["state"] = ChargerState.UNAVAILABLE if isinstance(order, Stop) else ChargerState.IDLE
 
 

@@ -322,6 +322,100 @@ async def test_an_opened_switch_is_followed_up_without_waiting_for_the_tick() ->
         assert home.decided_at()[-1] - opened < PACING.transfer_s / 2
 
 
+# ---------------------------------------------------------------------------------------- orders that are not followed
+
+
+@leaping
+async def test_an_order_that_is_not_followed_is_told_once_until_it_is_followed_again() -> None:
+    home = Home(settings=discharging())
+    home.charger.follows = False
+    async with home.at_work():
+        await passes(60)
+        (news,) = home.told("order_limited")
+        assert (news.subject, dict(news.data)) == (
+            "car",
+            {"order": "power", "reason": "not_followed", "power_w": -4000, "measured_w": 0},
+        )
+        assert [notice.kind for image in home.album.images for notice in image.decision.notices] == [
+            "order_not_followed"
+        ]
+        home.charger.follows = True
+        await passes(5)
+        assert home.album.images[-1].progress["car"].stage is Stage.MEASURED
+        assert [key for image in home.album.images for key in image.decision.cleared] == ["order:car"]
+        home.charger.follows = False
+        await passes(60)
+        assert len(home.told("order_limited")) == 2
+
+
+@leaping
+async def test_what_is_recorded_of_a_cycle_has_the_evidence_that_it_was_decided_with() -> None:
+    home = Home(settings=discharging())
+    async with home.at_work():
+        await passes(40)
+    stages = [image.observation.orders["car"].stage for image in home.album.images if image.observation.orders]
+    assert list(dict.fromkeys(stages)) == [Stage.MEASURED, Stage.HELD]
+
+
+@leaping
+async def test_nothing_is_written_to_a_charger_that_another_one_commands_until_a_person_says_so() -> None:
+    home = Home(settings=discharging())
+    async with home.at_work():
+        await until(lambda: home.charger.orders)
+        while not home.album.images[-1].observation.contested:
+            home.charger.shows["setpoint_w"] = 3000
+            await passes(1)
+        assert home.album.images[-1].decision.orders == {}
+        given = len(home.charger.asked["order"])
+        await passes(300)
+        assert len(home.charger.asked["order"]) == given
+        assert len(home.told("control_contested")) == 1
+        home.runner.take_up("car")
+        home.runner.wake()
+        await passes(2)
+        assert home.charger.orders[given:] != []
+        assert home.album.images[-1].observation.contested == {}
+
+
+@leaping
+async def test_by_itself_it_tries_again_after_ten_minutes() -> None:
+    home = Home(settings=discharging())
+    async with home.at_work():
+        await until(lambda: home.charger.orders)
+        while not home.album.images[-1].observation.contested:
+            home.charger.shows["setpoint_w"] = 3000
+            await passes(1)
+        given = len(home.charger.asked["order"])
+        await passes(597)
+        assert len(home.charger.asked["order"]) == given
+        await passes(5)
+        assert len(home.charger.asked["order"]) > given
+
+
+@leaping
+async def test_the_first_sign_of_a_loss_withdraws_also_what_another_one_ordered() -> None:
+    home = Home(settings=discharging())
+    async with home.at_work():
+        await until(lambda: home.charger.orders)
+        while not home.album.images[-1].observation.contested:
+            home.charger.shows["setpoint_w"] = 3000
+            await passes(1)
+        home.lose_grid()
+        await until(lambda: home.charger.orders[-1:] == [Release()], within_s=0.2)
+    assert home.charger.orders[-1] == Release()
+
+
+@leaping
+async def test_a_clock_that_is_set_back_an_hour_leaves_the_evidence_as_old_as_it_is() -> None:
+    home = Home(settings=discharging())
+    async with home.at_work():
+        await passes(20)
+        home.clock.set_by -= timedelta(hours=1)
+        await passes(40)
+        evidence = home.album.images[-1].progress["car"]
+        assert (evidence.stage, evidence.ordered_at < after(-3500)) == (Stage.HELD, True)
+
+
 # ------------------------------------------------------------------------------------------------------------- refusals
 
 
