@@ -57,7 +57,7 @@ def document(cycles: Sequence[Cycle], version: str, mark: Mark | None = None) ->
             if after.memory is not None and after.memory.at != before.at
         },
         "changes": [
-            {"path": list(path), "at": _span(numbers), **_packed(values)}
+            {"path": list(path), "at": _span([number + 1 for number in numbers]), **_packed(values)}
             for path, numbers, values in columns([_changes(*pair) for pair in pairwise(cycles)])
         ],
     }
@@ -145,7 +145,8 @@ def _cycles(made: Mapping[str, Any]) -> Iterator[Cycle]:
     last: Cycle = RecordedCycle(observation.now, observation, settings, facts, memory, made["decision"])
     yield last
     turned = [(column["path"], _numbers(column["at"]), _values(column)) for column in made["changes"]]
-    for number, changed in enumerate(cycles_of(turned, made["cycles"] - 1), 1):
+    _, *following = cycles_of(turned, made["cycles"])
+    for number, changed in enumerate(following, 1):
         kept = made["memories"].get(str(number))
         last = _next(last, changed, None if kept is None else from_plain(Memory, kept))
         yield last

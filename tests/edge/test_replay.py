@@ -1,0 +1,330 @@
+"""Recorded time is decided again: the same by the same policies, and by others the difference is shown."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_service.command_line import main
+from edge_service.domain.decide import decide
+from edge_service.domain.memory import Memory
+from edge_service.domain.model import Observation, Settings, SiteFacts, frozen_map
+from edge_service.domain.policies import LADDER
+from edge_service.journal.recording import CycleRecorder, RecordedCycle, kept_stretches, read_stretch
+from edge_service.ports import Mark
+from edge_service.replay import Difference, Replay, WhatIf, WhatIfError, differences, runs
+from edge_service.scenario_export import ScenarioError, cut, document, documents_in, export, recorded_cycles, text_of
+from edge_service.simulation import acts
+from tests.edge.domain.houses import T0, a_meter, a_reading, a_site, after, an_event, an_observation
+from tests.edge.edge_kit import a_house, soon
+
+WITHOUT_EVENTS = tuple(rung for rung in LADDER if rung.name != "demand_response")
+HOUR = timedelta(hours=1)
+
+
+class House:
+    """Decides and records as the edge does, a second at a time."""
+
+    def __init__(self, recorder: CycleRecorder) -> None:
+        self.recorder = recorder
+        self.memory, self.settings = Memory(), Settings()
+        self.facts: SiteFacts = a_site("car", name="Twelve Elm Street")
+        self.events = (replace(an_event("peak-1", 100, 200), name="Hot evening"),)
+
+    def lives(self, first: int, last: int, *, mark: Mark | None = None) -> None:
+        for second in range(first, last):
+            self.sees(self.seen(second), [mark] if mark and mark.at == after(second) else [])
+
+    def seen(self, second: int) -> Observation:
+        now = after(second)
+        power_w = -5000 + second % 7 if 100 <= second < 200 else 0
+        reading = a_reading(now, power_w=power_w, soc_pct=70.0 - second / 1000)
+        meter = a_meter(now, power_w=1200 + second % 5 + power_w)
+        return replace(an_observation(second), chargers=frozen_map({"car": reading}), meter=meter, events=self.events)
+
+    def sees(self, observation: Observation, marks: Sequence[Mark] = ()) -> None:
+        decision = decide(observation, self.memory, self.settings, self.facts)
+        self.recorder.add(observation, self.memory, self.settings, self.facts, decision, marks)
+        self.memory = decision.memory
+
+
+@asynccontextmanager
+async def a_recording(folder: Path) -> AsyncIterator[House]:
+    recorder = await CycleRecorder.open(folder)
+    yield House(recorder)
+    await recorder.close()
+
+
+def recorded(folder: Path) -> list[RecordedCycle[Memory]]:
+    return list(read_stretch(folder, T0 - HOUR, T0 + 24 * HOUR, Memory))
+
+
+def different(cycles: list[RecordedCycle[Memory]], replay: Replay) -> list[tuple[str, int]]:
+    return [(run.first.what, run.cycles) for run in runs(differences(cycles, replay))]
+
+
+# ----------------------------------------------------------------------------------------------------------- the answer
+
+
+async def test_the_same_policies_decide_the_same_and_others_are_told_in_runs(tmp_path: Path) -> None:
+    async with a_recording(tmp_path) as house:
+        house.lives(0, 300)
+    cycles = recorded(tmp_path)
+    replay = Replay()
+    assert different(cycles, replay) == []
+    assert (replay.cycles, replay.skipped, replay.first_at, replay.last_at) == (300, 0, after(0), after(299))
+    assert ("orders.car", 100) in different(cycles, Replay(WITHOUT_EVENTS))
+
+
+async def test_a_restart_and_a_clock_that_was_set_are_no_differences(tmp_path: Path) -> None:
+    async with a_recording(tmp_path) as house:
+        house.lives(0, 150)
+        house.memory = house.memory.after_restart()
+        house.lives(150, 160)
+        house.memory = house.memory.shifted(timedelta(seconds=30))
+        house.lives(190, 260)
+    assert different(recorded(tmp_path), Replay()) == []
+
+
+async def test_a_setting_is_tried_out(tmp_path: Path) -> None:
+    async with a_recording(tmp_path) as house:
+        house.lives(0, 300)
+    found = different(recorded(tmp_path), Replay(what_if=WhatIf.of(["backup_reserve_pct=90"], json.loads)))
+    assert "orders.car" in [what for what, _ in found]
+    unharmed = Replay(what_if=WhatIf.of(["backup_reserve_pct=31"], json.loads))
+    assert different(recorded(tmp_path), unharmed) == []
+
+
+def test_a_setting_of_one_charger_is_tried_out() -> None:
+    tried = WhatIf.of(["drivers_reserve_pct.car=40", 'mode="paused"'], json.loads).settings(Settings(stopped=True))
+    assert tried == Settings(stopped=True, mode=tried.mode, drivers_reserve_pct=frozen_map({"car": 40}))
+    assert tried.mode == "paused"
+
+
+@pytest.mark.parametrize(
+    ("word", "complaint"),
+    [
+        ("backup_reserve=50", "there is no setting backup_reserve; there are mode, "),
+        ("backup_reserve_pct", "allowed: a setting and its value"),
+        ('backup_reserve_pct="much"', "Settings.backup_reserve_pct"),
+        ('mode="sideways"', "Settings.mode"),
+        ("mode.car=1", "mode holds nothing named car"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_told(word: str, complaint: str) -> None:
+    with pytest.raises(WhatIfError, match=complaint):
+        WhatIf.of([word], json.loads)
+
+
+def test_a_difference_that_comes_and_goes_is_one_run_and_one_that_comes_back_late_another() -> None:
+    found = [Difference(after(second), "grid", "on", "off") for second in (1, 2, 60, 400)]
+    found.insert(2, Difference(after(2), "reason", "a", "b"))
+    told = [(run.first.what, run.first.at, run.cycles, run.last_at) for run in runs(found)]
+    assert told == [
+        ("grid", after(1), 3, after(60)),
+        ("reason", after(2), 1, after(2)),
+        ("grid", after(400), 1, after(400)),
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------ documents
+
+
+async def test_a_document_holds_cycles_exactly_and_no_name(tmp_path: Path) -> None:
+    async with a_recording(tmp_path) as house:
+        house.lives(0, 130)
+        house.settings = Settings(stopped=True)
+        house.memory = house.memory.after_restart()
+        house.lives(131, 220)
+    cycles = recorded(tmp_path)
+    text = text_of(document(cycles, "1.2.3"))
+    back = recorded_cycles(json.loads(text))
+    nameless = replace(cycles[0].observation.events[0], name="(name)")
+    assert [one.observation for one in back] == [replace(one.observation, events=(nameless,)) for one in cycles]
+    assert [one.settings for one in back] == [one.settings for one in cycles]
+    assert [one.decision for one in back] == [one.decision for one in cycles]
+    assert [number for number, one in enumerate(back) if one.memory is not None] == [0, 130]
+    assert different(back, Replay()) == []
+    assert "Hot evening" not in text
+    assert "Elm" not in text
+    assert len(text) < 30_000
+
+
+async def test_what_is_too_much_is_cut_around_what_it_is_about(tmp_path: Path) -> None:
+    mark = Mark(after(1900), "fault_raised", "car", after(1000), after(2800))
+    async with a_recording(tmp_path) as house:
+        house.lives(0, 2600, mark=mark)
+    await_text = export(tmp_path, after(2600), "1.2.3")
+    around, late = documents_in(json.loads(await_text))
+    assert around["mark"]["what"] == "fault_raised"
+    first, *_, last = recorded_cycles(around)
+    assert (first.at, last.at) == (after(1560), after(2199))
+    assert late["mark"] is None
+    assert recorded_cycles(late)[-1].at == after(2599)
+    assert len(await_text) < 1_000_000
+
+
+async def test_the_last_mark_and_now_are_one_recording_when_they_are_close(tmp_path: Path) -> None:
+    mark = Mark(after(500), "fault_raised", "car", after(0), after(1400))
+    async with a_recording(tmp_path) as house:
+        house.lives(0, 700, mark=mark)
+    (only,) = documents_in(json.loads(export(tmp_path, after(700), "1.2.3")))
+    cycles = recorded_cycles(only)
+    assert (cycles[0].at, cycles[-1].at) == (after(180), after(699))
+
+
+async def test_a_cut_begins_where_memory_is_known(tmp_path: Path) -> None:
+    async with a_recording(tmp_path) as house:
+        house.lives(0, 200)
+    cycles = recorded(tmp_path)
+    assert [one.at for one in cut(cycles, after(130), after(140))] == [after(second) for second in range(120, 140)]
+    assert cut(cycles[5:], after(6), after(62))[0].at == after(60)
+    assert cut(cycles, after(300), after(400)) != []
+
+
+def test_what_is_no_recording_is_told() -> None:
+    with pytest.raises(ScenarioError, match="nothing is recorded"):
+        document([], "1")
+    with pytest.raises(ScenarioError, match="format 2"):
+        recorded_cycles({"recorded": 2})
+    with pytest.raises(ScenarioError, match="cannot be read"):
+        recorded_cycles({"recorded": 1, "observation": {}})
+    assert documents_in([]) == documents_in({"data": {"recording": None}}) == []
+
+
+# --------------------------------------------------------------------------------------------------------- command line
+
+SITE = """
+site: {name: Home, import_max_a: 100}
+chargers:
+  car: {name: Car, model: sunspec_der, address: "127.0.0.1:1"}
+data: data
+"""
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> Path:
+    """A site's folder with a recording of an event and a fault in it."""
+    (tmp_path / "site.yaml").write_text(SITE.replace("data: data\n", ""), encoding="utf-8")
+    from edge_service.config import load  # noqa: PLC0415
+
+    data = load(tmp_path / "site.yaml").data
+    data.mkdir(parents=True)
+    async with a_recording(data) as house:
+        house.lives(0, 400, mark=Mark(after(150), "fault_raised", "car", after(100), after(250)))
+    assert len(kept_stretches(data)) == 1
+    return tmp_path
+
+
+def ridethrough(site: Path, *words: str) -> int:
+    return main([*words, "--config", str(site / "site.yaml")])
+
+
+SPAN = ("--from", after(0).isoformat(), "--to", after(400).isoformat())
+
+
+def test_replay_says_in_a_line_that_nothing_differs(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ridethrough(site, "replay", *SPAN) == 0
+    expected = "400 cycles decided again, 2026-07-15T20:00:00Z to 2026-07-15T20:06:39Z: no differences\n"
+    assert capsys.readouterr().out == expected
+
+
+def test_replay_tells_what_would_differ_and_fails(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ridethrough(site, "replay", *SPAN, "--with", "backup_reserve_pct=90") == 1
+    lines = capsys.readouterr().out.splitlines()
+    order = next(line for line in lines if "  orders.car: recorded " in line)
+    assert ", now power w=" in order
+    assert order.endswith(" cycles to 2026-07-15T20:06:39Z")
+    assert lines[-1].endswith(f"{len(lines) - 1} differences")
+
+
+def test_replay_lists_what_is_kept_and_takes_one_of_it(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ridethrough(site, "replay", "--list") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "   1  2026-07-15T20:01:00Z to 2026-07-15T20:04:10Z",
+        "      2026-07-15T20:02:30Z  fault_raised (car)",
+    ]
+    assert ridethrough(site, "replay", "--stretch", "1") == 0
+    assert capsys.readouterr().out.startswith("190 cycles decided again, 2026-07-15T20:01:00Z")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--stretch", "7"], "there is no stretch 7; see them with: ridethrough replay --list"),
+        (["--with", "moon=1"], "--with: there is no setting moon"),
+    ],
+)
+def test_replay_says_what_cannot_be(
+    site: Path, words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ridethrough(site, "replay", *words) == 1
+    assert complaint in capsys.readouterr().err
+
+
+def test_replay_of_a_time_without_a_recording_says_so(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ridethrough(site, "replay", "--from", "2020-01-01T00:00:00Z", "--to", "2020-01-02T00:00:00Z") == 0
+    assert capsys.readouterr().out == "Nothing is recorded there.\n"
+
+
+def test_a_scenario_is_made_of_this_sites_recording_and_played(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = site / "scenario.json"
+    assert ridethrough(site, "scenario", "make", "--stretch", "1", "--title", "A fault", "--out", str(out)) == 0
+    assert json.loads(out.read_text(encoding="utf-8"))["title"] == "A fault"
+    assert main(["scenario", "run", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("no differences")
+
+
+def test_a_scenario_expects_what_was_decided_or_what_is_decided_today(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = site / "scenario.json"
+    assert ridethrough(site, "scenario", "make", "--stretch", "1", "--out", str(out)) == 0
+    other = json.loads(out.read_text(encoding="utf-8"))
+    other["decision"]["reason"] = "whim"
+    out.write_text(json.dumps(other), encoding="utf-8")
+    capsys.readouterr()
+    assert main(["scenario", "run", str(out)]) == 1
+    assert "reason: expected whim, now " in capsys.readouterr().out
+    again = site / "again.json"
+    assert main(["scenario", "make", str(out), "--expect", "today", "--out", str(again)]) == 0
+    assert main(["scenario", "run", str(again)]) == 0
+
+
+def test_a_file_that_holds_no_recording_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.json").write_text("{}", encoding="utf-8")
+    assert main(["scenario", "make", str(tmp_path / "a.json"), "--out", str(tmp_path / "b.json")]) == 1
+    assert "holds no recording" in capsys.readouterr().err
+    assert main(["scenario", "run", str(tmp_path / "a.json")]) == 1
+    assert main(["scenario", "run", str(tmp_path / "none.json")]) == 1
+
+
+# ------------------------------------------------------------------------------------------------------------- for real
+
+
+async def test_a_real_edge_records_what_is_decided_the_same_again_and_otherwise_by_other_policies(
+    tmp_path: Path,
+) -> None:
+    async with a_house(tmp_path) as (site, edge):
+        await edge.command("charge", charger="driveway", power_w=3000, until=soon())
+        await edge.until(lambda state: state["chargers"]["driveway"]["power_w"] == 3000)
+        await asyncio.to_thread(acts.outage, site.control_url)
+        await edge.until(lambda state: state["site"]["supply"] == "island")
+        now = edge.edge.clock.now()
+        text = await edge.edge.recording()
+    cycles = list(read_stretch(edge.edge.config.data, now - HOUR, now + HOUR, Memory))
+    assert len(cycles) > 10
+    assert different(cycles, Replay()) == []
+    without_people = Replay(tuple(rung for rung in LADDER if rung.name != "manual"))
+    assert "orders.driveway" in [what for what, _ in different(cycles, without_people)]
+    (stretch,) = kept_stretches(edge.edge.config.data)
+    assert [mark.what for mark in stretch.marks][:1] == ["outage_started"]
+    made: Any = documents_in(json.loads(text))[0]
+    assert made["mark"]["what"] == "outage_started"
+    assert different(recorded_cycles(made), Replay()) == []
