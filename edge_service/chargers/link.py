@@ -285,7 +285,6 @@ class Link:
         Raises DeviceUnreachableError, DeviceRefusedError or ProtocolViolationError; ``what`` says in them what was
         tried.
         """
-        what = f"{self.endpoint} unit {request.dev_id}: {what}"
         reads = request.function_code in _READS
         async with self._reads if reads else nullcontext():
             if reads:
@@ -298,11 +297,14 @@ class Link:
                 await self._keep_gap(request.dev_id)
                 return self._checked(await self._exchange(request), request, wanted, length)
             except DeviceRefusedError as error:
-                raise DeviceRefusedError(f"{what}: {error}", error.reason) from None
+                raise DeviceRefusedError(self._told(request, what, error), error.reason) from None
             except DeviceError as error:
-                raise type(error)(f"{what}: {error}") from None
+                raise type(error)(self._told(request, what, error)) from None
             finally:
                 self._quiet_since = asyncio.get_running_loop().time()
+
+    def _told(self, request: ModbusPDU, what: str, error: DeviceError) -> str:
+        return f"{self.endpoint} unit {request.dev_id}: {what}: {error}"
 
     def _gap_s(self, unit_id: int) -> float:
         return max(self._min_gap_s, self._gaps_s.get(unit_id, 0.0))
@@ -433,7 +435,8 @@ class Unit(UnusedFunctions):
         return await self._read_words(request, f"reading {count} input registers from {address}")
 
     async def _read_words(self, request: ModbusPDU, what: str) -> list[int]:
-        return list((await self._read(request, 2 * request.count, what)).registers)
+        # The checked reply is nothing but words: the decoder would take ten times as long.
+        return list(struct.unpack_from(f">{request.count}H", await self._ask(request, 2 * request.count, what), 2))
 
     async def read_coils(self, address: int, count: int) -> list[bool]:
         request = ReadCoilsRequest(address=address, count=count, dev_id=self.unit_id)
@@ -444,14 +447,14 @@ class Unit(UnusedFunctions):
         return await self._read_bits(request, f"reading {count} discrete inputs from {address}")
 
     async def _read_bits(self, request: ModbusPDU, what: str) -> list[bool]:
-        return list((await self._read(request, (request.count + 7) // 8, what)).bits[: request.count])
-
-    async def _read(self, request: ModbusPDU, size: int, what: str) -> ModbusPDU:
-        wanted = bytes((request.function_code, size & 0xFF))
-        pdu = await self._link.ask(request, wanted, len(wanted) + size, what)
-        reply = self._decoder.decode(pdu)
+        reply = self._decoder.decode(await self._ask(request, (request.count + 7) // 8, what))
         assert reply is not None, "a reply of the right function and size decodes"
-        return reply
+        return list(reply.bits[: request.count])
+
+    async def _ask(self, request: ModbusPDU, size: int, what: str) -> bytes:
+        """The PDU of a reply that brings ``size`` bytes after its function and their count."""
+        wanted = bytes((request.function_code, size & 0xFF))
+        return await self._link.ask(request, wanted, len(wanted) + size, what)
 
     async def write_register(self, address: int, value: int) -> None:
         request = WriteSingleRegisterRequest(address=address, registers=[value], dev_id=self.unit_id)
