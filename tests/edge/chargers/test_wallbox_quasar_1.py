@@ -1,9 +1,10 @@
 """The Quasar 1 driver against the simulated charger on real sockets, time moved by hand; and against odd peers."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -43,7 +44,7 @@ from edge_service.simulation.quasar_registers import BLOCKS, QUIRKS, QuasarRegis
 from edge_service.simulation.quirks import Quirks
 from edge_service.simulation.site import SimulatedSite
 from edge_service.simulation.utility import SimulatedUtility, UtilityOptions
-from tests.edge.chargers.peers import HOST, MemoryUnit, Registers, Request, linked
+from tests.edge.chargers.peers import DUMPS, HOST, MemoryUnit, Registers, Request, linked, load_dump
 from tests.edge.edge_kit import RunningEdge, running
 from tests.edge.simulation.site_kit import HandClock, a_site
 from tests.edge.simulation.test_quasar import QUASAR
@@ -52,6 +53,7 @@ T0 = datetime(2026, 7, 14, 17, 0, tzinfo=UTC)
 CONTROL, AUTO_START, MODE, WATCHDOG, ACTION, CURRENT, POWER = 81, 82, 83, 88, 257, 258, 260
 MAY_BE_WRITTEN = {CONTROL, AUTO_START, MODE, WATCHDOG, ACTION, CURRENT, POWER}
 LEASE_S = 60
+DUMP = Path(__file__).parent / "dumps" / "simulated_wallbox_quasar_1.json"
 
 
 @dataclass(slots=True)
@@ -336,6 +338,26 @@ async def test_the_charge_is_forgotten_with_the_vehicle_and_with_time() -> None:
         reading = await charger.read(now + timedelta(minutes=hour))
         registers.words[538] = 0
     assert reading.soc_pct is None
+
+
+@pytest.mark.parametrize("path", DUMPS, ids=lambda path: path.stem)
+async def test_any_device_is_read_plausibly_or_refused_in_our_own_words(path: Path) -> None:
+    charger = WallboxQuasar1("left", MemoryUnit(Registers(load_dump(path))))
+    try:
+        await charger.probe()
+    except DeviceError:
+        assert path != DUMP
+    else:
+        assert path == DUMP
+
+
+async def test_its_dump_reads_as_it_was_recorded() -> None:
+    charger = WallboxQuasar1("left", MemoryUnit(Registers(load_dump(DUMP))))
+    identity, capability = await charger.probe()
+    reading = asdict(await charger.read(T0))
+    del reading["at"], reading["grid_at"]
+    seen = {"identity": asdict(identity), "capability": asdict(capability), "reading": reading}
+    assert json.loads(json.dumps(seen)) == json.loads(DUMP.read_text(encoding="utf-8"))["seen"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -687,7 +709,10 @@ async def test_a_lost_connection_does_not_make_it_forget_that_an_order_stands() 
     async with a_world() as world:
         await world.until_proven(Power(-5000))
         await world.keep(None, 25)
+        lost = asyncio.Event()
+        world.charger._unit.on_connection_lost(lost.set)
         await world.charger._unit.disconnect()
+        await lost.wait()
         with pytest.raises(DeviceError, match="no order was renewed"):
             await world.charger.probe()
 
