@@ -33,13 +33,18 @@ def _the_next_event(program: ProgramWire, _: str) -> Mapping[str, Any] | None:
     return None if event is None else {"event": event["uid"]}
 
 
+def _is_left_to_another(charger: ChargerWire) -> bool:
+    """The edge has let go of a charger that another controller commands; it takes it up again when a person asks."""
+    return bool(charger["why"]) and charger["why"][-1]["reason"] == "another_controller"
+
+
 STOP: ButtonRow[SiteWire] = ButtonRow(key="stop", translation_key="stop", command="stop", args=lambda _, __: {})
 RESUME: ButtonRow[ChargerWire] = ButtonRow(
     key="resume_automatic",
     translation_key="resume_automatic",
     command="resume",
     args=lambda _, subject: {"charger": subject},
-    offered=lambda charger: charger["manual"] is not None,
+    offered=lambda charger: charger["manual"] is not None or _is_left_to_another(charger),
 )
 ANSWERS: tuple[ButtonRow[ProgramWire], ...] = (
     ButtonRow(key="opt_out", translation_key="opt_out", command="opt_out", args=_the_next_event, offered=may_opt_out),

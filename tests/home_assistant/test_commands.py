@@ -114,6 +114,17 @@ async def test_a_manual_order_can_be_taken_back_with_a_button(
     assert peer.named("resume") == [{"charger": "driveway"}]
 
 
+async def test_the_same_button_takes_a_charger_up_again_that_was_left_to_another_controller(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    button = "button.driveway_charger_resume_automatic"
+    step = {"rung": "device_safety", "reason": "another_controller", "low_w": None, "high_w": None, "data": {}}
+    await peer.push(lambda state: state["chargers"]["driveway"].update(why=[step], order=None))
+    await eventually(lambda: shown(hass, button) == "unknown")
+    await hass.services.async_call("button", "press", {ATTR_ENTITY_ID: button}, blocking=True)
+    assert peer.named("resume") == [{"charger": "driveway"}]
+
+
 async def test_charge_discharge_and_hold_carry_an_end_and_watts(
     hass: HomeAssistant, charger: str, peer: Peer, freezer: Any
 ) -> None:

@@ -109,6 +109,8 @@ SAID: dict[str, Any] = {
     "start": at(3600),
     "end": at(7200),
     "power_w": -5000,
+    "measured_w": 0,
+    "setpoint_w": 3000,
     "feasible_w": -4800,
     "energy_wh": 20_700,
     "average_w": 6900,

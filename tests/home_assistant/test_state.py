@@ -153,6 +153,11 @@ async def test_a_charger_says_why_in_the_words_of_the_step_that_settled_it(
         ("limited", "dead_zone_left", "dead_zone_left"),
         ("refused", "local_mode", "local_mode"),
         ("ordered", "no_contact", "no_contact"),
+        ("ordered", "overwritten", "overwritten"),
+        ("written", None, "none"),
+        ("held", None, "none"),
+        ("limited", "not_followed", "not_followed"),
+        ("limited", "soc_ceiling", "soc_ceiling"),
         ("refused", "of_a_later_edge", "other"),
     ],
 )
