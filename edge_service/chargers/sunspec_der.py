@@ -110,8 +110,9 @@ class Alarm(IntFlag):
     MANUFACTURER_ALARM = 1 << 16
 
 
-BAD_GRID = Alarm.OVER_FREQUENCY | Alarm.UNDER_FREQUENCY | Alarm.AC_OVER_VOLT | Alarm.AC_UNDER_VOLT
-DISCONNECTED = Alarm.AC_DISCONNECT | Alarm.GRID_DISCONNECT
+# Plain numbers: asked several times a second, and flags take ten times as long.
+BAD_GRID = int(Alarm.OVER_FREQUENCY | Alarm.UNDER_FREQUENCY | Alarm.AC_OVER_VOLT | Alarm.AC_UNDER_VOLT)
+DISCONNECTED = int(Alarm.AC_DISCONNECT | Alarm.GRID_DISCONNECT)
 
 
 class DerMode(IntFlag):
@@ -138,6 +139,10 @@ class IslandCategory(IntFlag):
     ISOCHRONOUS = 1 << 3
 
 
+_FORMING = int(DerMode.GRID_FORMING)
+_ISLANDS = int(IslandCategory.CAPABLE | IslandCategory.BLACK_START)
+
+
 # ------------------------------------------------------------------------------------------------------- the models
 
 
@@ -160,7 +165,7 @@ class AcState(Model):
 
     @property
     def forming(self) -> bool | None:
-        return None if self.mode is None else DerMode.GRID_FORMING in self.mode
+        return None if self.mode is None else bool(int(self.mode) & _FORMING)
 
 
 class AcMeasurement(AcState):
@@ -194,7 +199,7 @@ class Capacity(Model):
         """Whether the charger says that it can carry an intentional island; None where it does not say."""
         if self.island_category is None:
             return None
-        return bool(self.island_category & (IslandCategory.CAPABLE | IslandCategory.BLACK_START))
+        return bool(int(self.island_category) & _ISLANDS)
 
 
 class EnterService(Model):
@@ -205,7 +210,7 @@ class EnterService(Model):
     permitted = enum16(2)  # ES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Function:
     """A function of 704 with its own reversion timer, by the names of its points.
 
@@ -256,6 +261,10 @@ CAP = Function(
     reverts_to="revert_cap",
     reverts_enabled="cap_revert_enabled",
 )
+
+
+# 704: behind the last register that we write, and where the scale factors begin.
+END_OF_FUNCTIONS, SCALES_FROM = 33, 53
 
 
 class AcControl(Model):
@@ -534,7 +543,7 @@ def grid_present(ac: AcState, nominal_v: float | None) -> bool | None:
     """
     if ac.forming:
         return None
-    alarms = ac.alarms or Alarm(0)
+    alarms = int(ac.alarms or 0)
     _, share = _voltage_and_share(ac, nominal_v)
     if alarms & BAD_GRID:
         return False
@@ -666,6 +675,7 @@ class SunSpecDer:
         self._unsubscribe = unit.on_connection_lost(self._count_loss)
         self._ordering = asyncio.Lock()
         self._written: tuple[dict[int, list[int]], datetime] | None = None
+        self._encoding: tuple[tuple[object, ...], dict[int, list[int]]] | None = None
         self._stopped = False
         self._operated_at: datetime | None = None
         # Whether the order under way wrote a withdrawal, a start or a stop.
@@ -866,13 +876,22 @@ class SunSpecDer:
 
     async def _have(self, control: AcControl, function: Function, points: Mapping[str, float], now: datetime) -> None:
         """See to it that these points stand, under a timer that was started anew not long ago."""
-        try:
-            wanted = control.encoded(function, points)
-        except OverflowError as error:
-            raise self._refusal(f"the order does not fit into its register ({error})", "beyond_rating") from error
+        wanted = self._encoded(control, function, points)
         if self._due(control, wanted, now):
             await self._write(control, function, wanted)
             self._written = wanted, now
+
+    def _encoded(self, control: AcControl, function: Function, points: Mapping[str, float]) -> dict[int, list[int]]:
+        """The same words as the last time for the same points, as long as the function's registers stand."""
+        seen = function, points, control.words[:END_OF_FUNCTIONS], control.words[SCALES_FROM:]
+        if self._encoding is not None and self._encoding[0] == seen:
+            return self._encoding[1]
+        try:
+            words = control.encoded(function, points)
+        except OverflowError as error:
+            raise self._refusal(f"the order does not fit into its register ({error})", "beyond_rating") from error
+        self._encoding = seen, words
+        return words
 
     def _due(self, control: AcControl, wanted: dict[int, list[int]], now: datetime) -> bool:
         if self._written is None or self._written[0] != wanted or not control.holds(wanted):
