@@ -26,8 +26,8 @@ MAX_MESSAGE_BYTES = 1_000_000
 
 class OrderState(TypedDict):
     """The order that stands. ``stage``: ordered written read_back measured held limited refused; ``reason`` mostly with
-    the last two. ``measured_w``: its power as measured since its read-back. ``reached``: each stage's time; both since
-    edge 0.2."""
+    the last two. ``measured_w``: its power as measured since its read-back. ``reached``: each stage's time; an older
+    edge tells neither."""
 
     kind: str
     power_w: int | None
