@@ -15,8 +15,8 @@ from edge_service.chargers.link import Link, Unit
 from edge_service.ports import DeviceError, DeviceRefusedError
 
 HOLDING, INPUT = "holding_registers", "input_registers"
-# Read twice: what a driver reads only now and then, and what it reads every time.
-READINGS = 2
+# A driver reads some blocks only now and then; by then it has read each.
+READINGS = 20
 # Registers per request: a device that refuses one register refuses the whole request.
 SLICE = 20
 _REDACTED = ord("0")
@@ -94,8 +94,7 @@ class RecordingUnit(Unit):
         super().__init__(link, unit_id)
         self._recorded = recorded
 
-    def sibling(self, unit_id: int) -> RecordingUnit:
-        """Another unit behind the same endpoint."""
+    def beside(self, unit_id: int) -> RecordingUnit:
         return RecordingUnit(self._link, unit_id, self._recorded)
 
     async def read_holding_registers(self, address: int, count: int) -> list[int]:
