@@ -7,7 +7,7 @@ whether that holds. Only what takes power away goes at once. Sources and reasons
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -44,6 +44,8 @@ READ_GAP_S = 0.05
 # Below this the converter turns more than 40 % into heat.
 LEAST_A = 3
 RATING_W, LEAST_RATING_W = 7400, 1380
+# What another firmware may show and still be this model's; beyond it something else answers.
+MOST_RATING_W, MOST_STATES = 11_000, 32
 # It ramps for 15 s after a start, and a session takes some seconds to begin.
 SETTLE_S = 20.0
 # What it delivers is 81 to 97 % of the setpoint, and trembles.
@@ -149,7 +151,7 @@ class State(IntEnum):
     DISCHARGING = 11
 
 
-_STATES = {
+_STATES: Mapping[int, ChargerState] = {
     State.NO_CAR: ChargerState.DISCONNECTED,
     State.CHARGING: ChargerState.CHARGING,
     State.WAITING_FOR_CAR: ChargerState.WAITING,
@@ -221,8 +223,8 @@ class Seen:
         return (
             self.ours[CONTROL] in (USER, REMOTE)
             and self.ours[SETPOINT_TYPE] in (CURRENT_MODE, POWER_MODE)
-            and self.state in _STATES
-            and self.most_w <= RATING_W
+            and self.state < MOST_STATES
+            and self.most_w <= MOST_RATING_W
         )
 
     @property
@@ -230,7 +232,7 @@ class Seen:
         """None in states that do not tell."""
         if self.state in NO_CAR:
             return False
-        return None if self.state in FAULTY | {State.WALLBOX_APP} else True
+        return None if self.state in FAULTY | {State.WALLBOX_APP} or self.state not in _STATES else True
 
     @property
     def volts(self) -> float | None:
@@ -249,7 +251,7 @@ class Seen:
     @property
     def limit_w(self) -> int:
         """What the installer allows."""
-        return self.most_w if LEAST_RATING_W <= self.most_w <= RATING_W else RATING_W
+        return min(self.most_w, RATING_W) if self.most_w >= LEAST_RATING_W else RATING_W
 
     @property
     def alarms(self) -> tuple[str, ...]:
@@ -293,11 +295,9 @@ class SocFilter:
         return self.value
 
     def _is_good(self, word: int, now: datetime) -> bool:
-        if word in SOC_BELIEVED:
+        if word in SOC_BELIEVED or word not in SOC_POSSIBLE:
             self._odd_since = None
-            return True
-        if word not in SOC_POSSIBLE:
-            return False
+            return word in SOC_BELIEVED
         if self._odd_since is None or self._odd_since > now:
             self._odd_since = now
         return (now - self._odd_since).total_seconds() >= SOC_ODD_FOR_S
@@ -542,7 +542,7 @@ class WallboxQuasar1:
         booting = self._monotonic() - self._met_at < ERROR_GRACE_S
         if seen.state == State.ERROR and booting and not any(seen.errors):
             return ChargerState.BOOTING
-        return _STATES[State(seen.state)]
+        return _STATES.get(seen.state, ChargerState.BLOCKED)
 
     async def read_fast(self, now: datetime) -> FastReading:
         """Never called: there is no fast lane, since every message counts for the watchdog."""
@@ -607,8 +607,10 @@ class WallboxQuasar1:
             raise self._refusal(f"it shows an error ({', '.join(seen.alarms) or seen.state})", "device_failure")
         if seen.state == State.WALLBOX_APP:
             raise self._refusal("the Wallbox app has control; end its schedule or session there", "local_mode")
-        if seen.state in BLOCKED:
-            raise self._refusal("it queues for power sharing or Power Boost; switch these off", "busy")
+        if seen.state in BLOCKED or seen.state not in _STATES:
+            raise self._refusal(
+                f"its state {seen.state} takes no order; switch Power Sharing and Power Boost off", "busy"
+            )
 
     # What must hold, in safe order
 
@@ -760,6 +762,8 @@ class WallboxQuasar1:
     async def _write(self, seen: Seen, step: Step, order: Order) -> None:
         now = self._monotonic()
         await self._count_try(seen, step, now)
+        if step.address == ACTION:
+            self._note_action(step, now)  # also one that is refused is not repeated at once
         try:
             await self._unit.write_register(step.address, step.value & 0xFFFF)
         except DeviceRefusedError as error:
@@ -801,14 +805,15 @@ class WallboxQuasar1:
         if step.power_w is not None:
             self._guard(self._view(seen, step.address), step, now)
         self._written_at = self._heard_at = now
-        if step.address == ACTION:
-            if step.value == START:
-                self._started_at = now
-            else:
-                self._stopped_at, self._started_at = now, float("-inf")
-            return
-        self._sent[step.address] = step.value, now
-        self._stands = self._is_standing(seen)
+        if step.address != ACTION:
+            self._sent[step.address] = step.value, now
+            self._stands = self._is_standing(seen)
+
+    def _note_action(self, step: Step, now: float) -> None:
+        if step.value == START:
+            self._started_at = now
+        else:
+            self._stopped_at, self._started_at = now, float("-inf")
 
     def _guard(self, before: int, step: Step, now: float) -> None:
         if step.value == 0 or (step.address == POWER and step.value == WAKE_W):

@@ -201,18 +201,29 @@ async def test_firmware_that_answers_nothing_is_told_with_what_helps(reply: byte
             await WallboxQuasar1("left", unit).probe()
 
 
+async def test_the_simulated_firmware_that_answers_nothing_is_told_likewise() -> None:
+    async with a_world(empty_registers=True) as world:
+        with pytest.raises(ProtocolViolationError, match=r"firmware 5\.13\.25"):
+            await world.charger.probe()
+
+
 async def test_a_silent_module_is_told_as_crashed_once_it_is_no_lost_packet() -> None:
-    async with a_world(modbus_crash=True) as world:
-        async with linked(lambda _: None, timeout_s=0.05) as (_, unit):
-            charger = WallboxQuasar1("left", unit)
-            for told in (False, False, True, True):
-                with pytest.raises(DeviceUnreachableError) as error:
-                    await charger.probe()
-                assert ("Modbus module has crashed" in str(error.value)) is told
-        assert world.writes == []
+    async with a_site(QUASAR) as (site, clock), Link(HOST, site.charger_port, timeout_s=0.05) as link:
+        charger = WallboxQuasar1("left", link.unit(1), monotonic=clock)
+        await charger.read(T0)
+        await site.switch_quirks({"modbus_crash": True})
+        for told in (False, False, True, True):
+            with pytest.raises(DeviceUnreachableError) as error:
+                await charger.read(T0)
+            assert ("Modbus module has crashed" in str(error.value)) is told
+        await site.switch_quirks({"modbus_crash": False})
+        async with asyncio.timeout(5):
+            while not link.connected:
+                await asyncio.sleep(0.01)
+        assert (await charger.read(T0)).state is ChargerState.IDLE
 
 
-@pytest.mark.parametrize(("register", "word"), [(81, 7), (83, 2), (514, 20000), (537, 12)])
+@pytest.mark.parametrize(("register", "word"), [(81, 7), (83, 2), (514, 20000), (537, 500)])
 async def test_another_device_at_the_address_is_not_taken_for_a_quasar(register: int, word: int) -> None:
     _, charger, _ = in_memory(**{f"r{register}": word})
     with pytest.raises(DeviceRefusedError, match="no Quasar 1"):
@@ -252,6 +263,7 @@ async def test_another_charger_after_a_reconnect_is_not_commanded_until_it_is_pr
         (9, ChargerState.FAULT, None),
         (10, ChargerState.BLOCKED, True),
         (11, ChargerState.DISCHARGING, True),
+        (13, ChargerState.BLOCKED, None),
     ],
 )
 async def test_each_state_has_its_word(word: int, state: ChargerState, plugged: bool | None) -> None:
@@ -419,6 +431,26 @@ async def test_its_requests_keep_a_gap_of_50_ms() -> None:
         assert all(after - before >= 0.045 for before, after in pairwise(peer.arrivals))
 
 
+class RefusesToStart(Registers):
+    """A charger that refuses every action."""
+
+    def write(self, address: int, values: list[int]) -> bool:
+        taken = super().write(address, values)
+        return taken and address != ACTION
+
+
+async def test_a_start_that_is_refused_is_not_repeated_with_every_cycle() -> None:
+    registers = RefusesToStart(in_memory(r81=1, r82=0, r83=1, r88=60)[0].words)
+    clock = HandClock()
+    charger = WallboxQuasar1("left", MemoryUnit(registers), monotonic=clock)
+    for _ in range(20):
+        clock.pass_(1)
+        with suppress(DeviceError):
+            await charger.read(T0)
+            await charger.order(Power(-3000), T0)
+    assert [address for address, _ in registers.writes].count(ACTION) == 1
+
+
 async def test_a_session_that_runs_is_not_started_again() -> None:
     async with a_world() as world:
         await world.until_proven(Power(-5000))
@@ -513,6 +545,7 @@ async def test_a_written_value_that_does_not_hold_is_refused_and_tried_again_lat
         ({"r537": 3}, "local_mode"),
         ({"r537": 8}, "busy"),
         ({"r537": 10}, "busy"),
+        ({"r537": 13}, "busy"),
         ({"r537": 7}, "device_failure"),
         ({"r537": 9}, "device_failure"),
         ({"r537": 0}, "refused"),
