@@ -1,5 +1,7 @@
 """The simulated charger and meter as a foreign SunSpec client sees them, over real sockets."""
 
+from typing import Any
+
 import pytest
 
 from edge_service.simulation.options import SiteOptions
@@ -7,6 +9,10 @@ from tests.edge.simulation.site_kit import a_site, modbus, off_loop, sunspec
 
 WSET_ENA = 40318
 OP_CTL = 40425
+
+
+def variant(**options: Any) -> SiteOptions:
+    return SiteOptions(**options)
 
 
 def setpoint_block(power_w: int, lease_s: int) -> list[int]:
@@ -218,6 +224,120 @@ async def test_variants_leave_out_what_they_name() -> None:
         assert [model.model_id for model in device.model_list] == [1, 701, 702, 703, 704, 714]
         assert device.models[704][0].WSet.value is None
         assert device.models[704][0].WMaxLimPct.cvalue == 100
+
+
+@pytest.mark.parametrize("left_out", [702, 703, 704, 713, 714, 715])
+async def test_a_model_may_be_left_out_and_the_others_close_up(left_out: int) -> None:
+    async with (
+        a_site(variant(**{f"no_{left_out}": True})) as (site, _),
+        sunspec(site.charger_port) as device,
+    ):
+        assert [model.model_id for model in device.model_list] == [
+            model for model in (1, 701, 702, 703, 704, 713, 714, 715) if model != left_out
+        ]
+        assert device.models[701][0].LLV.cvalue == 240
+
+
+POINTS_LEFT_OUT = [
+    ("no_wset", ("WSetEna", "WSetMod", "WSet", "WSetPct", "WSetRvrtTms", "WSetRvrtRem")),
+    ("no_wset_mod", ("WSetMod",)),
+    ("no_wset_pct", ("WSetPct", "WSetPctRvrt", "WSetPct_SF")),
+    ("no_wset_ena_rvrt", ("WSetEnaRvrt",)),
+    ("percent_only", ("WSet", "WSetRvrt", "WSet_SF")),
+    ("no_timer", ("WSetRvrtTms", "WSetRvrtRem", "WMaxLimPctRvrtTms", "WMaxLimPctRvrtRem")),
+    ("no_timer_left", ("WSetRvrtRem", "WMaxLimPctRvrtRem")),
+]
+
+
+@pytest.mark.parametrize(("option", "points"), POINTS_LEFT_OUT)
+async def test_a_point_may_be_left_out_and_stays_so(option: str, points: tuple[str, ...]) -> None:
+    async with a_site(variant(**{option: True})) as (site, clock), sunspec(site.charger_port) as device:
+        clock.pass_(1)
+        control = device.models[704][0]
+        await off_loop(control.read)
+        assert {name: control.points[name].value for name in points} == dict.fromkeys(points)
+        assert control.WMaxLimPct.cvalue == 100
+
+
+async def test_model_1_may_lack_its_last_register() -> None:
+    async with a_site(SiteOptions(model_1_length=65)) as (site, _), sunspec(site.charger_port) as device:
+        found = {model.model_id: (model.model_addr, model.model_len) for model in device.model_list}
+        assert (found[1], found[701]) == ((40002, 65), (40069, 153))
+        assert device.models[1][0].SN.value == "SIM0001"
+
+
+async def test_of_two_dc_ports_the_second_is_the_vehicles() -> None:
+    async with a_site(SiteOptions(dc_ports=2, plugged=False)) as (site, _), sunspec(site.charger_port) as device:
+        ports = device.models[714][0].Prt
+        assert [(port.PrtTyp.value, port.IDStr.value, port.DCSta.value) for port in ports] == [
+            (0, "PV1", 1),
+            (2, "EV1", 0),
+        ]
+        assert device.models[715][0].LocRemCtl.value == 0
+
+
+async def test_a_setpoint_in_percent_counts_of_the_power_setting() -> None:
+    async with a_site(SiteOptions(percent_only=True)) as (site, clock), sunspec(site.charger_port) as device:
+        device.models[704][0].WSetPct.cvalue = -50
+        device.models[704][0].WSetEna.value = 1
+        await off_loop(device.models[704][0].write)
+        clock.pass_(3)
+        await off_loop(device.models[701][0].read)
+        assert device.models[701][0].W.cvalue == -4800
+
+
+WMAXLIM_ENA = 40310
+
+
+async def test_a_cap_ends_with_a_timer_of_its_own() -> None:
+    async with a_site() as (site, clock), modbus(site.charger_port) as client:
+        setpoint = setpoint_block(8000, 300)
+        assert await off_loop(client.write_multiple_registers, WSET_ENA, setpoint)
+        assert await off_loop(client.write_multiple_registers, WMAXLIM_ENA, [1, 250, 1000, 0, 0, 30])
+        clock.pass_(10)
+        site.advance()
+        assert site.house.inverter.power_w == -2400
+        assert await off_loop(client.read_holding_registers, WMAXLIM_ENA + 6, 2) == [0, 20]
+        clock.pass_(25)
+        site.advance()
+        assert site.house.inverter.power_w == -8000
+        assert await off_loop(client.read_holding_registers, WMAXLIM_ENA, 2) == [0, 1000]
+
+
+@pytest.mark.parametrize(
+    ("renewed_by", "left_s"),
+    # After 10 s each: the enable alone, the time alone, off and on.
+    [("group", (60, 60, 60)), ("timer", (50, 60, 0)), ("enable", (50, 40, 60)), ("nothing", (0, 0, 0))],
+)
+async def test_what_starts_the_reversion_timer_anew_is_the_devices_own(
+    renewed_by: str, left_s: tuple[int, int, int]
+) -> None:
+    writes: tuple[list[tuple[int, list[int]]], ...] = ([(0, [1])], [(9, [0, 60])], [(0, [0]), (0, [1])])
+    async with (
+        a_site(SiteOptions(timer_renewed_by=renewed_by)) as (site, clock),
+        modbus(site.charger_port) as client,
+    ):
+        assert await off_loop(client.write_multiple_registers, WSET_ENA, setpoint_block(1000, 60))
+        seen = []
+        for parts in writes:
+            clock.pass_(10)
+            for offset, words in parts:
+                assert await off_loop(client.write_multiple_registers, WSET_ENA + offset, words)
+            seen.append((await off_loop(client.read_holding_registers, WSET_ENA + 11, 2))[1])
+    assert tuple(seen) == left_s
+
+
+async def test_a_timer_may_run_down_and_do_nothing() -> None:
+    async with a_site(SiteOptions(timer_ends_nothing=True)) as (site, clock), modbus(site.charger_port) as client:
+        assert await off_loop(client.write_multiple_registers, WSET_ENA, setpoint_block(1000, 10))
+        clock.pass_(60)
+        site.advance()
+        assert site.house.inverter.settings.setpoint_enabled
+
+
+async def test_a_charger_may_start_in_local_mode() -> None:
+    async with a_site(SiteOptions(local=True)) as (site, _), sunspec(site.charger_port) as device:
+        assert device.models[715][0].LocRemCtl.value == 1
 
 
 @pytest.mark.parametrize("model", [201, 202, 203])
