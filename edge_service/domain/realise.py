@@ -45,6 +45,13 @@ def realise(band: Band, want_w: int, capability: Capability, memory: ChargerMemo
     return Realised(_order(power_w, capability), power_w, changed_by)
 
 
+def done_w(band: Band, want_w: int, capability: Capability) -> int:
+    """The power inside the band that comes of a wish at this device, guard times aside: what others may count on."""
+    if capability.step_w == 1 and not (capability.min_charge_w or capability.min_discharge_w):
+        return want_w
+    return band.nearest(_reachable(band, want_w, capability)[0] or 0)
+
+
 def order_power_w(order: Order | None, capability: Capability | None = None) -> int | None:
     """The power an order stands for: its setpoint, 0 for the orders that let nothing flow, None where none is told.
 

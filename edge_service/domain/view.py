@@ -21,6 +21,7 @@ from edge_service.domain.model import (
     Supply,
     frozen_map,
 )
+from edge_service.domain.realise import done_w
 from edge_service.domain.sharing import Sharer, fill
 
 # A charger that had to make way for others does not start again sooner, as long as another can start: contactors wear.
@@ -368,9 +369,13 @@ class _Draft:
         if charger in self._settled:
             return
         allowed = self._room(charger)
-        point_w = allowed.nearest(want_w)
+        capability = self._view.capability(charger)
+        steered = self._view.takes_setpoint(charger)
+        point_w = allowed.nearest(want_w if steered else self._view.outcome_w(charger))
         self._settled[charger] = Settled(self._rung, self._statement.reason, allowed, point_w, instead)
         self._note(charger, point_w, point_w)
+        if capability is not None and steered and not instead:
+            point_w = done_w(allowed, point_w, capability)
         self._bands[charger] = Band(point_w, point_w)
         if self._sums:
             self._move(charger, point_w)

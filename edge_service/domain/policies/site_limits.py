@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from edge_service.domain.band import ANY, MILLION, Band, Sum
+from edge_service.domain.band import ANY, MILLION, ZERO, Band, Sum
 from edge_service.domain.model import SiteFacts, frozen_map
 from edge_service.domain.view import Narrowing, Statement, View
 
@@ -22,7 +22,8 @@ def site_limits(view: View) -> tuple[Statement, ...]:
     facts, others_w = view.facts, view.others_w
     let_alone_w = sum(view.bands[charger].nearest(0) for charger in view.settled)
     if others_w is None and facts.has_meter:
-        return (Narrowing("meter_silent", site=Band(let_alone_w, let_alone_w)),)
+        rest = dict.fromkeys(view.open_chargers, ZERO)
+        return (Narrowing("meter_silent", bands=frozen_map(rest), site=Band(let_alone_w, let_alone_w)),)
     others_w = others_w or 0
     low_w = min(-facts.export_max_w - others_w, let_alone_w)
     high_w = max(facts.import_max_w - others_w, let_alone_w)
@@ -43,7 +44,8 @@ def _legs(view: View) -> tuple[Sum, ...]:
         bound = Sum(ANY, frozen_map({name: _parts(facts, name)[place] for name in facts.chargers}))
         leg_w = (told[place] if place < len(told) else None) if told else 0
         if leg_w is None:
-            legs.append(Sum(Band(0, 0), bound.parts))
+            let_alone_u = bound.of({name: view.bands[name].nearest(0) for name in view.settled})
+            legs.append(Sum(Band(let_alone_u // MILLION, -(-let_alone_u // MILLION)), bound.parts))
             continue
         others_u = leg_w * MILLION - bound.of(known) if told else 0
         low_w, high_w = -((most_w * MILLION + others_u) // MILLION), (most_w * MILLION - others_u) // MILLION
