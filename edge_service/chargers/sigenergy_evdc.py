@@ -49,6 +49,9 @@ START_RETRY, MOST_STARTS = timedelta(seconds=30), 3
 # A stop is proven by the state, which follows after the ramp down; one look a second.
 LOOKS_FOR_STOP = 4
 
+# The session is looked at again before others have their turn where the last look is this old; yet they get theirs.
+OLD_SESSION, MOST_LOOKS_IN_A_ROW = timedelta(seconds=1.5), 2
+
 START_STOP, MAX_CHARGE, MAX_DISCHARGE = 41000, 41002, 41004
 START, STOP = 0, 1
 
@@ -99,8 +102,11 @@ class Block(Component):
 
     async def refresh(self) -> None:
         """Raises DeviceError; the values that were read before stand, but are not fresh."""
-        self.fresh = False
-        await self.async_update(notify=False)
+        try:
+            await self.async_update(notify=False)
+        except DeviceError:
+            self.fresh = False
+            raise
         self.fresh = True
 
 
@@ -332,7 +338,9 @@ class SigenergyEvdc:
         self._grid = PlantGrid(plant)
         self._known: _Known | None = None
         self._changed = False
-        self._reads = 0
+        self._looks = 0
+        self._looks_in_a_row = 0
+        self._others = 0
         self._session_at: datetime | None = None
         self._grid_at: datetime | None = None
         # The device is known only as long as the connection over which it was identified lives.
@@ -382,7 +390,6 @@ class SigenergyEvdc:
         """What was read over another connection is no longer believed."""
         for block in (self._session, self._alarms, self._allowed, self._grid):
             block.fresh = False
-        self._reads = 0
 
     async def _identified(self) -> _Known:
         """What is known of a device that has identified itself on this very connection."""
@@ -406,28 +413,37 @@ class SigenergyEvdc:
         read; another block that is not reads as unknown.
         """
         known = await self._identified()
-        block = self._next_block(known.capability)
-        self._reads += 1
-        if block is self._session or self._session_at is None:
-            await self._look(now)
+        looks = self._looks
+        if self._session_is_due(now):
+            await self._look()
+            self._looks_in_a_row += 1
         else:
-            await _try(block)
-        if block is self._grid and block.fresh:
-            self._grid_at = now
+            await self._read_another(known.capability, now)
+            self._looks_in_a_row = 0
+        if self._looks != looks:  # by this reading, or by an order meanwhile
+            self._session_at = now
         return self._reading(known.capability, now)
 
-    def _next_block(self, capability: Capability) -> Block:
-        """Of sixteen requests eight are for the session, six for the grid, one each for limits and alarms."""
-        pair, other = divmod(self._reads, 2)
-        if not other or not self._session.fresh:
-            return self._session
-        if pair % 8 == 1 and capability.control is Control.TWO_LIMITS:
-            return self._allowed
-        return self._alarms if pair % 8 == 5 else self._grid
+    def _session_is_due(self, now: datetime) -> bool:
+        """Every second time; twice running where orders took up the line."""
+        if self._session_at is None or not self._session.fresh or not self._looks_in_a_row:
+            return True
+        return self._looks_in_a_row < MOST_LOOKS_IN_A_ROW and now - self._session_at >= OLD_SESSION
 
-    async def _look(self, now: datetime) -> None:
+    async def _read_another(self, capability: Capability, now: datetime) -> None:
+        """Of eight such requests six are for the grid, one each for limits and alarms."""
+        turn, self._others = self._others % 8, self._others + 1
+        if turn == 1 and capability.control is Control.TWO_LIMITS:
+            await _try(self._allowed)
+        elif turn == 5:
+            await _try(self._alarms)
+        else:
+            await _try(self._grid)
+            self._grid_at = now
+
+    async def _look(self) -> None:
         await self._session.refresh()
-        self._session_at = now
+        self._looks += 1
         state = self._session.stands
         if state in {State.CHARGING, State.DISCHARGING}:
             self._ran = True
@@ -484,15 +500,15 @@ class SigenergyEvdc:
             if self._changed:
                 raise self._refusal("another device or firmware answers; probe it again first", "identity_changed")
             if not self._session.fresh:
-                await self._look(now)
+                await self._look()
             match order:
                 case Limits():
                     await self._limit(order, known.capability, now)
                 case Stop() | Hold() | Pause():
-                    await self._cease(now)
+                    await self._cease()
                     self._ran, self._starts = False, 0
                 case Release():
-                    await self._release(now)
+                    await self._release()
                 case Power():
                     raise self._refusal("takes a pair of limits, not a setpoint", "not_supported")
 
@@ -507,7 +523,7 @@ class SigenergyEvdc:
         """A pair of which neither side reaches the floor is a stop: more than was allowed is never written for it."""
         discharge_w = limits.discharge_max_w if capability.discharge_rating_w else 0
         if max(limits.charge_max_w, discharge_w) < FLOOR_W:
-            await self._cease(now)
+            await self._cease()
             return
         wanted = {MAX_CHARGE: _within_limits(limits.charge_max_w, capability.charge_rating_w)}
         if capability.discharge_rating_w:
@@ -515,7 +531,7 @@ class SigenergyEvdc:
         self._ours = True
         await self._write_limits(wanted)
         if discharge_w > FLOOR_W >= limits.charge_max_w and self._session.stands is State.CHARGING:
-            await self._cease(now)
+            await self._cease()
             raise self._refusal("a session charges where a discharge is wanted; open it in the app", "not_applied")
         await self._start_if_needed(now)
 
@@ -544,22 +560,22 @@ class SigenergyEvdc:
         await self._unit.write_register(START_STOP, START)
         self._starts, self._started_at, self._stopped = self._starts + 1, now, False
 
-    async def _cease(self, now: datetime) -> None:
+    async def _cease(self) -> None:
         """End the session. The register is never read back: the state proves it, within a few looks."""
         if self._session.stands is State.IDLE or (self._stopped and self._session.rests):
             return
         await self._unit.write_register(START_STOP, STOP)
         self._stopped = True
         for _ in range(LOOKS_FOR_STOP):
-            await self._look(now)
+            await self._look()
             if self._session.rests:
                 return
         raise self._refusal("the session runs on although it was stopped", "not_applied")
 
-    async def _release(self, now: datetime) -> None:
+    async def _release(self) -> None:
         """In an outage a charging of ours must not go on at the expense of the house's battery."""
         if self._ours and self._session.stands in RUNNING - {State.DISCHARGING}:
-            await self._cease(now)
+            await self._cease()
         self._ours = self._ran = False
         self._starts = 0
 

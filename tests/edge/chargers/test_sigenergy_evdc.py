@@ -275,6 +275,45 @@ async def test_half_of_all_requests_are_for_the_session_and_each_reading_takes_o
         assert asked.count((1, 3, MAX_CHARGE)) == asked.count((1, 4, 30605)) == 1
 
 
+async def test_where_orders_take_up_the_line_the_session_comes_first_and_the_grid_still_has_its_turn() -> None:
+    async with linked(Anything()) as (peer, unit):
+        charger = SigenergyEvdc("left", unit, AT_ONCE)
+        await charger.probe()
+        asked = []
+        for seconds in (0, 1, 2, 5, 8, 11, 14):
+            peer.requests.clear()
+            await charger.read(soon(seconds))
+            asked += [request.address for request in peer.requests]
+        session, grid, limits = 31501, 30009, MAX_CHARGE
+        assert asked == [session, grid, session, session, limits, session, session]
+
+
+class HeldUnit(MemoryUnit):
+    """Keeps its answer on the grid back until it is ``free``."""
+
+    def __init__(self, registers: Registers) -> None:
+        super().__init__(registers)
+        self.asked, self.free = asyncio.Event(), asyncio.Event()
+
+    async def read_input_registers(self, address: int, count: int) -> list[int]:
+        if address == 30009:
+            self.asked.set()
+            await self.free.wait()
+        return await super().read_input_registers(address, count)
+
+
+async def test_what_an_order_saw_of_the_session_meanwhile_keeps_the_reading_fresh() -> None:
+    unit = HeldUnit(from_words({31513: 6})[0])
+    charger = SigenergyEvdc("left", unit, AT_ONCE)
+    await charger.read(NOW)
+    reading = asyncio.create_task(charger.read(soon(1)))
+    async with asyncio.timeout(5):
+        await unit.asked.wait()
+        await charger.order(Stop(), NOW)
+    unit.free.set()
+    assert (await reading).at == soon(1)
+
+
 # ------------------------------------------------------------------------------------------------------ ordering
 
 
