@@ -1,5 +1,6 @@
 """The simulated Wallbox Quasar 1, as a foreign Modbus client and the model's own clock see it."""
 
+from argparse import ArgumentParser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 from pyModbusTCP.client import ModbusClient
 from pyModbusTCP.constants import EXP_DATA_ADDRESS, EXP_DATA_VALUE, EXP_ILLEGAL_FUNCTION
 
+from edge_service.simulation import site_command
 from edge_service.simulation.charger_models import SIMULATED
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.quasar_registers import GLITCH_EVERY, QuasarRegisters
@@ -246,3 +248,14 @@ def test_an_unknown_model_or_quirk_is_refused_with_the_choice() -> None:
         SimulatedSite(replace(QUASAR, quirks={"slow": True}))
     with pytest.raises(ValueError, match="unknown quirk slow; this charger has none"):
         SimulatedSite(SiteOptions(quirks={"slow": True}))
+
+
+def test_the_command_line_chooses_the_model_and_its_quirks() -> None:
+    parser = ArgumentParser()
+    site_command.add_arguments(parser)
+    words = ["--charger-model", "wallbox_quasar_1", "--quirk", "app_control", "--quirk", "soc_glitch=off"]
+    args = parser.parse_args(words)
+    assert args.charger_model == "wallbox_quasar_1"
+    assert dict(args.quirks) == {"app_control": True, "soc_glitch": False}
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--quirk", "soc_glitch=perhaps"])
