@@ -177,9 +177,10 @@ def _departures_left(settings: Settings, now: datetime) -> Mapping[str, tuple[De
     """The plans without those for a time that is over, the very same mapping where none is."""
     if not any(_is_past(plan, now) for plans in settings.departures.values() for plan in plans):
         return settings.departures
-    return frozen_map(
-        {name: tuple(plan for plan in plans if not _is_past(plan, now)) for name, plans in settings.departures.items()}
-    )
+    left = {
+        name: tuple(plan for plan in plans if not _is_past(plan, now)) for name, plans in settings.departures.items()
+    }
+    return frozen_map({name: plans for name, plans in left.items() if plans})
 
 
 def _is_past(plan: DeparturePlan, now: datetime) -> bool:
@@ -366,7 +367,7 @@ def _departure_time(asked: Asked) -> datetime:
 
 def _weekdays(asked: Asked) -> tuple[int, ...]:
     days = asked.args.get("weekdays")
-    if not isinstance(days, list) or not days or not all(day in WEEKDAYS for day in days):
+    if not isinstance(days, list) or not days or not all(isinstance(day, str) and day in WEEKDAYS for day in days):
         raise CommandRefusedError(
             "bad_argument",
             f"weekdays must be a list of {', '.join(WEEKDAYS)}",

@@ -78,6 +78,8 @@ class Slack:
 
 def follow(view: View) -> View:
     """The view with each departure's outlook, made from the power that the rungs above have left."""
+    if not view.observation.departures and not any(memory.departure for memory in view.memory.chargers.values()):
+        return view
     needs = dict(_needs(view)) if view.tied else {}
     room_w = view.site.hi - sum(band.nearest(0) for name, band in view.bands.items() if name not in needs)
     outlooks = _outlooks(view, needs, max(0, room_w)) if needs else {}
@@ -195,7 +197,7 @@ def _taken_wh(level_h: float, left_h: Mapping[str, float], power_w: Mapping[str,
 def delivered_h(jobs: Mapping[str, Job], start: datetime, room_w: int) -> dict[str, float]:
     """Hours that each job gets by its time when the earliest departures are served first."""
     done_h = dict.fromkeys(jobs, 0.0)
-    order = sorted(jobs, key=lambda name: (jobs[name].by, -jobs[name].hours, name))
+    order = sorted(jobs, key=lambda name: (jobs[name].by, name))
     for begin, end in pairwise(sorted({start, *(job.by for job in jobs.values())})):
         length_h = _hours_between(begin, end)
         left_wh = room_w * length_h

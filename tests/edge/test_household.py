@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from edge_service.departures import next_departures
 from edge_service.domain.commands import CommandRefusedError
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import Event, Grid, ManualKind, ManualOrder, Mode, Settings, frozen_map
@@ -182,3 +183,25 @@ async def test_an_event_entered_while_the_utilitys_are_being_written_is_not_lost
     await passes(1)
     utility.cancel()
     assert {event.uid for event in home.journal.events} == set(home.uids) == {"net:1", uid}
+
+
+@leaping
+async def test_the_next_time_of_a_weekly_departure_is_left_out_and_the_one_after_is_not() -> None:
+    home = Home()
+    await home.command("set_departure", charger="car", weekdays=["wed", "thu"], local_time="21:00", soc_pct=80)
+    assert await home.command("skip_departure", charger="car", id="weekly") == {"skipped": after(3600).isoformat()}
+    assert next_departures(home.household.settings.departures, after(0), "UTC")["car"].at == after(25 * 3600)
+    assert home.journal.settings == home.household.settings
+    assert await home.command("skip_departure", charger="car", id="weekly") == {"skipped": after(25 * 3600).isoformat()}
+    assert next_departures(home.household.settings.departures, after(0), "UTC")["car"].at == after(7 * 86400 + 3600)
+
+
+@leaping
+async def test_a_departure_for_once_that_is_skipped_is_gone() -> None:
+    home = Home()
+    await home.command("set_departure", charger="car", at=after(3600).isoformat(), soc_pct=80)
+    await home.command("skip_departure", charger="car", id="once")
+    assert home.household.settings.departures == {}
+    with pytest.raises(CommandRefusedError) as refused:
+        await home.command("skip_departure", charger="car", id="once")
+    assert refused.value.code == "unknown_departure"

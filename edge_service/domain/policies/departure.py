@@ -46,7 +46,7 @@ def _shares(view: View, charging: Mapping[str, DepartureMemory]) -> dict[str, in
         weight = {name: memory.due_wh for name, memory in charging.items()}
         return divide(min(room_w, sum(band.hi for band in bands.values())), bands, weight, view.memory.rotation)
     shares: dict[str, int] = {}
-    for name in sorted(charging, key=lambda name: (charging[name].at, -charging[name].due_wh, name)):
+    for name in sorted(charging, key=lambda name: (charging[name].at, name)):
         shares[name] = bands[name].nearest(room_w)
         room_w -= shares[name]
     return shares

@@ -17,6 +17,7 @@ from edge_service.domain.model import (
     ChargerReading,
     ChargerState,
     Control,
+    Departure,
     Event,
     GridEvidence,
     Lease,
@@ -32,6 +33,7 @@ from edge_service.domain.model import (
     SiteFacts,
     Slot,
     SlotKind,
+    Storm,
     SwitchFacts,
     SwitchReading,
     frozen_map,
@@ -203,7 +205,17 @@ settings_of_people = st.builds(
     event_floor_pct=st.dictionaries(st.just("peak"), percents).map(frozen_map),
     return_not_before=st.one_of(st.none(), st.integers(-10, 100).map(after)),
     end_backup=st.sampled_from([False, False, True]),
+    miles_per_kwh=st.dictionaries(st.sampled_from(NAMES), st.sampled_from([0.5, 3.5])).map(frozen_map),
+    storm=st.one_of(st.none(), st.builds(Storm, st.integers(-10, 100).map(after), percents)),
 )
+
+departures = st.dictionaries(
+    st.sampled_from([*NAMES, "gone"]),
+    st.one_of(
+        st.builds(Departure, st.just("trip"), st.integers(1, 20000).map(after), soc_pct=percents),
+        st.builds(Departure, st.just("trip"), st.integers(1, 20000).map(after), miles=st.sampled_from([1.0, 150.0])),
+    ),
+).map(frozen_map)
 
 
 # People who want much of every charger, so that limits and reserves have something to hold.
@@ -240,6 +252,7 @@ def observations(draw: st.DrawFn, seconds: float) -> Observation:
         ),
         tuple(draw(st.lists(events, max_size=2))),
         frozen_map({name: now - timedelta(seconds=draw(ages)) for name in draw(st.sets(st.sampled_from(NAMES)))}),
+        departures=draw(departures),
     )
 
 
@@ -275,6 +288,7 @@ def likely_observations(
         SwitchReading(now, not closed, not closed, closed),
         (),
         tuple(draw(st.lists(events, max_size=2))),
+        departures=draw(departures),
     )
 
 

@@ -11,11 +11,13 @@ from edge_service.domain.commands import COMMANDS, Asked, CommandRefusedError, c
 from edge_service.domain.memory import EventMemory, EventStage, GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import (
     ChargerFacts,
+    DeparturePlan,
     Grid,
     ManualKind,
     ManualOrder,
     Mode,
     Settings,
+    Storm,
     frozen_map,
 )
 from tests.edge.domain.houses import DER, T0, a_site, after
@@ -72,6 +74,29 @@ def test_a_manual_order_is_kept_with_its_end_in_utc() -> None:
         ("postpone_return", asked(until=SOON), "no_backup_running"),
         ("postpone_return", asked(ISLAND, until=after(-1).isoformat()), "in_the_past"),
         ("postpone_return", asked(ISLAND, until=after(13 * 3600).isoformat()), "until_too_far"),
+        ("set_departure", asked(charger="car", at=SOON), "bad_argument"),
+        ("set_departure", asked(charger="car", at=SOON, soc_pct=80, miles=40), "bad_argument"),
+        ("set_departure", asked(charger="car", at=SOON, soc_pct=101), "bad_argument"),
+        ("set_departure", asked(charger="car", at=SOON, miles=501), "bad_argument"),
+        ("set_departure", asked(charger="car", at=SOON, soc_pct=80, local_time="07:30"), "bad_argument"),
+        ("set_departure", asked(charger="car", at=after(-1).isoformat(), soc_pct=80), "in_the_past"),
+        ("set_departure", asked(charger="car", at=after(31 * 86400).isoformat(), soc_pct=80), "until_too_far"),
+        ("set_departure", asked(charger="car", soc_pct=80), "bad_argument"),
+        ("set_departure", asked(charger="car", weekdays=["mon"], soc_pct=80), "bad_argument"),
+        ("set_departure", asked(charger="car", weekdays=["monday"], local_time="07:30", soc_pct=80), "bad_argument"),
+        ("set_departure", asked(charger="car", weekdays=[[]], local_time="07:30", soc_pct=80), "bad_argument"),
+        ("set_departure", asked(charger="car", weekdays=["mon"], local_time="24:00", soc_pct=80), "bad_argument"),
+        ("set_departure", asked(charger="car", weekdays=["mon"], local_time="7:30", soc_pct=80), "bad_argument"),
+        ("set_departure", asked(charger="car", weekdays=["mon"], local_time="07-30", soc_pct=80), "bad_argument"),
+        ("set_departure", asked(charger="car", at=SOON, soc_pct=80, id="a\nb"), "bad_argument"),
+        ("set_departure", asked(charger="bike", at=SOON, soc_pct=80), "unknown_charger"),
+        ("clear_departure", asked(charger="car", id="once"), "unknown_departure"),
+        ("set_miles_per_kwh", asked(charger="car", miles_per_kwh=0.4), "bad_argument"),
+        ("prepare_for_storm", asked(until=SOON), "bad_argument"),
+        ("prepare_for_storm", asked(until=SOON, reserve_pct=0), "bad_argument"),
+        ("prepare_for_storm", asked(until=after(-1).isoformat(), reserve_pct=90), "in_the_past"),
+        ("prepare_for_storm", asked(until=after(8 * 86400).isoformat(), reserve_pct=90), "until_too_far"),
+        ("prepare_for_storm", asked(until=SOON, reserve_pct=90, name="x" * 81), "bad_argument"),
         ("dance", asked(), "unknown_command"),
     ],
 )
@@ -110,6 +135,55 @@ def test_preferences_are_kept() -> None:
     assert again.not_participating == frozenset()
 
 
+def test_a_plan_replaces_the_one_of_its_name_and_no_other() -> None:
+    week: dict[str, Any] = {"weekdays": ["fri", "mon", "fri"], "local_time": "07:30"}
+    settings = carry_out("set_departure", asked(charger="car", soc_pct=80, **week))
+    settings = carry_out("set_departure", asked(settings=settings, charger="car", at=SOON, miles=40))
+    settings = carry_out("set_departure", asked(settings=settings, charger="car", at=SOON, miles=60))
+    weekly = DeparturePlan("weekly", weekdays=(0, 4), local_time="07:30", soc_pct=80)
+    assert settings.departures["car"] == (weekly, DeparturePlan("once", at=after(600), miles=60))
+    assert carry_out("clear_departure", asked(settings=settings, charger="car", id="once")).departures == {
+        "car": (weekly,)
+    }
+
+
+def test_a_charger_has_so_many_departures_and_no_more() -> None:
+    settings = Settings()
+    for number in range(20):
+        settings = carry_out(
+            "set_departure", asked(settings=settings, charger="car", at=SOON, soc_pct=80, id=f"trip {number}")
+        )
+    more = asked(settings=settings, charger="car", at=SOON, soc_pct=80)
+    assert refusal("set_departure", more) == "too_many_departures"
+    again = carry_out("set_departure", asked(settings=settings, charger="car", at=SOON, soc_pct=90, id="trip 7"))
+    assert len(again.departures["car"]) == 20
+
+
+def test_a_refusal_names_the_argument_what_was_found_and_what_is_allowed() -> None:
+    with pytest.raises(CommandRefusedError) as refused:
+        carry_out("set_departure", asked(charger="car", weekdays=["mon"], local_time="25:00", soc_pct=80))
+    assert refused.value.data == {"argument": "local_time", "found": "25:00", "allowed": "00:00 to 23:59"}
+
+
+def test_storms_and_departures_for_once_end_by_themselves_and_weekly_ones_do_not() -> None:
+    once, weekly = DeparturePlan("once", at=after(60), soc_pct=80), DeparturePlan("w", None, (0,), "07:30", 80)
+    settings = carry_out("prepare_for_storm", asked(until=after(60).isoformat(), reserve_pct=90, name="Ida"))
+    assert settings.storm == Storm(after(60), 90, "Ida")
+    settings = replace(settings, departures=frozen_map({"bus": (once,), "car": (once, weekly)}))
+    assert expire(settings, ON, after(59)) is settings
+    over = expire(settings, ON, after(60))
+    assert (over.storm, dict(over.departures)) == (None, {"car": (weekly,)})
+    assert expire(over, ON, after(86400)) is over
+
+
+def test_a_storm_raises_the_reserve_and_never_lowers_it() -> None:
+    settings = Settings(backup_reserve_pct=50, storm=Storm(after(60), 30))
+    assert (settings.reserve_pct(T0), settings.reserve_pct(after(60))) == (50, 50)
+    settings = replace(settings, storm=Storm(after(60), 80))
+    assert (settings.reserve_pct(T0), settings.reserve_pct(after(60))) == (80, 50)
+    assert carry_out("end_storm", asked(settings=settings)).storm is None
+
+
 def test_wishes_end_with_what_they_belonged_to() -> None:
     order = ManualOrder(ManualKind.HOLD, T0, after(60))
     settings = Settings(
@@ -133,9 +207,13 @@ def test_wishes_end_with_what_they_belonged_to() -> None:
 anything = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.just("car"), st.just("peak"),
     st.just(SOON), st.just("9999-12-31T23:59:59-12:00"), st.lists(st.integers(), max_size=2),
+    st.just(["mon"]), st.just("07:30"), st.just(80),
 )  # fmt: skip
 arguments = st.sampled_from(
-    ["charger", "until", "power_w", "pct", "mode", "at_end", "event", "program", "participating", "confirm"]
+    [
+        *("charger", "until", "power_w", "pct", "mode", "at_end", "event", "program", "participating", "confirm"),
+        *("at", "id", "soc_pct", "miles", "weekdays", "local_time", "miles_per_kwh", "reserve_pct", "name"),
+    ]
 )
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from edge_service.domain.decide import Decision, decide
+from edge_service.domain.departing import UNDER_WAY
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import (
     Capability,
@@ -189,6 +190,19 @@ def test_a_reserve_or_an_unknown_charge_is_never_given_away(
             assert reading.soc_pct is not None
             assert reading.soc_pct > wishes.drivers_reserve(name)
             assert reading.plugged is not False
+
+
+@given(histories())
+@bounded
+def test_only_a_person_takes_from_a_vehicle_in_a_storm_or_what_its_departure_needs(history: History) -> None:
+    facts, wishes, seen, past = history
+    for observation, decision in zip(seen, decisions(facts, wishes, seen, past), strict=True):
+        for name, order in decision.orders.items():
+            if not gives_w(order, facts.chargers[name].capability) or decision.reasons[name] == "manual":
+                continue
+            outlook = decision.memory.charger(name).departure
+            assert wishes.storm_at(observation.now) is None
+            assert outlook is None or not (outlook.keeps or outlook.stage in UNDER_WAY)
 
 
 @given(histories())
