@@ -141,6 +141,7 @@ SITE_KEYS = (
 )
 TOP_KEYS = "api, chargers, contacts, control, data, island_switch, meter, site"
 CHARGER_KEYS = "address, backup, lease_s, legs, model, name, unit_id"
+SUNSPEC_KEYS = "address, backup, dc_port, lease_s, legs, model, name, slices, unit_id"
 WHY_GRID_SIDE = "while the island switch is open, only a meter on the grid side shows that the grid is back"
 
 WRONG_FILES = {
@@ -202,7 +203,7 @@ programs: []
             + " or ".join(sorted(models("charger"))),
             "9: chargers.Drive Way.name: found nothing; allowed: text of 1 to 60 printable characters; put a number "
             "in quotes",
-            f"14: chargers.b.lease: found 30, but there is no such key; did you mean lease_s?; allowed: {CHARGER_KEYS}",
+            f"14: chargers.b.lease: found 30, but there is no such key; did you mean lease_s?; allowed: {SUNSPEC_KEYS}",
             "15: chargers.b.backup: found non; did you mean none?; allowed: auto or none or vendor",
             "16: chargers.d.address: found 10.0.0.1:502; allowed: an address and unit_id of its own; chargers.c has "
             "the same",
