@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Self
 
 from edge_service.domain.decide import decide
@@ -12,7 +13,7 @@ from edge_service.domain.policies import LADDER
 from edge_service.domain.policy import Rung
 from edge_service.journal.digest import Digest, digest
 from edge_service.journal.encoding import EncodingError, from_plain, to_plain
-from edge_service.journal.recording import RecordedCycle
+from edge_service.journal.recording import RecordedCycle, read_part
 
 # A difference that is gone for this long and comes again is told again: longer than a keyframe is away.
 RUN_ENDS_AFTER = timedelta(minutes=2)
@@ -172,13 +173,54 @@ def differences(cycles: Iterable[RecordedCycle[Memory]], replay: Replay) -> Iter
 
 def runs(found: Iterable[Difference]) -> list[Run]:
     """Differences that last told once, in the order in which they began."""
+    return joined(Run(difference, 1, difference.at) for difference in found)
+
+
+def joined(found: Iterable[Run]) -> list[Run]:
+    """Runs of the same that follow each other closely made one."""
     told: list[Run] = []
     open_runs: dict[str, Run] = {}
-    for difference in found:
-        run = open_runs.get(difference.what)
-        if run is None or difference.at - run.last_at > RUN_ENDS_AFTER:
-            run = open_runs[difference.what] = Run(difference, 0, difference.at)
-            told.append(run)
-        run.cycles += 1
-        run.last_at = difference.at
+    for piece in found:
+        run = open_runs.get(piece.first.what)
+        if run is None or piece.first.at - run.last_at > RUN_ENDS_AFTER:
+            open_runs[piece.first.what] = Run(piece.first, piece.cycles, piece.last_at)
+            told.append(open_runs[piece.first.what])
+        else:
+            run.cycles += piece.cycles
+            run.last_at = piece.last_at
     return told
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What came of a replay, or of a part of one."""
+
+    runs: list[Run]
+    cycles: int
+    skipped: int
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+def tally(cycles: Iterable[RecordedCycle[Memory]], replay: Replay) -> Tally:
+    """Decide cycles again and sum up."""
+    found = runs(differences(cycles, replay))
+    return Tally(found, replay.cycles, replay.skipped, replay.first_at, replay.last_at)
+
+
+def tally_part(folder: Path, part: tuple[int, int], end: datetime) -> Tally:
+    """One of ``keyframed_parts`` decided again from the memory that was recorded at its start."""
+    return tally(read_part(folder, part, end, Memory), Replay())
+
+
+def summed(tallies: Iterable[Tally]) -> Tally:
+    """Parts of one replay, in order, put together."""
+    parts = [one for one in tallies if one.cycles or one.skipped]
+    times = [(one.first_at, one.last_at) for one in parts if one.cycles]
+    return Tally(
+        joined(run for one in parts for run in one.runs),
+        sum(one.cycles for one in parts),
+        sum(one.skipped for one in parts),
+        times[0][0] if times else None,
+        times[-1][1] if times else None,
+    )

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +18,14 @@ from edge_service.command_line.outcome import FAILED, CommandError, Commands, ad
 if TYPE_CHECKING:
     from edge_service.domain.memory import Memory
     from edge_service.journal.recording import KeptStretch, RecordedCycle
-    from edge_service.replay import Difference, Replay, WhatIf
+    from edge_service.replay import Difference, Tally, WhatIf
 
 # More lines than this tell nobody more.
 MOST_RUNS = 40
 # A replay that takes longer says where it is.
 PROGRESS_EVERY_S = 2.0
+# Keyframes of a part that a processor takes for itself: about an hour. Less is not worth its start.
+PART_KEYFRAMES = 60
 
 
 def add_commands(commands: Commands) -> None:
@@ -71,16 +75,43 @@ def moment(text: str) -> datetime:
 
 
 def _replay(args: argparse.Namespace) -> int:
+    from edge_service.domain.memory import Memory  # noqa: PLC0415
     from edge_service.journal.database import JournalError  # noqa: PLC0415
-    from edge_service.replay import Replay  # noqa: PLC0415
+    from edge_service.journal.recording import read_stretch  # noqa: PLC0415
+    from edge_service.replay import Replay, summed, tally  # noqa: PLC0415
 
     try:
         if args.list:
             return _list(_folder(args))
-        replay = Replay(what_if=_what_if(args.what_if))
-        return _tell(replay, _with_progress(_cycles(args)), "recorded", "now")
+        what_if = _what_if(args.what_if)
+        span = _span(args)
+        if what_if is not None:  # its memory goes on from what it has itself decided, so it is one piece
+            found = tally(_with_progress(read_stretch(*span, Memory)), Replay(what_if=what_if))
+        else:
+            found = summed(_in_parts(*span))
+        return _tell(found, "recorded", "now")
     except JournalError as error:
         raise CommandError(str(error)) from error
+
+
+def _in_parts(folder: Path, start: datetime, end: datetime) -> Iterator[Tally]:
+    """A long time is decided again by all processors at once: each keyframe holds what a part starts from."""
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
+    from edge_service.domain.memory import Memory  # noqa: PLC0415
+    from edge_service.journal.recording import keyframed_parts, read_stretch  # noqa: PLC0415
+    from edge_service.replay import Replay, tally, tally_part  # noqa: PLC0415
+
+    parts = keyframed_parts(folder, start, end, PART_KEYFRAMES)
+    if len(parts) < 2:
+        yield tally(_with_progress(read_stretch(folder, start, end, Memory)), Replay())
+        return
+    with ProcessPoolExecutor(min(len(parts), os.cpu_count() or 1)) as pool:
+        done = pool.map(tally_part, repeat(folder), parts, repeat(end))
+        for number, part in enumerate(done, 1):
+            _show_progress(f"{number} of {len(parts)} parts")
+            yield part
+    _show_progress("")
 
 
 def _what_if(words: list[str]) -> WhatIf | None:
@@ -119,16 +150,14 @@ def _list(folder: Path) -> int:
     return 0
 
 
-def _cycles(args: argparse.Namespace) -> Iterator[RecordedCycle[Memory]]:
-    """What this site recorded in the time that was asked for; the last seven days where none was."""
-    from edge_service.domain.memory import Memory  # noqa: PLC0415
-    from edge_service.journal.recording import RECORDING_KEPT, read_stretch  # noqa: PLC0415
+def _span(args: argparse.Namespace) -> tuple[Path, datetime, datetime]:
+    """This site's folder and the time that was asked for; the last seven days where none was."""
+    from edge_service.journal.recording import RECORDING_KEPT  # noqa: PLC0415
 
     folder = _folder(args)
     stretch = _stretch(folder, args.stretch)
     end = args.end or (stretch.end if stretch else datetime.now(UTC))
-    start = args.start or (stretch.start if stretch else end - RECORDING_KEPT)
-    return read_stretch(folder, start, end, Memory)
+    return folder, args.start or (stretch.start if stretch else end - RECORDING_KEPT), end
 
 
 def _stretch(folder: Path, number: int | None) -> KeptStretch | None:
@@ -144,40 +173,39 @@ def _stretch(folder: Path, number: int | None) -> KeptStretch | None:
 
 def _with_progress[T: RecordedCycle[Memory]](cycles: Iterable[T]) -> Iterator[T]:
     """The cycles; on a terminal, where the replay is."""
-    shown = sys.stderr.isatty()
     next_at = time.monotonic() + PROGRESS_EVERY_S
-    told = False
     for cycle in cycles:
-        if shown and time.monotonic() >= next_at:
-            sys.stderr.write(f"\r  at {_time(cycle.at)} ")
-            sys.stderr.flush()
+        if time.monotonic() >= next_at:
+            _show_progress(f"at {_time(cycle.at)}")
             next_at = time.monotonic() + PROGRESS_EVERY_S
-            told = True
         yield cycle
-    if told:
-        sys.stderr.write("\r" + " " * 40 + "\r")
+    _show_progress("")
 
 
-def _tell(replay: Replay, cycles: Iterable[RecordedCycle[Memory]], before: str, after: str) -> int:
+def _show_progress(words: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{words:<40}\r")
+        sys.stderr.flush()
+
+
+def _tell(found: Tally, before: str, after: str) -> int:
     """What differs, in runs, and a line that sums up; 1 where anything does."""
-    from edge_service.replay import differences, runs  # noqa: PLC0415
-
-    found = runs(differences(cycles, replay))
-    for run in found[:MOST_RUNS]:
+    for run in found.runs[:MOST_RUNS]:
         first = run.first
         until = "" if run.cycles == 1 else f", {run.cycles} cycles to {_time(run.last_at)}"
         say(f"{_time(first.at)}  {first.what}: {before} {_words(first, 'was')}, {after} {_words(first, 'is')}{until}")
-    if len(found) > MOST_RUNS:
-        say(f"and {len(found) - MOST_RUNS} more")
-    say(_summary(replay, len(found)))
-    return FAILED if found else 0
+    if len(found.runs) > MOST_RUNS:
+        say(f"and {len(found.runs) - MOST_RUNS} more")
+    say(_summary(found))
+    return FAILED if found.runs else 0
 
 
-def _summary(replay: Replay, count: int) -> str:
-    if replay.first_at is None or replay.last_at is None:
+def _summary(found: Tally) -> str:
+    if found.first_at is None or found.last_at is None:
         return "Nothing is recorded there."
-    span = f"{replay.cycles} cycles decided again, {_time(replay.first_at)} to {_time(replay.last_at)}"
-    skipped = f" ({replay.skipped} without a beginning passed over)" if replay.skipped else ""
+    count = len(found.runs)
+    span = f"{found.cycles} cycles decided again, {_time(found.first_at)} to {_time(found.last_at)}"
+    skipped = f" ({found.skipped} without a beginning passed over)" if found.skipped else ""
     return f"{span}{skipped}: {count or 'no'} difference{'s' * (count != 1)}"
 
 
@@ -198,10 +226,12 @@ def _time(at: datetime) -> str:
 
 def _make(args: argparse.Namespace) -> int:
     from edge_service import scenario_export as export  # noqa: PLC0415
+    from edge_service.domain.memory import Memory  # noqa: PLC0415
     from edge_service.journal.database import JournalError  # noqa: PLC0415
+    from edge_service.journal.recording import read_stretch  # noqa: PLC0415
 
     try:
-        cycles, mark = _from_file(args) if args.file else (list(_cycles(args)), None)
+        cycles, mark = _from_file(args) if args.file else (list(read_stretch(*_span(args), Memory)), None)
         if args.start or args.end:
             cycles = export.cut(cycles, args.start or cycles[0].at, args.end or cycles[-1].at + timedelta(seconds=1))
         if args.expect == "today":
@@ -270,7 +300,7 @@ def _write(args: argparse.Namespace, made: dict[str, Any]) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from edge_service.replay import Replay  # noqa: PLC0415
+    from edge_service.replay import Replay, tally  # noqa: PLC0415
     from edge_service.scenario_export import ScenarioError, documents_in, recorded_cycles  # noqa: PLC0415
 
     codes = []
@@ -278,7 +308,7 @@ def _run(args: argparse.Namespace) -> int:
         try:
             for made in documents_in(_read(file)):
                 say(f"{file}: {made.get('title') or 'no title yet'}")
-                codes.append(_tell(Replay(), recorded_cycles(made), "expected", "now"))
+                codes.append(_tell(tally(recorded_cycles(made), Replay()), "expected", "now"))
         except ScenarioError as error:
             raise CommandError(f"{file}: {error}") from error
     if not codes:

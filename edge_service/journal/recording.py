@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -328,10 +329,36 @@ def read_stretch[M](folder: Path, start: datetime, end: datetime, memory: type[M
     Opens the file for reading only, so it may be called beside a running edge. Raises ``JournalError``.
     """
     with _reading(folder) as connection:
-        rows = _rows_between(connection, _time(start), _time(end))
-        for cycle in _rebuild(rows, memory):
-            if cycle.at < end:
-                yield cycle
+        span = _ids_between(connection, _time(start), _time(end))
+        yield from _cycles_of(connection, span, end, memory)
+
+
+def keyframed_parts(folder: Path, start: datetime, end: datetime, least: int) -> list[tuple[int, int]]:
+    """Where [start, end) can be cut: rows from ... to, each part with ``least`` keyframes or more, one at its start.
+
+    Raises ``JournalError``.
+    """
+    with _reading(folder) as connection:
+        first, last = _ids_between(connection, _time(start), _time(end))
+        found = connection.execute(
+            "SELECT id FROM stretch WHERE keyframe AND id BETWEEN ? AND ? ORDER BY id", (first, last)
+        ).fetchall()
+    begins = [number for (number,) in found[::least]]
+    return [(begin, next_one - 1) for begin, next_one in pairwise([*begins, last + 1])]
+
+
+def read_part[M](folder: Path, part: tuple[int, int], end: datetime, memory: type[M]) -> Iterator[RecordedCycle[M]]:
+    """The cycles of one of ``keyframed_parts``, those before ``end``. Raises ``JournalError``."""
+    with _reading(folder) as connection:
+        yield from _cycles_of(connection, part, end, memory)
+
+
+def _cycles_of[M](
+    connection: sqlite3.Connection, span: tuple[int, int], end: datetime, memory: type[M]
+) -> Iterator[RecordedCycle[M]]:
+    for cycle in _rebuild(_rows(connection, span), memory):
+        if cycle.at < end:
+            yield cycle
 
 
 def kept_stretches(folder: Path) -> list[KeptStretch]:
@@ -372,18 +399,17 @@ def _reading(folder: Path) -> Iterator[sqlite3.Connection]:
         raise JournalError(f"{path}: {error}") from error
 
 
-def _rows_between(connection: sqlite3.Connection, start: str, end: str) -> Iterator[dict[str, Any] | None]:
+def _ids_between(connection: sqlite3.Connection, start: str, end: str) -> tuple[int, int]:
+    """The rows that hold [start, end), from the last keyframe at or before ``start``."""
+    first = "SELECT coalesce(max(id), 0) FROM stretch WHERE keyframe AND first_at <= ?"
+    last = "SELECT coalesce(max(id), 0) FROM stretch WHERE first_at < ? AND last_at >= ?"
+    return connection.execute(first, (start,)).fetchone()[0], connection.execute(last, (end, start)).fetchone()[0]
+
+
+def _rows(connection: sqlite3.Connection, span: tuple[int, int]) -> Iterator[dict[str, Any] | None]:
     """The bodies of rows; None where one is missing in between."""
-    first = connection.execute(
-        "SELECT coalesce(max(id), 0) FROM stretch WHERE keyframe AND first_at <= ?", (start,)
-    ).fetchone()[0]
-    rows = connection.execute(
-        "SELECT id, body FROM stretch WHERE id BETWEEN ? AND "
-        "(SELECT max(id) FROM stretch WHERE first_at < ?) ORDER BY id",
-        (first, end),
-    )
     before = None
-    for number, body in rows:
+    for number, body in connection.execute("SELECT id, body FROM stretch WHERE id BETWEEN ? AND ? ORDER BY id", span):
         if before is not None and number != before + 1:
             yield None
         before = number

@@ -16,9 +16,21 @@ from edge_service.domain.decide import decide
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import Observation, Settings, SiteFacts, frozen_map
 from edge_service.domain.policies import LADDER
-from edge_service.journal.recording import CycleRecorder, RecordedCycle, kept_stretches, read_stretch
+from edge_service.journal.recording import CycleRecorder, RecordedCycle, kept_stretches, keyframed_parts, read_stretch
 from edge_service.ports import Mark
-from edge_service.replay import Difference, Replay, WhatIf, WhatIfError, differences, runs
+from edge_service.replay import (
+    Difference,
+    Replay,
+    Run,
+    Tally,
+    WhatIf,
+    WhatIfError,
+    differences,
+    runs,
+    summed,
+    tally,
+    tally_part,
+)
 from edge_service.scenario_export import ScenarioError, cut, document, documents_in, export, recorded_cycles, text_of
 from edge_service.simulation import acts
 from tests.edge.domain.houses import T0, a_meter, a_reading, a_site, after, an_event, an_observation
@@ -235,6 +247,26 @@ def test_replay_says_in_a_line_that_nothing_differs(site: Path, capsys: pytest.C
     assert capsys.readouterr().out == expected
 
 
+async def test_a_long_time_is_decided_in_parts_to_the_same_as_in_one(tmp_path: Path) -> None:
+    async with a_recording(tmp_path) as house:
+        house.lives(0, 700)
+    parts = keyframed_parts(tmp_path, T0, after(650), least=2)
+    assert len(parts) == 6
+    whole = summed(tally_part(tmp_path, part, after(650)) for part in parts)
+    assert whole == tally(read_stretch(tmp_path, T0, after(650), Memory), Replay())
+    assert (whole.cycles, whole.runs, whole.first_at, whole.last_at) == (650, [], after(0), after(649))
+
+
+def test_a_difference_that_lasts_over_two_parts_is_one_run() -> None:
+    pieces = [Run(Difference(after(at), "grid", "on", "off"), 5, after(at + 4)) for at in (0, 5, 500)]
+    told = summed(Tally([piece], 5, 1, piece.first.at, piece.last_at) for piece in pieces)
+    assert [(run.first.at, run.cycles, run.last_at) for run in told.runs] == [
+        (after(0), 10, after(9)),
+        (after(500), 5, after(504)),
+    ]
+    assert (told.cycles, told.skipped, told.first_at, told.last_at) == (15, 3, after(0), after(504))
+
+
 def test_replay_tells_what_would_differ_and_fails(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ridethrough(site, "replay", *SPAN, "--with", "backup_reserve_pct=90") == 1
     lines = capsys.readouterr().out.splitlines()
@@ -268,8 +300,11 @@ def test_replay_says_what_cannot_be(
     assert complaint in capsys.readouterr().err
 
 
-def test_replay_of_a_time_without_a_recording_says_so(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ridethrough(site, "replay", "--from", "2020-01-01T00:00:00Z", "--to", "2020-01-02T00:00:00Z") == 0
+@pytest.mark.parametrize("year", [2020, 2030])
+def test_replay_of_a_time_without_a_recording_says_so(
+    site: Path, year: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ridethrough(site, "replay", "--from", f"{year}-01-01T00:00:00Z", "--to", f"{year}-01-02T00:00:00Z") == 0
     assert capsys.readouterr().out == "Nothing is recorded there.\n"
 
 
