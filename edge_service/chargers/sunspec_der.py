@@ -317,10 +317,13 @@ def _limits(control: AcControl | None, capacity: Capacity | None) -> Limits | No
 
 
 def _is_of_others(control: AcControl, function: Function) -> bool:
-    """A cap without a running timer is not ours: an installer's or the utility's, meant to stay."""
+    """A cap without a running timer is not ours: an installer's or the utility's, meant to stay.
+
+    One of 100 % binds nobody, and is what ours reverts to where its enable stays.
+    """
     if function is not CAP or control.cap_enabled != 1 or not control.has(CAP.timer, CAP.timer_left):
         return False
-    return control.cap_revert_in == 0
+    return control.cap_revert_in == 0 and (control.cap is None or control.cap < 100)
 
 
 def _authority(operation: Operation | None, control: AcControl | None, function: Function | None) -> Authority:

@@ -373,6 +373,14 @@ async def test_a_refused_block_leaves_the_others_known() -> None:
         assert reading.grid_present is True
 
 
+async def test_without_model_701_there_is_no_reading() -> None:
+    registers, charger = from_dump()
+    await charger.read(NOW)
+    registers.refused = {M701 + 10}
+    with pytest.raises(DeviceRefusedError):
+        await charger.read(NOW)
+
+
 async def test_what_a_refused_block_told_before_is_no_longer_believed() -> None:
     registers, charger = from_dump()
     await charger.order(Power(-1000), NOW)

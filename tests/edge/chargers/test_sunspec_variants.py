@@ -312,6 +312,14 @@ async def test_a_cap_that_is_not_ours_is_left_alone() -> None:
     assert (reading.limits, reading.authority) == (Limits(9600, 4800), Authority.UNKNOWN)
 
 
+async def test_a_standing_cap_of_all_that_it_has_is_in_nobodys_way() -> None:
+    """Ours reverts to it where the device keeps the enable."""
+    charger = bench("cap only")
+    charger.house.inverter.settings.cap_enabled = True
+    assert await refused(charger, Limits(9600, 3000)) is None
+    assert (await charger.read()).limits == Limits(9600, 2995)
+
+
 async def test_our_cap_from_before_a_restart_is_known_as_ours() -> None:
     charger = bench("cap only")
     await charger.cycle(Limits(9600, 3000))
