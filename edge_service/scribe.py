@@ -32,6 +32,7 @@ MARKS = frozenset(
         "fault_raised",
         "order_refused",
         "control_contested",
+        "stop_pressed",
         "event_started",
         "event_interrupted",
         "event_completed",
@@ -58,6 +59,8 @@ class Recorder(Protocol):
     """Keeps cycles for replay, for good where asked, and minute rows."""
 
     def add_minute(self, at: datetime, values: Mapping[str, float | None]) -> None: ...
+
+    def keep(self, marks: Sequence[Mark]) -> None: ...
 
     def add(
         self,
@@ -192,7 +195,9 @@ class Scribe:
 
     async def tell(self, kind: str, at: datetime, **data: Any) -> None:
         """Something that happened outside a cycle."""
-        await self._tell([Happening(kind, "site", at, frozen_map(data))])
+        happening = Happening(kind, "site", at, frozen_map(data))
+        self._recorder.keep(marks_of([happening], Memory()))
+        await self._tell([happening])
 
 
 def marks_of(happenings: Iterable[Happening], memory: Memory) -> list[Mark]:

@@ -132,7 +132,7 @@ def test_the_version_is_one_line(tmp_path: Path) -> None:
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = ridethrough("--help", cwd=tmp_path)
-    commands = ["run", "check", "simulate", "replay", "pair", "program", "reset-stop", "state", "version"]
+    commands = ["run", "check", "simulate", "replay", "scenario", "pair", "program", "reset-stop", "state", "version"]
     assert done.code == 0
     assert [name for name in commands if f"\n    {name} " not in done.out] == []
 

@@ -52,6 +52,9 @@ class Shelf:
     def add_minute(self, at: datetime, values: Mapping[str, float | None]) -> None:
         self.minutes.append(at)
 
+    def keep(self, marks: Sequence[Mark]) -> None:
+        self.marks.extend(marks)
+
     def add(
         self,
         observation: Observation,
@@ -62,7 +65,7 @@ class Shelf:
         marks: Sequence[Mark] = (),
     ) -> None:
         self.cycles += 1
-        self.marks.extend(marks)
+        self.keep(marks)
 
 
 class Office:
@@ -300,6 +303,14 @@ async def test_what_is_kept_is_marked_in_its_own_cycle_so_that_a_failing_disk_lo
         (after(100), "control_contested"),
         (after(100), "order_refused"),
     ]
+
+
+@leaping
+async def test_what_a_person_stopped_is_kept_though_it_was_told_between_two_cycles() -> None:
+    office = Office()
+    await office.scribe.tell("stop_pressed", after(100))
+    await office.scribe.tell("stop_reset", after(200))
+    assert office.shelf.kept == [(after(100) - KEPT_AROUND, after(100) + KEPT_AROUND)]
 
 
 @leaping
