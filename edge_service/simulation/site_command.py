@@ -29,11 +29,25 @@ _CHOICES = {
     "meter_base": SUNSPEC_BASES,
     "meter_model": METER_MODELS,
     "power_scale": (0, 1, 2),
+    "dc_ports": (1, 2),
+    "model_1_length": (65, 66),
 }
 _VARIANTS = {
     "no_wset": "the charger offers a cap on generation only, no setpoint",
     "no_713": "the charger does not tell the state of charge",
     "no_715": "the charger has no start, stop and heartbeat points",
+    "no_702": "the charger tells no ratings",
+    "no_703": "the charger does not tell whether it may enter service",
+    "no_704": "the charger takes no orders",
+    "no_714": "the charger tells nothing of its DC side",
+    "no_wset_mod": "the charger does not tell whether watts or percent count",
+    "no_wset_pct": "the charger takes its setpoint in watts only",
+    "no_wset_ena_rvrt": "the charger's reversion timer cannot turn the setpoint off",
+    "percent_only": "the charger takes its setpoint in percent only",
+    "no_timer": "the charger has no reversion timers",
+    "no_timer_left": "the charger does not tell how long an order still stands",
+    "timer_ends_nothing": "the charger's reversion timers run down and nothing happens",
+    "local": "the charger is under local control",
     "setpoint_obeyed_in_island": "the charger obeys a setpoint while it forms the island, as it should not",
 }
 
