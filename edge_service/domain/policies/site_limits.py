@@ -20,36 +20,42 @@ def site_limits(view: View) -> tuple[Statement, ...]:
     if not view.tied:
         return (Narrowing("no_export_off_grid", site=Band(0, max(0, view.facts.import_max_w))),)
     facts, others_w = view.facts, view.others_w
-    let_alone_w = sum(view.bands[charger].nearest(0) for charger in view.settled)
     if others_w is None and facts.has_meter:
-        rest = dict.fromkeys(view.open_chargers, ZERO)
-        return (Narrowing("meter_silent", bands=frozen_map(rest), site=Band(let_alone_w, let_alone_w)),)
+        let_alone_w = sum(view.bands[charger].nearest(0) for charger in view.settled)
+        rest = frozen_map(dict.fromkeys(view.open_chargers, ZERO))
+        return (Narrowing("meter_silent", bands=rest, site=Band(let_alone_w, let_alone_w)),)
     others_w = others_w or 0
-    low_w = min(-facts.export_max_w - others_w, let_alone_w)
-    high_w = max(facts.import_max_w - others_w, let_alone_w)
+    site = Band(-facts.export_max_w - others_w, facts.import_max_w - others_w)
     data = frozen_map({"house_w": others_w})
-    return (Narrowing("service_limits", site=Band(low_w, high_w), legs=_legs(view), data=data),)
+    blind = frozen_map(dict.fromkeys(_on_blind_legs(view), ZERO))
+    return (Narrowing("service_limits", bands=blind, site=site, legs=_legs(view), data=data),)
+
+
+def _told(view: View) -> tuple[int | None, ...]:
+    """What the meter tells of each leg; empty: this one never does, and only the chargers' own part is bounded."""
+    meter, count = view.observation.meter, len(view.facts.leg_max_w)
+    if not view.facts.has_meter or meter is None or not meter.leg_power_w:
+        return ()
+    return (*meter.leg_power_w, *[None] * count)[:count]
+
+
+def _on_blind_legs(view: View) -> list[str]:
+    """A leg that is told otherwise but not now is taken for full: nothing more on it, in either direction."""
+    blind = [leg for leg, leg_w in enumerate(_told(view)) if leg_w is None]
+    return [name for name in view.open_chargers if blind and any(_parts(view.facts, name)[leg] for leg in blind)]
 
 
 def _legs(view: View) -> tuple[Sum, ...]:
-    """What each leg's part of the breaker leaves the chargers. A meter that tells no legs leaves out the house's part.
-
-    A leg that is told otherwise but not now is taken for full: nothing more on it, in either direction.
-    """
-    facts, meter = view.facts, view.observation.meter
-    told = meter.leg_power_w if facts.has_meter and meter is not None else ()
+    """What each leg's part of the breaker leaves the chargers."""
+    facts, told = view.facts, _told(view)
     known = {name: reading.power_w or 0 for name in facts.chargers if (reading := view.reading(name)) is not None}
     legs = []
-    for place, most_w in enumerate(facts.leg_max_w):
-        bound = Sum(ANY, frozen_map({name: _parts(facts, name)[place] for name in facts.chargers}))
-        leg_w = (told[place] if place < len(told) else None) if told else 0
-        if leg_w is None:
-            let_alone_u = bound.of({name: view.bands[name].nearest(0) for name in view.settled})
-            legs.append(Sum(Band(let_alone_u // MILLION, -(-let_alone_u // MILLION)), bound.parts))
-            continue
-        others_u = leg_w * MILLION - bound.of(known) if told else 0
+    for leg, most_w in enumerate(facts.leg_max_w):
+        parts = frozen_map({name: _parts(facts, name)[leg] for name in facts.chargers})
+        leg_w = told[leg] if told else 0
+        others_u = leg_w * MILLION - Sum(ANY, parts).of(known) if told and leg_w is not None else 0
         low_w, high_w = -((most_w * MILLION + others_u) // MILLION), (most_w * MILLION - others_u) // MILLION
-        legs.append(Sum(Band(min(low_w, 0), max(high_w, 0)), bound.parts))
+        legs.append(Sum(ANY if leg_w is None else Band(low_w, high_w), parts))
     return tuple(legs)
 
 
