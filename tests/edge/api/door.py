@@ -58,6 +58,12 @@ class Doer:
 
     asked: list[tuple[str, Mapping[str, Any], Role]] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    disk_fails: bool = False
+
+    async def recording(self) -> str:
+        if self.disk_fails:
+            raise OSError("the disk is gone")
+        return '{"recordings":[{"recorded":1}]}'
 
     async def __call__(
         self, name: str, args: Mapping[str, Any], *, command_id: str, deadline: datetime, role: Role
@@ -155,9 +161,8 @@ async def opened(
     await pairing.load()
     fresh: Callable[[], bool] = lambda: house.fresh  # noqa: E731
     check: Callable[[], Awaitable[Any]] = _check
-    edge = Edge(
-        "5f0c2b7d9a1e4c33", "0.1.0", hub, journal, pairing, Commands(doer, journal, hub, pairing, clock), fresh, check
-    )
+    commands = Commands(doer, journal, hub, pairing, clock)
+    edge = Edge("5f0c2b7d9a1e4c33", "0.1.0", hub, journal, pairing, commands, fresh, check, doer.recording)
     server = ApiServer(edge, listen or Listen("127.0.0.1", 0), bounds=bounds, patience=patience)
     async with ClientSession() as session:
         house = House(server, hub, journal, pairing, clock, doer, session)

@@ -20,6 +20,7 @@ GUARDED = [
     ("GET", "/api/v1/state"),
     ("POST", "/api/v1/command"),
     ("GET", "/api/v1/check"),
+    ("GET", wire.RECORDING_PATH),
     ("GET", "/api/v1/clients"),
     ("DELETE", "/api/v1/clients/x"),
     ("GET", "/"),
@@ -145,6 +146,16 @@ async def test_the_local_token_opens_the_door_and_is_readable_by_us_alone(house:
 async def test_a_check_lists_findings(house: House) -> None:
     async with house.session.get(house.url("/api/v1/check"), headers=bearer(await house.token())) as response:
         assert await response.json() == {"findings": [{"device": "garage", "ok": True, "text": "answers"}]}
+
+
+async def test_what_was_recorded_is_given_as_it_is_and_a_disk_that_cannot_be_read_is_told(house: House) -> None:
+    headers = bearer(await house.token())
+    async with house.session.get(house.url(wire.RECORDING_PATH), headers=headers) as response:
+        assert await response.json() == {"recordings": [{"recorded": 1}]}
+    house.doer.disk_fails = True
+    async with house.session.get(house.url(wire.RECORDING_PATH), headers=headers) as response:
+        assert response.status == 503
+        assert (await response.json())["error"]["code"] == "not_ready"
 
 
 async def test_before_the_first_cycle_there_is_no_state(tmp_path: Path) -> None:
