@@ -31,6 +31,8 @@ FARTHEST_DEPARTURE = timedelta(days=30)
 # A week with two trips a day, and some for once.
 MOST_DEPARTURES = 20
 LONGEST_NAME = 80
+# What the configuration takes where ``time_zone`` is left out; who lives by it says ``Etc/UTC``.
+TIME_ZONE_NOT_TOLD = "UTC"
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -304,6 +306,7 @@ def _set_departure(asked: Asked) -> Settings:
     plan_id = _name(asked, "id", "weekly" if weekly else "once")
     soc_pct, miles = _how_much(asked)
     if weekly:
+        _check_time_zone(asked)
         plan = DeparturePlan(plan_id, None, _weekdays(asked), _local_time(asked), soc_pct, miles)
     else:
         plan = DeparturePlan(plan_id, at=_departure_time(asked), soc_pct=soc_pct, miles=miles)
@@ -313,6 +316,17 @@ def _set_departure(asked: Asked) -> Settings:
             "too_many_departures", f"{charger} has {len(others)} departures already", allowed=str(MOST_DEPARTURES)
         )
     return _with_departures(asked, charger, (*others, plan))
+
+
+def _check_time_zone(asked: Asked) -> None:
+    """Half past seven of a site that does not say where it is would be somebody else's."""
+    if asked.facts.time_zone == TIME_ZONE_NOT_TOLD:
+        raise CommandRefusedError(
+            "time_zone_needed",
+            "a weekly departure needs the site's time_zone in site.yaml",
+            found=TIME_ZONE_NOT_TOLD,
+            allowed="America/New_York",
+        )
 
 
 def _with_departures(asked: Asked, charger: str, plans: tuple[DeparturePlan, ...]) -> Settings:

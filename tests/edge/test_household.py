@@ -27,7 +27,8 @@ class Home:
         self.household = Household(settings or Settings(), self.intake, self.journal, clock)
 
     async def command(self, name: str, /, *, local: bool = False, **args: Any) -> dict[str, Any]:
-        return dict(await self.household.carry_out(name, args, a_site("bus", "car"), TIED, local=local))
+        facts = a_site("bus", "car", time_zone="Etc/UTC")
+        return dict(await self.household.carry_out(name, args, facts, TIED, local=local))
 
     @property
     def uids(self) -> list[str]:

@@ -28,7 +28,8 @@ SOON = after(600).isoformat()
 
 
 def asked(memory: Memory = ON, settings: Settings | None = None, local: bool = False, **args: Any) -> Asked:
-    return Asked(args, settings or Settings(), a_site("car"), memory, T0, local)
+    facts = a_site("car", time_zone="America/New_York")
+    return Asked(args, settings or Settings(), facts, memory, T0, local)
 
 
 def refusal(name: str, what: Asked) -> str:
@@ -145,6 +146,11 @@ def test_a_plan_replaces_the_one_of_its_name_and_no_other() -> None:
     assert carry_out("clear_departure", asked(settings=settings, charger="car", id="once")).departures == {
         "car": (weekly,)
     }
+
+
+def test_a_site_that_does_not_say_where_it_is_has_no_half_past_seven() -> None:
+    what = replace(asked(charger="car", weekdays=["mon"], local_time="07:30", soc_pct=80), facts=a_site("car"))
+    assert refusal("set_departure", what) == "time_zone_needed"
 
 
 def test_a_charger_has_so_many_departures_and_no_more() -> None:
