@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from edge_service.domain import grid
 from edge_service.domain.commands import Asked, CommandRefusedError, carry_out
 from edge_service.domain.decide import Decision, decide
-from edge_service.domain.memory import ContactMemory, GridMemory, IslandMemory, IslandStep, Memory
+from edge_service.domain.memory import ContactMemory, GridMemory, IslandMemory, IslandStep, Memory, OutageMemory
 from edge_service.domain.model import (
+    Backup,
+    ChargerFacts,
     Contact,
     ContactReading,
     Grid,
@@ -19,16 +21,19 @@ from edge_service.domain.model import (
     Mode,
     Observation,
     Power,
+    Release,
     Settings,
     SiteFacts,
     Stop,
     Supply,
     SwitchOrder,
+    SwitchReading,
     frozen_map,
 )
 from edge_service.domain.realise import order_power_w
 from edge_service.journal.encoding import from_plain, to_plain
 from tests.edge.domain.houses import (
+    DER,
     NAMES,
     T0,
     a_site,
@@ -223,6 +228,37 @@ def test_the_words_of_the_contact_are_shown_as_evidence_and_vote_for_nobody() ->
     decision = decide(saying(an_observation(1), GENERATOR, active=True), ON_GRID, Settings(), wired())
     (piece,) = [piece for piece in decision.evidence if piece.source == "generator contact"]
     assert (piece.present, piece.detail) == (None, "a generator feeds the house")
+
+
+def test_a_return_that_a_generator_cuts_short_gives_the_house_back_to_the_vehicle() -> None:
+    opened = an_observation(1, switch=SwitchReading(after(1), True, True, False))
+    for step in (IslandStep.STOPPING, IslandStep.UNKNOWN):
+        memory = replace(ON_GRID, island=IslandMemory(step, T0, "car"))
+        decision = decide(saying(opened, GENERATOR, active=True), memory, Settings(), wired())
+        assert decision.memory.island.step is IslandStep.FORMING
+        assert decision.switch is None
+
+
+def test_an_order_to_open_that_moved_nothing_is_taken_back_when_a_generator_feeds_the_house() -> None:
+    stuck = an_observation(1, switch=SwitchReading(after(1), True, False, True))
+    memory = replace(ON_GRID, island=IslandMemory(IslandStep.STUCK, T0, "car"))
+    decision = decide(saying(stuck, GENERATOR, active=True), memory, Settings(), wired())
+    assert decision.switch is SwitchOrder.CLOSE
+
+
+def test_a_vendors_own_gateway_is_let_alone_on_a_generator() -> None:
+    car = ChargerFacts("car", "Car", replace(DER, backup=Backup.VENDOR))
+    facts = wired(chargers=frozen_map({"car": car}), switch=None)
+    decision = decide(saying(an_observation(1), GENERATOR, active=True), ON_GRID, Settings(), facts)
+    assert decision.orders == {"car": Release()}
+
+
+def test_after_a_generator_the_end_of_an_old_outage_is_not_told_again() -> None:
+    memory = replace(ON_GRID, outage=OutageMemory(after(-900), after(-600)))
+    runs = decide(saying(an_observation(1), GENERATOR, active=True), memory, Settings(), wired())
+    ended = decide(saying(an_observation(2), GENERATOR, active=False), runs.memory, Settings(), wired())
+    assert ended.grid is Grid.RESTORING
+    assert [happening.kind for happening in ended.happenings] == ["generator_stopped"]
 
 
 def test_watch_only_writes_nothing_on_a_generator_either() -> None:
