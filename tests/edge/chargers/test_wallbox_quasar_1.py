@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from time import monotonic
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from edge_service.api.wire import State
 from edge_service.chargers.link import Link
 from edge_service.chargers.wallbox_quasar_1 import QuasarOptions, WallboxQuasar1
 from edge_service.config import parse
@@ -327,6 +328,13 @@ async def test_a_charge_that_looks_wrong_is_believed_after_a_minute(word: int) -
         assert (await charger.read(T0 + timedelta(seconds=seconds))).soc_pct == told
 
 
+async def test_two_glitches_with_rest_between_them_are_no_charge() -> None:
+    registers, charger, _ = in_memory(r538=50)
+    for seconds, word in ((0, 50), (1, 1), (2, 0), (100, 1)):
+        registers.words[538] = word
+        assert (await charger.read(T0 + timedelta(seconds=seconds))).soc_pct == 50
+
+
 async def test_the_charge_is_forgotten_with_the_vehicle_and_with_time() -> None:
     registers, charger, _ = in_memory(r538=50)
     now = T0
@@ -405,6 +413,19 @@ async def test_a_discharge_takes_over_arms_the_watchdog_first_and_ends_in_power(
         assert len(world.writes) == 6
 
 
+async def test_it_tells_when_the_charger_took_the_setpoint_and_not_when_it_was_only_taken_over() -> None:
+    async with a_world() as world:
+        told: list[int] = []
+
+        def written() -> None:
+            told.append(len(world.writes))
+
+        world.charger.on_written = written
+        await world.until_proven(Power(-5000))
+        await world.until_proven(Stop())
+        assert told == [6, 7, 8]
+
+
 async def test_after_a_write_it_is_left_alone_for_2_5_seconds_and_the_cycle_does_not_wait() -> None:
     async with a_world() as world:
         await world.until_proven(Power(-5000))
@@ -426,16 +447,22 @@ async def test_its_requests_keep_a_gap_of_50_ms() -> None:
         assert all(after - before >= 0.045 for before, after in pairwise(peer.arrivals))
 
 
-class RefusesToStart(Registers):
-    """A charger that refuses every action."""
+class RefusesToWrite(Registers):
+    """A charger that refuses writes of one register."""
+
+    def __init__(self, words: Mapping[int, int], refused: int) -> None:
+        super().__init__(words)
+        self._kept = refused
 
     def write(self, address: int, values: list[int]) -> bool:
-        taken = super().write(address, values)
-        return taken and address != ACTION
+        if address == self._kept:
+            self.writes.append((address, values))
+            return False
+        return super().write(address, values)
 
 
 async def test_a_start_that_is_refused_is_not_repeated_with_every_cycle() -> None:
-    registers = RefusesToStart(in_memory(r81=1, r82=0, r83=1, r88=60)[0].words)
+    registers = RefusesToWrite(in_memory(r81=1, r82=0, r83=1, r88=60)[0].words, ACTION)
     clock = HandClock()
     charger = WallboxQuasar1("left", MemoryUnit(registers), monotonic=clock)
     for _ in range(20):
@@ -479,6 +506,14 @@ async def test_no_power_flows_by_our_order_where_the_watchdog_is_not_kept() -> N
         assert error.value.reason == "not_applied"
         assert POWER not in {address for address, _ in world.writes}
         assert world.power_w == 0
+
+
+async def test_power_that_flows_goes_to_zero_when_the_watchdog_is_refused() -> None:
+    found = in_memory(r81=1, r82=0, r83=1, r88=0, r260=0x10000 - 5000, r537=11)[0].words
+    registers = RefusesToWrite(found, WATCHDOG)
+    with pytest.raises(DeviceRefusedError):
+        await WallboxQuasar1("left", MemoryUnit(registers), monotonic=HandClock()).order(Power(-5000), T0)
+    assert registers.writes == [(WATCHDOG, [LEASE_S]), (POWER, [0])]
 
 
 async def test_power_that_flows_goes_to_zero_when_the_watchdog_is_no_longer_kept() -> None:
@@ -877,6 +912,11 @@ async def an_edge(folder: Path) -> AsyncIterator[tuple[SimulatedSite, RunningEdg
         assert garage.power_w == 0
 
 
+def _stage(state: State) -> str | None:
+    order = state["chargers"]["garage"]["order"]
+    return None if order is None else order["stage"]
+
+
 async def test_the_edge_serves_a_manual_discharge_and_the_watchdog_ends_it_when_the_edge_is_gone(
     tmp_path: Path,
 ) -> None:
@@ -884,6 +924,8 @@ async def test_the_edge_serves_a_manual_discharge_and_the_watchdog_ends_it_when_
         until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         await edge.command("discharge", charger="garage", power_w=4000, until=until)
         await edge.until(lambda state: (state["chargers"]["garage"]["power_w"] or 0) < -3600, within_s=30)
+        state = await edge.until(lambda state: _stage(state) == "measured")
+        assert state["chargers"]["garage"]["authority"] == "ours"
         assert site.house.inverter.settings.setpoint_w == -4000
         assert site.house.inverter.settings.lease_s == 15
 
