@@ -4,8 +4,9 @@ Power: + import, - export.
 """
 
 from collections.abc import Mapping
+from typing import Protocol
 
-from edge_service.simulation.house import NOMINAL_HZ, House
+from edge_service.simulation.house import NOMINAL_HZ
 from edge_service.simulation.modbus_server import Faceless
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.sunspec_layout import Facts, Image, facts
@@ -13,10 +14,25 @@ from edge_service.simulation.sunspec_layout import Facts, Image, facts
 _POWER_FAILURE = 1 << 2
 
 
-class MeterRegisters(Faceless):
-    """Register face of the meter in ``House``; read only."""
+class Metered(Protocol):
+    """What stands behind a meter: a house, or a whole depot."""
 
-    def __init__(self, house: House, options: SiteOptions) -> None:
+    @property
+    def grid_present(self) -> bool: ...
+    @property
+    def street_v(self) -> float: ...
+    @property
+    def site_power_w(self) -> float: ...
+    @property
+    def import_wh(self) -> float: ...
+    @property
+    def export_wh(self) -> float: ...
+
+
+class MeterRegisters(Faceless):
+    """Register face of the meter before ``house``; read only."""
+
+    def __init__(self, house: Metered, options: SiteOptions) -> None:
         source = facts("sunspec_meter_20x")
         self._house = house
         self._model = options.meter_model

@@ -64,7 +64,7 @@ class RunningEdge:
             raise AssertionError(f"not seen within {within_s} s; last state: {self.state}") from None
         return self.state
 
-    async def command(self, name: str, **args: Any) -> Mapping[str, Any]:
+    async def command(self, name: str, /, **args: Any) -> Mapping[str, Any]:
         """A command as the edge's own command line gives it; the data of its answer."""
         token = (self.edge.config.data / "local.token").read_text()
         message = {"type": "command", "id": f"{name}-{id(args)}", "name": name, "args": args, "deadline": soon()}
