@@ -17,6 +17,7 @@ from edge_service.config.schema import (
     ID,
     ID_ALLOWED,
     LEASE_S,
+    LEGS,
     RESERVED_IDS,
     SECTIONS,
     SITE,
@@ -146,6 +147,21 @@ class Check:
         self.generator(good)
         self.pace(good)
         self.certificate(good.get("api", {}))
+        self.legs(good)
+
+    def legs(self, good: Mapping[str, Any]) -> None:
+        """A charger's legs must be legs of the service; which there are the service tells."""
+        service = good.get("site", {}).get("service")
+        for key, charger in good.get("chargers", {}).items():
+            legs = charger.get("legs", ())
+            if "site" in good and legs and service is None:
+                self.wrong(
+                    ("chargers", key, "legs"), "only together with site.service, which says how many legs there are"
+                )
+            elif service is not None and any(leg > LEGS[service] for leg in legs):
+                count = LEGS[service]
+                allowed = "leg 1 only" if count == 1 else f"legs 1 to {count}"
+                self.wrong(("chargers", key, "legs"), f"{allowed}, as site.service is {service}")
 
     def certificate(self, api: Mapping[str, Any]) -> None:
         for one, other in (("certificate", "key"), ("key", "certificate")):

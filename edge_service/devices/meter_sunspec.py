@@ -38,6 +38,9 @@ class AcMeter(Model):
     voltage_ab = int16(12, scale_register=15, unit="V")  # PhVphAB
     frequency = int16(16, scale_register=17, unit="Hz")
     power = int16(18, scale_register=22, unit="W")
+    power_a = int16(19, scale_register=22, unit="W")  # WphA
+    power_b = int16(20, scale_register=22, unit="W")  # WphB
+    power_c = int16(21, scale_register=22, unit="W")  # WphC
     energy_exported = acc32(38, scale_register=54, unit="Wh")
     energy_imported = acc32(46, scale_register=54, unit="Wh")
 
@@ -59,6 +62,7 @@ class SunSpecMeter:
         self._unit = unit
         self._sign = -1 if options is not None and options.sign == "export_positive" else 1
         self._meter: AcMeter | None = None
+        self._legs: tuple[str, ...] = ()
 
     async def probe(self) -> DeviceIdentity:
         """Find the meter's model. Writes nothing. Raises DeviceRefusedError (``not_a_meter``) where there is none."""
@@ -72,9 +76,9 @@ class SunSpecMeter:
         meter, common = AcMeter(self._unit, found), Common(self._unit, first)
         await common.refresh()
         await meter.refresh()
-        self._meter = meter
+        self._meter, self._legs = meter, _legs(meter, found.model_id)
         manufacturer, model, serial, version = common.identity
-        return DeviceIdentity(manufacturer, model, serial, version, _findings(meter))
+        return DeviceIdentity(manufacturer, model, serial, version, _findings(meter, self._legs))
 
     async def read(self, now: datetime) -> MeterReading:
         """Read it all in two reads of at most 40 registers."""
@@ -91,14 +95,30 @@ class SunSpecMeter:
         return MeterReading(
             at=now,
             power_w=None if power is None else round(self._sign * power),
+            leg_power_w=tuple(self._leg_w(meter, point) for point in self._legs),
             voltage_v=_voltage_v(meter),
             frequency_hz=within(meter.frequency, 0, MOST_HZ),
             energy_imported_wh=counted(meter.energy_imported),
             energy_exported_wh=counted(meter.energy_exported),
         )
 
+    def _leg_w(self, meter: AcMeter, point: str) -> int | None:
+        power = within(getattr(meter, point), -MOST_W, MOST_W)
+        return None if power is None else round(self._sign * power)
+
     async def close(self) -> None:
         """Nothing to give back."""
+
+
+# Model 202 is split phase. Models 203 and 204 have three legs, of which a house with two of them wires two.
+_LEGS = {201: 1, 202: 2, 203: 3, 204: 3}
+
+
+def _legs(meter: AcMeter, model: int) -> tuple[str, ...]:
+    """The points that tell the legs' powers, as many as the meter has; none if it leaves the first of them out."""
+    told = [meter.has(point) for point in ("power_a", "power_b", "power_c")[: _LEGS[model]]]
+    count = told.index(False) if False in told else len(told)
+    return ("power_a", "power_b", "power_c")[:count]
 
 
 def _voltage_v(meter: AcMeter) -> float | None:
@@ -108,9 +128,10 @@ def _voltage_v(meter: AcMeter) -> float | None:
     return max((volts for volts in known if volts is not None), default=None)
 
 
-def _findings(meter: AcMeter) -> tuple[str, ...]:
+def _findings(meter: AcMeter, legs: tuple[str, ...]) -> tuple[str, ...]:
     remarks = {
         "It reports no power.": not meter.has("power"),
+        "It reports no power per leg: of what a leg carries, only the chargers' own part can be watched.": not legs,
         "It reports no voltage: it cannot tell whether the grid is there.": _voltage_v(meter) is None,
         "It reports no frequency.": not meter.has("frequency"),
         "It has counted no imported energy.": not meter.has("energy_imported"),

@@ -452,3 +452,26 @@ def test_the_document_explains_every_key() -> None:
     }
     known |= {*TOP, *SITE_KEYS.split(", "), "host", "port", "allowed_hosts", "announce", "cycle_s", "fast_lane_ms"}
     assert [key for key in sorted(known) if f"{key}`" not in page] == []
+
+
+# ------------------------------------------------------------------------------------------------------------- the legs
+
+
+@pytest.mark.parametrize(
+    ("service", "legs", "says"),
+    [
+        ("", "[1]", "only together with site.service, which says how many legs there are"),
+        (", service: split_phase", "[1, 3]", "legs 1 to 2, as site.service is split_phase"),
+        (", service: single_phase", "2", "leg 1 only, as site.service is single_phase"),
+    ],
+)
+def test_a_charger_lies_on_legs_that_the_service_has(service: str, legs: str, says: str) -> None:
+    text = SMALLEST.replace("100", f"100{service}").replace("10.0.0.5", f"10.0.0.5, legs: {legs}") + METER
+    with pytest.raises(ConfigError, match=rf"chargers\.garage\.legs: found .* allowed: {says}"):
+        parse(text, FILE)
+
+
+def test_each_leg_carries_its_part_of_the_breaker() -> None:
+    text = SMALLEST.replace("100", "100, service: split_phase").replace("10.0.0.5", "10.0.0.5, legs: [2]") + METER
+    facts = parse(text, FILE).facts()
+    assert (facts.leg_max_w, facts.chargers["garage"].legs) == ((12000, 12000), (2,))

@@ -32,11 +32,10 @@ def site_limits(view: View) -> tuple[Statement, ...]:
 
 
 def _told(view: View) -> tuple[int | None, ...]:
-    """What the meter tells of each leg; empty: this one never does, and only the chargers' own part is bounded."""
+    """What the meter tells of each leg; empty: it has not so many, and only the chargers' own part is bounded."""
     meter, count = view.observation.meter, len(view.facts.leg_max_w)
-    if not view.facts.has_meter or meter is None or not meter.leg_power_w:
-        return ()
-    return (*meter.leg_power_w, *[None] * count)[:count]
+    told = meter.leg_power_w[:count] if view.facts.has_meter and meter is not None else ()
+    return told if len(told) == count else ()
 
 
 def _on_blind_legs(view: View) -> list[str]:

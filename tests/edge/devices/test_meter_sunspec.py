@@ -59,6 +59,7 @@ async def test_each_meter_model_reads_the_house(model: int) -> None:
         clock.pass_(3600)
         reading = await meter.read(NOW)
         assert (reading.power_w, reading.voltage_v, reading.frequency_hz) == (1200, 240, 60)
+        assert reading.leg_power_w[:2] == ((600, 600) if model != 201 else (600,))
         assert reading.energy_imported_wh == pytest.approx(1200, abs=1)
         site.house.set_grid(present=False)
         assert (await meter.read(NOW)).voltage_v == 0
@@ -67,6 +68,20 @@ async def test_each_meter_model_reads_the_house(model: int) -> None:
 async def test_export_reads_negative() -> None:
     assert (await meter_of().read(NOW)).power_w == 1500
     assert (await meter_of(at_18=0x10000 - 150).read(NOW)).power_w == -1500
+
+
+@pytest.mark.parametrize(("model", "legs"), [(201, (700,)), (202, (700, 800)), (203, (700, 800, -20))])
+async def test_each_leg_has_its_power(model: int, legs: tuple[int, ...]) -> None:
+    reading = await meter_of(model=model, at_19=70, at_20=80, at_21=0x10000 - 2).read(NOW)
+    assert reading.leg_power_w == legs
+
+
+async def test_a_leg_that_is_not_wired_is_none_and_one_that_falls_silent_stays_one() -> None:
+    registers = registers_of(at_19=70, at_20=80)
+    meter = SunSpecMeter("main", MemoryUnit(registers), SunSpecMeterOptions(sign="export_positive"))
+    assert (await meter.read(NOW)).leg_power_w == (-700, -800)
+    registers.words[METER + 20] = 0x8000
+    assert (await meter.read(NOW)).leg_power_w == (-700, None)
 
 
 async def test_a_meter_that_counts_export_positive_is_turned_round_but_not_its_energies() -> None:
@@ -87,7 +102,11 @@ async def test_a_meter_without_line_to_line_voltage_gives_its_phase_voltage() ->
 
 async def test_what_a_meter_does_not_tell_is_found() -> None:
     findings = (await meter_of(at_18=0x8000, at_11=0x8000).probe()).findings
-    assert findings == ("It reports no power.", "It reports no voltage: it cannot tell whether the grid is there.")
+    assert findings == (
+        "It reports no power.",
+        "It reports no power per leg: of what a leg carries, only the chargers' own part can be watched.",
+        "It reports no voltage: it cannot tell whether the grid is there.",
+    )
 
 
 async def test_a_device_that_is_no_meter_is_refused() -> None:
