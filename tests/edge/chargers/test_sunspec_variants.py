@@ -228,6 +228,16 @@ async def test_where_the_mode_is_not_told_watts_and_percent_say_the_same(in_watt
     assert reading.power_w == -4800
 
 
+@pytest.mark.parametrize("name", TAKING_POWER)
+async def test_each_change_of_a_standing_order_is_written_at_once(name: str) -> None:
+    charger = bench(name)
+    for w in (-3000, -3000, 3000, 3000, 0, -3000, -4000):
+        await charger.cycle(Power(w))
+        followed_w = (await charger.read()).setpoint_w
+        assert followed_w is not None
+        assert abs(followed_w - w) <= 100
+
+
 async def test_a_percent_counts_of_the_power_setting_and_goes_no_further() -> None:
     charger = bench("percent only")
     charger.house.inverter.settings.power_limit_w = 4000.0
