@@ -91,24 +91,29 @@ class SunSpecMeter:
         except MapMovedError:
             self._meter = None  # the next read looks for the meter anew
             raise
-        power = within(meter.power, -MOST_W, MOST_W)
         return MeterReading(
             at=now,
-            power_w=None if power is None else round(self._sign * power),
-            leg_power_w=tuple(self._leg_w(meter, point) for point in self._legs),
+            power_w=self._power_w(meter, "power"),
+            leg_power_w=tuple(self._power_w(meter, point) for point in self._legs),
             voltage_v=_voltage_v(meter),
             frequency_hz=within(meter.frequency, 0, MOST_HZ),
             energy_imported_wh=counted(meter.energy_imported),
             energy_exported_wh=counted(meter.energy_exported),
         )
 
-    def _leg_w(self, meter: AcMeter, point: str) -> int | None:
+    def _power_w(self, meter: AcMeter, point: str) -> int | None:
+        """A register at its very end is not believed: the power may be anything beyond, and we would chase it."""
         power = within(getattr(meter, point), -MOST_W, MOST_W)
-        return None if power is None else round(self._sign * power)
+        (word,) = meter.image.words(meter.at + _AT[point], 1)
+        return None if power is None or word in _ENDS else round(self._sign * power)
 
     async def close(self) -> None:
         """Nothing to give back."""
 
+
+# Where the powers are, and the highest and lowest word of an int16 that is no sentinel.
+_AT = {"power": 18, "power_a": 19, "power_b": 20, "power_c": 21}
+_ENDS = frozenset({0x7FFF, 0x8001})
 
 # Model 202 is split phase. Models 203 and 204 have three legs, of which a house with two of them wires two.
 _LEGS = {201: 1, 202: 2, 203: 3, 204: 3}

@@ -96,6 +96,12 @@ async def test_sentinels_and_impossible_scales_read_as_unknown() -> None:
     assert reading.energy_exported_wh is None
 
 
+@pytest.mark.parametrize(("word", "power_w"), [(0x7FFF, None), (0x8001, None), (0x7FFE, 327_660), (0x8002, -327_660)])
+async def test_a_register_at_its_very_end_may_mean_anything_beyond(word: int, power_w: int | None) -> None:
+    reading = await meter_of(at_18=word, at_19=word).read(NOW)
+    assert (reading.power_w, reading.leg_power_w[:1]) == (power_w, (power_w,))
+
+
 async def test_a_meter_without_line_to_line_voltage_gives_its_phase_voltage() -> None:
     assert (await meter_of(at_11=0x8000, at_7=1200).read(NOW)).voltage_v == 120
 
