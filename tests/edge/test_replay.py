@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import pytest
 from edge_service.command_line import main
 from edge_service.domain.decide import decide
 from edge_service.domain.memory import Memory
-from edge_service.domain.model import Observation, Settings, SiteFacts, frozen_map
+from edge_service.domain.model import Happening, Observation, Settings, SiteFacts, frozen_map
 from edge_service.domain.policies import LADDER
 from edge_service.journal.recording import CycleRecorder, RecordedCycle, kept_stretches, keyframed_parts, read_stretch
+from edge_service.journal.store import SqliteJournal
 from edge_service.ports import Mark
 from edge_service.replay import (
     Difference,
@@ -33,8 +34,9 @@ from edge_service.replay import (
 )
 from edge_service.scenario_export import ScenarioError, cut, document, documents_in, export, recorded_cycles, text_of
 from edge_service.simulation import acts
+from edge_service.simulation.site import SimulatedSite
 from tests.edge.domain.houses import T0, a_meter, a_reading, a_site, after, an_event, an_observation
-from tests.edge.edge_kit import a_house, soon
+from tests.edge.edge_kit import QUICK_SITE, a_house, config_of, running, soon
 
 WITHOUT_EVENTS = tuple(rung for rung in LADDER if rung.name != "demand_response")
 HOUR = timedelta(hours=1)
@@ -363,3 +365,23 @@ async def test_a_real_edge_records_what_is_decided_the_same_again_and_otherwise_
     made: Any = documents_in(json.loads(text))[0]
     assert made["mark"]["what"] == "outage_started"
     assert different(recorded_cycles(made), Replay()) == []
+
+
+async def test_what_the_last_run_told_and_did_not_mark_is_kept_from_the_next_start_on(tmp_path: Path) -> None:
+    async with SimulatedSite(QUICK_SITE) as site:
+        config = config_of(site, tmp_path)
+        config.data.mkdir()
+        journal = await SqliteJournal.open(config.data)
+        now = datetime.now(UTC)
+        told = [
+            (timedelta(days=8), "fault_raised"),
+            (timedelta(minutes=1), "fault_raised"),
+            (HOUR, "vehicle_connected"),
+        ]
+        await journal.append_happenings([Happening(kind, "driveway", now - ago, frozen_map()) for ago, kind in told])
+        await journal.close()
+        for _ in range(2):
+            async with running(config) as edge:
+                await edge.edge.recorder.flush()
+            (stretch,) = kept_stretches(config.data)
+            assert [(mark.what, mark.at) for mark in stretch.marks] == [("fault_raised", now - timedelta(minutes=1))]
