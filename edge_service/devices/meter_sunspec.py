@@ -104,8 +104,7 @@ class SunSpecMeter:
     def _power_w(self, meter: AcMeter, point: str) -> int | None:
         """A register at its very end is not believed: the power may be anything beyond, and we would chase it."""
         power = within(getattr(meter, point), -MOST_W, MOST_W)
-        (word,) = meter.image.words(meter.at + _AT[point], 1)
-        return None if power is None or word in _ENDS else round(self._sign * power)
+        return None if power is None or meter.words[_AT[point]] in _ENDS else round(self._sign * power)
 
     async def close(self) -> None:
         """Nothing to give back."""
