@@ -4,12 +4,13 @@ Vehicles share the site's power, so they are judged together: what is needed is 
 now, as late as it fits. What finds no room later is needed now.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from math import inf
 
+from edge_service.domain.band import MILLION, Sum
 from edge_service.domain.memory import ChargerMemory, DepartureMemory, DepartureStage
 from edge_service.domain.model import Departure, frozen_map
 from edge_service.domain.performance import EFFICIENCY, takes_part
@@ -57,10 +58,10 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Hours of charging at ``power_w`` that must be done by a time."""
+    """Hours of charging that must be done by a time. ``power_w``: what of its power counts under the limit."""
 
     hours: float
-    power_w: int
+    power_w: float
     by: datetime
 
 
@@ -68,12 +69,25 @@ class Job:
 class Slack:
     """Hours until a job must begin: by itself, and with the others under one limit; infinite where all fits later.
 
-    ``due_wh``: energy that finds no room after the first departure.
+    ``due_h``: hours of it that find no room after the first departure.
     """
 
     alone_h: float = inf
     together_h: float = inf
-    due_wh: float = 0.0
+    due_h: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What vehicles may charge with together under one limit, and the part of each one's power that counts there."""
+
+    w: float
+    parts: Mapping[str, float]
+
+    def jobs(self, jobs: Mapping[str, Job]) -> dict[str, Job]:
+        """The jobs as this limit counts them."""
+        counted = {name: self.parts.get(name, 0.0) for name in jobs}
+        return {name: replace(job, power_w=job.power_w * counted[name]) for name, job in jobs.items() if counted[name]}
 
 
 def follow(view: View) -> View:
@@ -81,13 +95,20 @@ def follow(view: View) -> View:
     if not view.observation.departures and not any(memory.departure for memory in view.memory.chargers.values()):
         return view
     needs = dict(_needs(view)) if view.tied else {}
-    room_w = view.site.hi - sum(band.nearest(0) for name, band in view.bands.items() if name not in needs)
-    outlooks = _outlooks(view, needs, max(0, room_w)) if needs else {}
+    outlooks = _outlooks(view, needs, tuple(_rooms(view, needs))) if needs else {}
     chargers = {
         name: outlooks.get(name) or replace(memory, departure=_standing(view, name), due_since=None, late_since=None)
         for name, memory in view.memory.chargers.items()
     }
     return replace(view, memory=replace(view.memory, chargers=frozen_map(chargers)))
+
+
+def _rooms(view: View, needs: Mapping[str, Need]) -> Iterator[Room]:
+    """What the service and each of its legs leave to those that will leave, while the others do as they do."""
+    others = {name: power_w for name, power_w in view.resting().items() if name not in needs}
+    for bound in (Sum(view.site), *view.legs):
+        left_u = bound.band.hi * MILLION - bound.of(others)
+        yield Room(max(0, left_u) / MILLION, {name: bound.part(name) / MILLION for name in needs})
 
 
 def _standing(view: View, charger: str) -> DepartureMemory | None:
@@ -146,7 +167,21 @@ def _hours(soc_pct: float, target_pct: float, capacity_wh: int, power_w: int) ->
 # --------------------------------------------------------------------------------------------- whether it can wait
 
 
-def slacks(jobs: Mapping[str, Job], start: datetime, room_w: int) -> dict[str, Slack]:
+def slacks(jobs: Mapping[str, Job], start: datetime, rooms: Sequence[Room]) -> dict[str, Slack]:
+    """How long each job can wait from ``start`` under all limits: the tightest counts."""
+    found = [_slacks(room.jobs(jobs), start, room.w) for room in rooms]
+    return {name: _tightest([one[name] for one in found if name in one]) for name in jobs}
+
+
+def _tightest(found: Sequence[Slack]) -> Slack:
+    return Slack(
+        min(slack.alone_h for slack in found),
+        min(slack.together_h for slack in found),
+        max(slack.due_h for slack in found),
+    )
+
+
+def _slacks(jobs: Mapping[str, Job], start: datetime, room_w: float) -> dict[str, Slack]:
     """How long each job can wait from ``start``, all of them sharing ``room_w``. No job is due before ``start``."""
     if not jobs:
         return {}
@@ -158,13 +193,13 @@ def slacks(jobs: Mapping[str, Job], start: datetime, room_w: int) -> dict[str, S
         name: Slack(
             _hours_between(start, job.by) - job.hours,
             length_h - max(left_h[name], shared_h) if left_h[name] > 0 else inf,
-            left_h[name] * job.power_w,
+            left_h[name],
         )
         for name, job in jobs.items()
     }
 
 
-def _without_later(jobs: Mapping[str, Job], room_w: int) -> dict[str, float]:
+def _without_later(jobs: Mapping[str, Job], room_w: float) -> dict[str, float]:
     """Hours of each job that are left before the first time when the later stretches are filled, the last one first."""
     left_h = {name: job.hours for name, job in jobs.items()}
     for earlier, later in reversed(list(pairwise(sorted({job.by for job in jobs.values()})))):
@@ -173,7 +208,9 @@ def _without_later(jobs: Mapping[str, Job], room_w: int) -> dict[str, float]:
     return left_h
 
 
-def _fill(left_h: Mapping[str, float], power_w: Mapping[str, int], length_h: float, room_w: int) -> dict[str, float]:
+def _fill(
+    left_h: Mapping[str, float], power_w: Mapping[str, float], length_h: float, room_w: float
+) -> dict[str, float]:
     """What is left after a stretch that takes as much as it can, of the longest jobs first, down to one level.
 
     That order leaves the most for the stretches before: jobs of equal length can go on side by side.
@@ -190,11 +227,17 @@ def _fill(left_h: Mapping[str, float], power_w: Mapping[str, int], length_h: flo
     return {name: hours - min(length_h, max(0.0, hours - high_h)) for name, hours in left_h.items()}
 
 
-def _taken_wh(level_h: float, left_h: Mapping[str, float], power_w: Mapping[str, int], length_h: float) -> float:
+def _taken_wh(level_h: float, left_h: Mapping[str, float], power_w: Mapping[str, float], length_h: float) -> float:
     return sum(min(length_h, max(0.0, hours - level_h)) * power_w[name] for name, hours in left_h.items())
 
 
-def delivered_h(jobs: Mapping[str, Job], start: datetime, room_w: int) -> dict[str, float]:
+def delivered_h(jobs: Mapping[str, Job], start: datetime, rooms: Sequence[Room]) -> dict[str, float]:
+    """Hours that each job gets by its time under all limits: the tightest counts."""
+    found = [_delivered_h(room.jobs(jobs), start, room.w) for room in rooms]
+    return {name: min(one[name] for one in found if name in one) for name in jobs}
+
+
+def _delivered_h(jobs: Mapping[str, Job], start: datetime, room_w: float) -> dict[str, float]:
     """Hours that each job gets by its time when the earliest departures are served first."""
     done_h = dict.fromkeys(jobs, 0.0)
     order = sorted(jobs, key=lambda name: (jobs[name].by, name))
@@ -217,15 +260,13 @@ def _hours_between(start: datetime, end: datetime) -> float:
 # --------------------------------------------------------------------------------------------------- the outlook
 
 
-def _outlooks(view: View, needs: Mapping[str, Need], room_w: int) -> dict[str, ChargerMemory]:
+def _outlooks(view: View, needs: Mapping[str, Need], rooms: Sequence[Room]) -> dict[str, ChargerMemory]:
     now = view.observation.now
     free_at = _free_at(view)
     short = {name: need for name, need in needs.items() if need.hours > 0}
-    waits = slacks(_careful(short, now), now, room_w)
-    after_event = waits if free_at <= now else slacks(_careful(short, free_at), free_at, room_w)
-    bare = {name: Job(need.hours, need.power_w, need.departure.at) for name, need in short.items()}
-    tight = slacks(bare, now, room_w)
-    done_h = delivered_h(bare, now, room_w)
+    waits = slacks(_careful(short, now), now, rooms)
+    after_event = waits if free_at <= now else slacks(_careful(short, free_at), free_at, rooms)
+    tight, done_h = _with_nothing_to_spare(view, short, waits, rooms)
     return {
         name: _outlook(
             view,
@@ -236,6 +277,17 @@ def _outlooks(view: View, needs: Mapping[str, Need], room_w: int) -> dict[str, C
         )
         for name, need in needs.items()
     }
+
+
+def _with_nothing_to_spare(
+    view: View, needs: Mapping[str, Need], waits: Mapping[str, Slack], rooms: Sequence[Room]
+) -> tuple[dict[str, Slack], dict[str, float]]:
+    """Slack and what is delivered if all charge from now; not asked while everybody can wait: then nobody is late."""
+    if all(slack.alone_h > 0 and slack.together_h > 0 for slack in waits.values()):
+        return {}, {}
+    now = view.observation.now
+    bare = {name: Job(need.hours, need.power_w, need.departure.at) for name, need in needs.items()}
+    return slacks(bare, now, rooms), delivered_h(bare, now, rooms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +331,7 @@ def _outlook(view: View, charger: str, need: Need, prospect: _Prospect, done_h: 
         target_pct=round(need.target_pct, 1),
         reaches_pct=None if need.unsure else round(reaches_pct, 1),
         keeps=_keeps(before, need, prospect),
-        due_wh=round(prospect.waits.due_wh, -2),  # steady shares, not new ones each second
+        due_wh=round(prospect.waits.due_h * need.power_w, -2),  # steady shares, not new ones each second
         unsure=need.unsure,
     )
     return replace(memory, departure=outlook, due_since=due_since, late_since=late_since)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from edge_service.domain.band import ANY, Band
 from edge_service.domain.model import Mode, Storm, frozen_map
 from edge_service.domain.policies.drivers_reserve import no_discharge
-from edge_service.domain.sharing import divide
 from edge_service.domain.view import Narrowing, Statement, View
 
 
@@ -28,9 +27,7 @@ def _in_storm(view: View, storm: Storm) -> Iterator[Statement]:
     keeps = dict.fromkeys(view.open_chargers, Band(0, ANY.hi))
     yield Narrowing("storm", bands=frozen_map(keeps), data=data)
     # A vehicle that does not tell its charge is filled, too: it ends that by itself.
-    low = [name for name in view.open_chargers if view.is_low(name, "fill") or view.soc_pct(name) is None]
-    bands = {name: view.bands[name].squeeze(Band(0, ANY.hi)) for name in low if view.bands[name].hi > 0}
-    if bands:
-        room_w = view.site.hi - sum(band.nearest(0) for name, band in view.bands.items() if name not in bands)
-        wants = divide(min(room_w, sum(band.hi for band in bands.values())), bands, {}, view.memory.rotation)
-        yield Narrowing("storm_charges", wants=frozen_map(wants), data=data)
+    low = [name for name in view.steerable if view.is_low(name, "fill") or view.soc_pct(name) is None]
+    wishes = {name: view.bands[name].hi for name in low if view.bands[name].hi > 0}
+    if wishes:
+        yield Narrowing("storm_charges", wants=frozen_map(view.share(wishes)), data=data)

@@ -7,7 +7,6 @@ from edge_service.domain.band import ANY, Band
 from edge_service.domain.departing import UNDER_WAY
 from edge_service.domain.memory import DepartureMemory, DepartureStage
 from edge_service.domain.model import Mode, frozen_map
-from edge_service.domain.sharing import divide
 from edge_service.domain.view import Narrowing, Statement, View
 
 
@@ -20,7 +19,7 @@ def departure(view: View) -> tuple[Statement, ...]:
 
 
 def _statements(view: View) -> Iterator[Statement]:
-    planned = {name: memory for name in view.open_chargers if (memory := view.memory.charger(name).departure)}
+    planned = {name: memory for name in view.steerable if (memory := view.memory.charger(name).departure)}
     charging = {name: memory for name, memory in planned.items() if memory.stage in UNDER_WAY}
     for name, memory in planned.items():
         if memory.keeps and name not in charging:
@@ -40,13 +39,10 @@ def _shares(view: View, charging: Mapping[str, DepartureMemory]) -> dict[str, in
 
     Where it is not enough for all, those that leave first are served first.
     """
-    bands = {name: view.bands[name].squeeze(Band(0, ANY.hi)) for name in charging}
-    room_w = view.site.hi - sum(band.nearest(0) for name, band in view.bands.items() if name not in charging)
-    if not any(memory.stage is DepartureStage.LATE for memory in charging.values()):
-        weight = {name: memory.due_wh for name, memory in charging.items()}
-        return divide(min(room_w, sum(band.hi for band in bands.values())), bands, weight, view.memory.rotation)
-    shares: dict[str, int] = {}
-    for name in sorted(charging, key=lambda name: (charging[name].at, name)):
-        shares[name] = bands[name].nearest(room_w)
-        room_w -= shares[name]
-    return shares
+    wishes = {name: max(0, view.bands[name].hi) for name in charging}
+    weight = {name: memory.due_wh for name, memory in charging.items()}
+    urgency = {name: float(memory.due_wh > 0) for name, memory in charging.items()}
+    if any(memory.stage is DepartureStage.LATE for memory in charging.values()):
+        last_first = sorted(charging, key=lambda name: (charging[name].at, name), reverse=True)
+        urgency = {name: float(place) for place, name in enumerate(last_first)}
+    return view.share(wishes, weight=weight, urgency=urgency)

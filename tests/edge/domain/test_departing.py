@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings, strategies as st
 
 from edge_service.domain.decide import Decision, decide
-from edge_service.domain.departing import HEAD_START, Job, delivered_h, slacks
+from edge_service.domain.departing import HEAD_START, Job, Room, delivered_h, slacks
 from edge_service.domain.memory import DepartureMemory, DepartureStage, Memory
 from edge_service.domain.model import Departure, Observation, Settings, SiteFacts, frozen_map
 from edge_service.domain.performance import EFFICIENCY
@@ -41,6 +41,11 @@ jobs_of_some = st.dictionaries(
 rooms = st.sampled_from([3000, 9600, 12000, 20000, 60000])
 
 
+def service(room_w: float) -> list[Room]:
+    """One limit that counts all of everybody's power."""
+    return [Room(room_w, dict.fromkeys([*"abcde", "bus", "car", "van"], 1.0))]
+
+
 def fits(jobs: Mapping[str, Job], room_w: int, more: float) -> bool:
     """Whether all can be served, by the theorem of cuts: no set of jobs needs more than the stretches can give it."""
     stretches = list(pairwise([T0, *sorted({job.by for job in jobs.values()})]))
@@ -59,7 +64,7 @@ def fits(jobs: Mapping[str, Job], room_w: int, more: float) -> bool:
 @given(jobs_of_some, rooms)
 @settings(max_examples=400, deadline=None)
 def test_nobody_is_short_exactly_when_all_can_be_served(jobs: dict[str, Job], room_w: int) -> None:
-    least_h = min(slack.together_h for slack in slacks(jobs, T0, room_w).values())
+    least_h = min(slack.together_h for slack in slacks(jobs, T0, service(room_w)).values())
     if fits(jobs, room_w, 1.02):
         assert least_h >= -0.01
     if not fits(jobs, room_w, 0.98):
@@ -69,7 +74,7 @@ def test_nobody_is_short_exactly_when_all_can_be_served(jobs: dict[str, Job], ro
 @given(jobs_of_some, rooms)
 @settings(max_examples=200, deadline=None)
 def test_what_is_delivered_is_neither_more_than_asked_nor_than_there_is(jobs: dict[str, Job], room_w: int) -> None:
-    done_h = delivered_h(jobs, T0, room_w)
+    done_h = delivered_h(jobs, T0, service(room_w))
     assert all(0 <= done_h[name] <= job.hours + 1e-9 for name, job in jobs.items())
     last_h = max((job.by - T0).total_seconds() / 3600 for job in jobs.values())
     assert sum(done_h[name] * job.power_w for name, job in jobs.items()) <= room_w * last_h + 1e-6
@@ -77,22 +82,32 @@ def test_what_is_delivered_is_neither_more_than_asked_nor_than_there_is(jobs: di
 
 def test_a_vehicle_that_can_charge_while_the_first_is_gone_waits() -> None:
     jobs = {"bus": Job(1.0, 9600, after(3600)), "car": Job(1.0, 9600, after(7200))}
-    found = slacks(jobs, T0, 9600)
-    assert (found["bus"].together_h, found["bus"].due_wh) == (0.0, 9600)
-    assert (found["car"].together_h, found["car"].due_wh) == (float("inf"), 0.0)
+    found = slacks(jobs, T0, service(9600))
+    assert (found["bus"].together_h, found["bus"].due_h) == (0.0, 1.0)
+    assert (found["car"].together_h, found["car"].due_h) == (float("inf"), 0.0)
 
 
 def test_a_slow_vehicle_that_leaves_last_begins_with_the_first() -> None:
     jobs = {"bus": Job(1.0, 10000, after(3600)), "car": Job(2.0, 5000, after(7200))}
-    found = slacks(jobs, T0, 15000)
-    assert found["car"].due_wh == pytest.approx(5000)
+    found = slacks(jobs, T0, service(15000))
+    assert found["car"].due_h == pytest.approx(1.0)
     assert found["car"].together_h == pytest.approx(0.0)
-    assert slacks(jobs, T0, 10000)["bus"].together_h == pytest.approx(-0.5)
+    assert slacks(jobs, T0, service(10000))["bus"].together_h == pytest.approx(-0.5)
 
 
 def test_without_any_room_nobody_can_wait() -> None:
-    found = slacks({"car": Job(1.0, 9600, after(36000))}, T0, 0)
+    found = slacks({"car": Job(1.0, 9600, after(36000))}, T0, service(0))
     assert found["car"].together_h == float("-inf")
+
+
+def test_on_a_busy_leg_there_is_less_time_to_wait() -> None:
+    jobs = {"bus": Job(1.0, 10000, after(7200)), "car": Job(1.0, 10000, after(7200))}
+    rooms = [*service(20000), Room(5000, {"car": 0.5})]
+    found = slacks(jobs, T0, rooms)
+    assert (found["bus"].together_h, found["car"].together_h) == (1.0, 1.0)
+    found = slacks(jobs, T0, [*service(20000), Room(2500, {"car": 0.5})])
+    assert (found["bus"].together_h, found["car"].together_h) == (1.0, 0.0)
+    assert delivered_h(jobs, T0, [*service(20000), Room(2000, {"car": 0.5})]) == {"bus": 1.0, "car": pytest.approx(0.8)}
 
 
 # ------------------------------------------------------------------------------------------------- over many hours
