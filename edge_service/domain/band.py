@@ -55,7 +55,8 @@ class Sum:
         """The sum of these powers, in millionths of a watt."""
         if self.parts is None:
             return MILLION * sum(powers.values())
-        return sum(self.parts.get(charger, 0) * power_w for charger, power_w in powers.items())
+        part = self.parts.get
+        return sum([part(charger, 0) * power_w for charger, power_w in powers.items()])
 
     def stretched(self, to_u: int) -> Sum:
         """The same sum, wide enough for this many millionths of a watt."""
@@ -84,13 +85,12 @@ def propagate(sums: Sequence[Sum], chargers: Mapping[str, Band]) -> dict[str, Ba
 
 
 def _tighten(bound: Sum, bands: dict[str, Band]) -> None:
-    parts = {charger: part for charger in bands if (part := bound.part(charger))}
-    least_u = sum(part * bands[charger].lo for charger, part in parts.items())
-    most_u = sum(part * bands[charger].hi for charger, part in parts.items())
+    least_u = bound.of({charger: band.lo for charger, band in bands.items()})
+    most_u = bound.of({charger: band.hi for charger, band in bands.items()})
     up_u, down_u = bound.band.hi * MILLION - least_u, most_u - bound.band.lo * MILLION
     if most_u - least_u <= min(up_u, down_u):
         return
-    for charger, part in parts.items():
-        band = bands[charger]
+    for charger, band in bands.items():
+        part = bound.part(charger)
         if part * (band.hi - band.lo) > min(up_u, down_u):
             bands[charger] = Band(max(band.lo, band.hi - down_u // part), min(band.hi, band.lo + up_u // part))

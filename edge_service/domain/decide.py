@@ -27,7 +27,7 @@ from edge_service.domain.news import stop_pressed, tell
 from edge_service.domain.policies import ladder_of
 from edge_service.domain.policy import Rung
 from edge_service.domain.realise import Realised, order_power_w, realise
-from edge_service.domain.timeline import Timeline
+from edge_service.domain.timeline import Call, Timeline
 from edge_service.domain.view import Settled, Step, View
 
 # A floor that was touched is left again only this far above it: the charge reading moves by itself.
@@ -121,7 +121,9 @@ def _look(observation: Observation, memory: Memory, settings: Settings, facts: S
         house_w=None,
         bands=frozen_map({name: _rated(facts, name) for name in facts.chargers}),
     )
-    chargers = {name: _seen(view, name) for name in facts.chargers}
+    events = [event for event in observation.events if performance.takes_part(settings, event)]
+    call = Timeline(events).at(observation.now)
+    chargers = {name: _seen(view, name, call) for name in facts.chargers}
     view = replace(view, memory=replace(view.memory, chargers=frozen_map(chargers)))
     return replace(view, house_w=_house_w(view), others_w=_others_w(view)), assessment
 
@@ -156,16 +158,14 @@ def _known_powers(view: View) -> list[int]:
     return [reading.power_w for reading in readings if reading is not None and reading.power_w is not None]
 
 
-def _seen(view: View, charger: str) -> ChargerMemory:
+def _seen(view: View, charger: str, call: Call | None) -> ChargerMemory:
     """What the next decision must know of the charger: the floors it is below."""
     before = view.memory.charger(charger)
     soc = view.soc_pct(charger)
     if soc is None:
         return before
     settings = view.settings
-    now = view.observation.now
-    driver, backup = settings.drivers_reserve(charger), settings.reserve_pct(now)
-    call = Timeline(e for e in view.observation.events if performance.takes_part(settings, e)).at(now)
+    driver, backup = settings.drivers_reserve(charger), settings.reserve_pct(view.observation.now)
     floors = {"driver": driver, "backup": backup}
     if call is not None:
         floors["event"] = settings.event_floor(call.event.program_id)
@@ -173,7 +173,7 @@ def _seen(view: View, charger: str) -> ChargerMemory:
     highest = max(driver, backup)
     if soc < (highest if "fill" in before.low else highest - FILL_BELOW_PCT):
         low.add("fill")
-    return replace(before, low=frozenset(low))
+    return before if low == before.low else replace(before, low=frozenset(low))
 
 
 def _realised(view: View) -> dict[str, Realised]:
@@ -214,13 +214,13 @@ def _remember_charger(view: View, charger: str, ordered: Realised | None) -> Cha
         memory = replace(memory, order_w=power_w, order_since=view.observation.now)
     if reading is None:
         return replace(memory, silent_since=memory.silent_since or view.observation.now)
-    return replace(
-        memory,
-        silent_since=None,
-        plugged=memory.plugged if reading.plugged is None else reading.plugged,
-        discharging=memory.discharging if reading.power_w is None else reading.state == "discharging",
-        faulty=reading.state == "fault",
-    )
+    plugged = memory.plugged if reading.plugged is None else reading.plugged
+    discharging = memory.discharging if reading.power_w is None else reading.state == "discharging"
+    faulty = reading.state == "fault"
+    known = (memory.silent_since, memory.plugged, memory.discharging, memory.faulty)
+    if known == (None, plugged, discharging, faulty):
+        return memory
+    return replace(memory, silent_since=None, plugged=plugged, discharging=discharging, faulty=faulty)
 
 
 def _rotation(view: View, before: Memory) -> int:

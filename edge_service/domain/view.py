@@ -108,6 +108,14 @@ class View:
     settled: Mapping[str, Settled] = field(default_factory=frozen_map)
     steps: Mapping[str, tuple[Step, ...]] = field(default_factory=frozen_map)
     legs: tuple[Sum, ...] = ()
+    fresh: Mapping[str, ChargerReading] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Asked for a dozen times per charger and decision; a view is handed what the one before it has found.
+        if self.fresh is None:
+            now, is_fresh, readings = self.observation.now, self.facts.is_fresh, self.observation.chargers
+            fresh = {name: one for name, one in readings.items() if one is not None and is_fresh(one.at, now)}
+            object.__setattr__(self, "fresh", MappingProxyType(fresh))
 
     @property
     def open_chargers(self) -> tuple[str, ...]:
@@ -132,10 +140,7 @@ class View:
 
     def reading(self, charger: str) -> ChargerReading | None:
         """The charger's last reading, unless it is stale."""
-        reading = self.observation.chargers.get(charger)
-        if reading is None or not self.facts.is_fresh(reading.at, self.observation.now):
-            return None
-        return reading
+        return self.fresh.get(charger) if self.fresh is not None else None
 
     def capability(self, charger: str) -> Capability | None:
         return self.facts.chargers[charger].capability
@@ -162,7 +167,9 @@ class View:
 
     def resting(self) -> dict[str, int]:
         """What each charger does while nothing more is asked of those that are open. Every sum allows that."""
-        return {name: band.nearest(self.outcome_w(name)) for name, band in self.bands.items()}
+        resting = {name: 0 if band.lo <= 0 <= band.hi else band.nearest(0) for name, band in self.bands.items()}
+        unsteered = [name for name in resting if not self.takes_setpoint(name)]
+        return resting | {name: self.bands[name].nearest(self.outcome_w(name)) for name in unsteered}
 
     def hears(self, rung: str, statement: Statement) -> View:
         """The view after a rung's statement."""
@@ -264,13 +271,15 @@ class _Draft:
         self._resting: dict[str, int] = {}
         self._sums: list[Sum] = []
         self._now_u: list[int] = []
+        self._propagated = False
         self._open_sums()
 
     def view(self) -> View:
         """The view after the statement, with each bound's meaning for the other bounds."""
         site, view = self._site, self._view
         if self._sums:
-            self._bands = propagate(self._sums, self._bands)
+            if not self._propagated:
+                self._bands = propagate(self._sums, self._bands)
             site = site if site == ANY else total(self._bands.values()).squeeze(site)
         return View(
             view.observation,
@@ -286,6 +295,7 @@ class _Draft:
             MappingProxyType(self._settled),
             MappingProxyType(self._steps),
             self._legs,
+            view.fresh,
         )
 
     def let_go(self, statement: HandsOff) -> None:
@@ -309,6 +319,7 @@ class _Draft:
             self._narrow_sums(statement)
         for charger, band in statement.bands.items():
             if charger not in self._settled:
+                self._propagated = False
                 self._narrow_band(charger, band)
         for charger, order in statement.instead.items():
             self._settle(charger, 0, order)
@@ -326,6 +337,7 @@ class _Draft:
         for charger in self._view.open_chargers:
             self._cap(charger)
         self._bands = propagate(self._sums, self._bands)
+        self._propagated = True
         for charger in self._view.open_chargers:
             band = self._bands[charger]
             self._note(charger, band.lo, band.hi)
@@ -377,6 +389,7 @@ class _Draft:
         if capability is not None and steered and not instead:
             point_w = done_w(allowed, point_w, capability)
         self._bands[charger] = Band(point_w, point_w)
+        self._propagated = False
         if self._sums:
             self._move(charger, point_w)
 
