@@ -7,7 +7,7 @@ import pytest
 
 from edge_service.domain.decide import decide
 from edge_service.domain.memory import EventStage, Memory
-from edge_service.domain.model import Event, Observation, Settings
+from edge_service.domain.model import Event, Mode, Observation, Settings, Storm
 from tests.edge.domain.houses import a_site, after, an_event, an_observation
 
 
@@ -37,6 +37,21 @@ def test_no_more_is_promised_than_a_full_battery_holds_above_the_floor() -> None
     promised_w = decide(observation, Memory(), Settings(), a_site()).memory.events["long"].feasible_w
     # 60 kWh, backup reserve 30 %, 93 % efficient: 39 kWh over eight hours.
     assert promised_w == pytest.approx(-4882, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "promised_w"),
+    [
+        (Settings(), -5000),
+        (Settings(mode=Mode.HOLD_FOR_BACKUP), 0),
+        (Settings(mode=Mode.PAUSED), 0),
+        (Settings(storm=Storm(after(3600), 90)), 0),
+        (Settings(storm=Storm(after(60), 30)), -5000),
+    ],
+)
+def test_what_a_mode_or_a_storm_keeps_is_not_promised(wishes: Settings, promised_w: int) -> None:
+    observation = an_observation(0, events=(an_event("one", 600, 1200, -5000),))
+    assert decide(observation, Memory(), wishes, a_site()).memory.events["one"].feasible_w == promised_w
 
 
 def test_a_season_counts_each_event_once_also_past_the_accounts_that_are_kept() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings as bounded, strategies as st
 
 from edge_service.domain.commands import COMMANDS, Asked, CommandRefusedError, carry_out, expire
 from edge_service.domain.memory import EventMemory, EventStage, GridMemory, IslandMemory, IslandStep, Memory
@@ -223,6 +223,7 @@ arguments = st.sampled_from(
 )
 
 
+@bounded(deadline=None)
 @given(st.sampled_from(sorted(COMMANDS)), st.dictionaries(arguments, anything), st.sampled_from([ON, ISLAND]))
 def test_whatever_is_sent_a_command_is_done_or_refused(name: str, args: dict[str, Any], memory: Memory) -> None:
     settings = Settings()
