@@ -183,6 +183,10 @@ def test_a_number_that_becomes_a_truth_is_a_change() -> None:
     before = ChargerReading(AT, ChargerState.IDLE, power_w=1)
     assert changes(ChargerReading, before, replace(before, power_w=True)) == [(("power_w",), True)]
     assert changes(ChargerReading, before, replace(before, alarms=())) == []
+    percent = Settings(drivers_reserve_pct=frozen_map({"car": 1.0}))
+    whole = replace(percent, drivers_reserve_pct=frozen_map({"car": 1}))
+    ((path, value),) = changes(Settings, percent, whole)
+    assert (path, type(value)) == (("drivers_reserve_pct", "car"), int)
 
 
 @pytest.mark.parametrize(
