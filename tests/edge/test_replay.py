@@ -13,7 +13,7 @@ import pytest
 
 from edge_service.command_line import main
 from edge_service.domain.decide import decide
-from edge_service.domain.memory import Memory
+from edge_service.domain.memory import EventMemory, EventStage, Memory
 from edge_service.domain.model import Happening, Observation, Settings, SiteFacts, frozen_map
 from edge_service.domain.policies import LADDER
 from edge_service.journal.recording import CycleRecorder, RecordedCycle, kept_stretches, keyframed_parts, read_stretch
@@ -104,6 +104,20 @@ async def test_a_restart_and_a_clock_that_was_set_are_no_differences(tmp_path: P
         house.memory = house.memory.shifted(timedelta(seconds=30))
         house.lives(190, 260)
     assert different(recorded(tmp_path), Replay()) == []
+
+
+async def test_after_a_difference_the_recorded_memory_is_taken_at_the_next_keyframe_but_not_under_a_what_if(
+    tmp_path: Path,
+) -> None:
+    async with a_recording(tmp_path) as house:
+        house.lives(0, 90)
+    first, *rest = recorded(tmp_path)
+    account = EventMemory(EventStage.OPTED_OUT, T0, "Ghost", "peak", after(0), after(5000))
+    haunted = [replace(first, memory=Memory(events=frozen_map({"ghost": account}))), *rest]
+    of_the_ghost = [run for run in runs(differences(haunted, Replay())) if run.first.what == "events.ghost"]
+    assert [(run.first.at, run.last_at) for run in of_the_ghost] == [(after(0), after(59))]
+    what_if = runs(differences(haunted, Replay(what_if=WhatIf())))
+    assert [run.last_at for run in what_if if run.first.what == "events.ghost"] == [after(89)]
 
 
 async def test_a_setting_is_tried_out(tmp_path: Path) -> None:
