@@ -31,6 +31,10 @@ class Sharer:
     urgency: float = 0.0
     rested: bool = True
 
+    def told_w(self, given_w: int) -> int:
+        """What to ask of it: its whole wish where the device itself makes the share of that, so that this is shown."""
+        return self.most_w if self.most_w - given_w < self.step_w or self.most_w < self.least_w else given_w
+
 
 class _Pot:
     """What is still to be given, what each sum has left for it (in millionths of a watt), and who got how much."""

@@ -212,7 +212,7 @@ class View:
             if most_w > 0:
                 left_u = [_left_u(bound, resting, sign) for bound in self._sums()]
                 given = fill(most_w, sharers, left_u, self.memory.rotation, fully=fully)
-                powers |= {name: powers[name] + sign * given_w for name, given_w in given.items()}
+                powers |= {one.name: powers[one.name] + sign * one.told_w(given[one.name]) for one in sharers}
         return powers
 
     def _sums(self) -> list[Sum]:

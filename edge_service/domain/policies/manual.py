@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from edge_service.domain.band import ANY, Band
 from edge_service.domain.model import ManualKind, ManualOrder, Mode, Pause, frozen_map
 from edge_service.domain.view import Narrowing, Statement, View
 
@@ -18,13 +19,24 @@ def running(order: ManualOrder | None, now: datetime) -> ManualOrder | None:
 
 
 def _statements(view: View) -> Iterator[Statement]:
-    for charger in view.open_chargers:
-        order = running(view.settings.manual.get(charger), view.observation.now)
-        if order is not None:
-            wants = frozen_map({charger: _wish_w(view, charger, order)})
-            yield Narrowing(f"manual_{order.kind}", wants=wants, data=frozen_map({"until": order.until.isoformat()}))
-        elif view.settings.mode is Mode.PAUSED:
+    """Several persons' orders share what there is: no vehicle is served first because it is named first."""
+    now, orders = view.observation.now, view.settings.manual
+    ordered = {name: order for name in view.steerable if (order := running(orders.get(name), now))}
+    shares = view.share({name: _wish_w(view, name, order) for name, order in ordered.items()})
+    for charger, order in ordered.items():
+        wants = frozen_map({charger: shares[charger]})
+        yield Narrowing(f"manual_{order.kind}", wants=wants, data=frozen_map({"until": order.until.isoformat()}))
+    if view.settings.mode is Mode.PAUSED:
+        yield from _pauses(view, [charger for charger in view.open_chargers if charger not in ordered])
+
+
+def _pauses(view: View, chargers: list[str]) -> Iterator[Statement]:
+    """One that takes only a cap cannot be paused; it gives nothing."""
+    for charger in chargers:
+        if view.takes_setpoint(charger):
             yield Narrowing("paused", instead=frozen_map({charger: Pause()}))
+        else:
+            yield Narrowing("paused", bands=frozen_map({charger: Band(0, ANY.hi)}))
 
 
 def _wish_w(view: View, charger: str, order: ManualOrder) -> int:

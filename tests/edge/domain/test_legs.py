@@ -455,3 +455,24 @@ def test_whatever_is_stated_every_sum_always_allows_that_all_that_is_open_rests(
         wishes = view.share({name: view.bands[name].lo for name in view.open_chargers})
         joint = view.hears("share", Narrowing("share", wants=frozen_map(wishes)))
         assert all(joint.bands[name] == Band(power_w, power_w) for name, power_w in wishes.items())
+
+
+def test_several_persons_orders_beyond_the_limit_are_served_alike() -> None:
+    facts = a_depot((), (), import_max_w=7200)
+    assert powers(decide(seen(facts), on_grid(), charge_all(facts), facts)) == {"c0": 3000, "c1": 3000}
+
+
+def test_what_the_device_makes_of_a_person_s_order_is_shown() -> None:
+    facts = a_depot((), (), capability=replace(PLAIN, step_w=230, min_charge_w=1380))
+    decision = decide(seen(facts), on_grid(), charge_all(facts, 2000), facts)
+    assert (powers(decision), set(decision.adjusted.values())) == ({"c0": 1840, "c1": 1840}, {"rounded"})
+    decision = decide(seen(facts), on_grid(), charge_all(facts, 1000), facts)
+    assert (powers(decision), set(decision.adjusted.values())) == ({"c0": 0, "c1": 0}, {"dead_zone_left"})
+
+
+def test_nobody_counts_on_what_a_charger_s_steps_do_not_let_it_take_in() -> None:
+    facts = a_depot((), (), export_max_w=0, capability=replace(PLAIN, step_w=230))
+    wish = Settings(manual=frozen_map({"c0": ManualOrder(ManualKind.CHARGE, T0, after(600), 1000)}))
+    nothing_else, event = a_meter(after(1), power_w=0), (an_event("e1", 0, 60, -5000),)
+    decision = decide(seen(facts, meter=nothing_else, events=event), on_grid(), wish, facts)
+    assert powers(decision) == {"c0": 920, "c1": -920}
