@@ -244,6 +244,18 @@ def test_a_kettle_starts_no_charging_hours_ahead() -> None:
     assert yard.outlook("car").stage is DepartureStage.CHARGES
 
 
+def test_a_charger_on_a_narrow_leg_begins_earlier_than_one_on_a_wide_one() -> None:
+    yard = a_yard(24000, bus=a_vehicle(70.0, 3.5, 80.0), car=a_vehicle(70.0, 3.5, 80.0))
+    legs = {"bus": (1,), "car": (2,)}
+    chargers = {name: replace(charger, legs=legs[name]) for name, charger in yard.facts.chargers.items()}
+    yard.facts = replace(yard.facts, chargers=frozen_map(chargers), leg_max_w=(12000, 3000))
+    for seconds in (0, 61):
+        now = after(seconds)
+        yard.decide(now, meter=a_meter(now, power_w=1200, leg_power_w=(600, 600)))
+    assert yard.outlook("bus").stage is DepartureStage.WAITS
+    assert yard.outlook("car").stage is DepartureStage.CHARGES
+
+
 def test_a_moment_without_room_warns_nobody_and_a_lasting_one_does() -> None:
     yard = a_yard(24000, car=a_vehicle(50.0, 2.5, 80.0))
     stages = []
