@@ -471,7 +471,9 @@ def test_what_the_device_makes_of_a_person_s_order_is_shown() -> None:
 
 
 def test_nobody_counts_on_what_a_charger_s_steps_do_not_let_it_take_in() -> None:
-    facts = a_depot((), (), export_max_w=0, capability=replace(PLAIN, step_w=230))
+    facts = a_depot((), (), export_max_w=0)
+    coarse = ChargerFacts("c0", "C0", replace(PLAIN, step_w=230))
+    facts = replace(facts, chargers=frozen_map({**facts.chargers, "c0": coarse}))
     wish = Settings(manual=frozen_map({"c0": ManualOrder(ManualKind.CHARGE, T0, after(600), 1000)}))
     nothing_else, event = a_meter(after(1), power_w=0), (an_event("e1", 0, 60, -5000),)
     decision = decide(seen(facts, meter=nothing_else, events=event), on_grid(), wish, facts)

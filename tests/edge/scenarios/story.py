@@ -99,9 +99,8 @@ def site_facts(given: Mapping[str, Any]) -> SiteFacts:
     short |= {"enter_service_s": 10, "announce_return_s": 5}
     chosen: dict[str, Any] = short | dict(given)
     chargers = chosen.get("chargers", {"car": {}})
-    chosen["chargers"] = frozen_map(
-        {name: ChargerFacts(name, name.title(), _capability(has)) for name, has in chargers.items()}
-    )
+    chosen["chargers"] = frozen_map({name: _charger(name, dict(has)) for name, has in chargers.items()})
+    chosen["leg_max_w"] = tuple(chosen.get("leg_max_w", ()))
     chosen["switch"] = SwitchFacts() if chosen.get("switch", True) else None
     programs = chosen.get("programs", {"peak": {}})
     chosen["programs"] = frozen_map({name: _program(name, has) for name, has in programs.items()})
@@ -109,6 +108,11 @@ def site_facts(given: Mapping[str, Any]) -> SiteFacts:
     if "meter_position" in chosen:
         chosen["meter_position"] = Position(chosen["meter_position"])
     return SiteFacts(**chosen)
+
+
+def _charger(name: str, has: dict[str, Any]) -> ChargerFacts:
+    legs = tuple(has.pop("legs", ()))
+    return ChargerFacts(name, name.title(), _capability(has), legs)
 
 
 def _program(name: str, given: Mapping[str, Any]) -> Program:
@@ -411,7 +415,7 @@ class Play:
 
     def _pin(self, name: str, kind: type, given: Mapping[str, Any]) -> None:
         _known(kind, given, name)
-        readers: dict[str, Any] = {"state": ChargerState, "authority": Authority, "alarms": tuple}
+        readers: dict[str, Any] = {"state": ChargerState, "authority": Authority, "alarms": tuple, "leg_power_w": tuple}
         pins = self.house.pins.setdefault(name, {})
         for key, value in given.items():
             if value == "follow":
