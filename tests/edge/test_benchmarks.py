@@ -2,6 +2,7 @@
 
 import asyncio
 
+from benchmarks import decision_cost
 from benchmarks.figures import Spread, table
 from benchmarks.grid_loss import CYCLE, EDGE, HEADS, LANE, Plan, rows, run
 
@@ -18,6 +19,13 @@ async def test_each_loss_of_the_grid_is_measured_to_the_write_that_withdraws_the
     }
     assert all(seconds > 0 for one in taken.values() for seconds in one.seconds)
     assert len(table(HEADS, rows(found)).splitlines()) == 5
+
+
+def test_a_decision_s_cost_is_measured_beside_the_bare_split() -> None:
+    found = decision_cost.rows(3, (1, 2))
+    assert [row[0] for row in found[:3]] == ["1, at rest", "1, event", "1, fills, tight limit"]
+    assert len(found) == 6
+    assert all(float(figure) > 0 for row in found for figure in row[2:6])
 
 
 def test_a_percentile_is_one_of_the_trials() -> None:
