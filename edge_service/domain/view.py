@@ -195,6 +195,8 @@ class View:
         ``weight``; who could only do less than its least power waits for its turn. ``fully``: come as near to the
         total as the legs allow, though one on a busy leg gets less for it.
         """
+        if not wishes:
+            return {}
         names = set(self.steerable)
         resting = self.resting()
         powers = {name: resting[name] for name in wishes if name in names}
@@ -278,7 +280,7 @@ class _Draft:
         """The view after the statement, with each bound's meaning for the other bounds."""
         site, view = self._site, self._view
         if self._sums:
-            if not self._propagated:
+            if not self._propagated and len(self._settled) < len(self._bands):
                 self._bands = propagate(self._sums, self._bands)
             site = site if site == ANY else total(self._bands.values()).squeeze(site)
         return View(
