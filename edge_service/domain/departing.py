@@ -247,7 +247,7 @@ def _delivered_h(jobs: Mapping[str, Job], start: datetime, room_w: float) -> dic
         for name in order:
             job = jobs[name]
             if job.by >= end:
-                given_h = min(job.hours - done_h[name], length_h, left_wh / job.power_w)
+                given_h = max(0.0, min(job.hours - done_h[name], length_h, left_wh / job.power_w))
                 done_h[name] += given_h
                 left_wh -= given_h * job.power_w
     return done_h

@@ -7,7 +7,7 @@ from itertools import chain, combinations, pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, settings, strategies as st
+from hypothesis import HealthCheck, Phase, assume, example, given, settings, strategies as st
 
 from edge_service.domain.decide import Decision, decide
 from edge_service.domain.departing import HEAD_START, Job, Room, delivered_h, slacks
@@ -73,6 +73,14 @@ def test_nobody_is_short_exactly_when_all_can_be_served(jobs: dict[str, Job], ro
 
 @given(jobs_of_some, rooms)
 @settings(max_examples=200, deadline=None)
+@example(
+    {
+        "a": Job(1.928463498039103, 3000, after(10800)),
+        "b": Job(2.0, 3000, after(10800)),
+        "c": Job(1.0, 3000, after(10800)),
+    },
+    3000,
+)
 def test_what_is_delivered_is_neither_more_than_asked_nor_than_there_is(jobs: dict[str, Job], room_w: int) -> None:
     done_h = delivered_h(jobs, T0, service(room_w))
     assert all(0 <= done_h[name] <= job.hours + 1e-9 for name, job in jobs.items())
