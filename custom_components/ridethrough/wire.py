@@ -45,6 +45,33 @@ class ManualState(TypedDict):
     until: str
 
 
+class DepartureState(TypedDict):
+    """The next time that a vehicle leaves. ``id``: of its plan; asked for is ``soc_pct`` or ``miles``. ``stage``: ready
+    waits charges late; None with all below it: it cannot be judged now. ``charging``: it is charged for this now."""
+
+    id: str
+    at: str
+    soc_pct: float | None
+    miles: float | None
+    stage: str | None
+    target_pct: float | None
+    reaches_pct: float | None
+    charging: bool
+
+
+class DeparturePlanState(TypedDict):
+    """A plan to leave: once ``at``, or on ``weekdays`` (mon to sun) at ``local_time`` of the site's time zone. Times
+    until ``skip_until``, and at it, are left out."""
+
+    id: str
+    at: str | None
+    weekdays: list[str]
+    local_time: str | None
+    soc_pct: float | None
+    miles: float | None
+    skip_until: str | None
+
+
 class StepState(TypedDict):
     """One rung's statement: what it left of the band, and why (a translation key with its numbers)."""
 
@@ -56,7 +83,8 @@ class StepState(TypedDict):
 
 
 class ChargerWire(TypedDict):
-    """One charger with its vehicle. ``state`` and ``authority`` as in ``docs/contract.md``."""
+    """One charger with its vehicle. ``state`` and ``authority`` as in ``docs/contract.md``. An older edge lacks the
+    keys that are not required."""
 
     name: str
     manufacturer: str
@@ -82,6 +110,9 @@ class ChargerWire(TypedDict):
     manual: ManualState | None
     reason: str
     why: list[StepState]
+    departure: NotRequired[DepartureState | None]
+    departures: NotRequired[list[DeparturePlanState]]
+    miles_per_kwh: NotRequired[float]
 
 
 class EvidenceState(TypedDict):
@@ -111,10 +142,19 @@ class OutageWire(TypedDict):
     lowest_soc_pct: float | None
 
 
+class StormState(TypedDict):
+    """A storm that is prepared for: charge up to ``reserve_pct`` and give nothing until then."""
+
+    until: str
+    reserve_pct: float
+    name: str
+
+
 class SiteWire(TypedDict):
     """The site. ``grid``: on suspect outage restoring generator unknown. ``supply``: grid transfer island
     vendor_backup none unknown. ``islanding``: the step of the sequence that runs. ``returning_at``: when an announced
-    open transition will darken the house."""
+    open transition will darken the house. ``contacts``: by what they mean (stop, generator), those that are wired.
+    An older edge lacks the keys that are not required."""
 
     name: str
     grid: str
@@ -139,6 +179,12 @@ class SiteWire(TypedDict):
     outage: OutageWire | None
     started_at: str
     cycle_late_p99_ms: float | None
+    time_zone: NotRequired[str]
+    storm: NotRequired[StormState | None]
+    backup_reserve_effective_pct: NotRequired[float]
+    contacts: NotRequired[dict[str, bool | None]]
+    generator_max_w: NotRequired[int | None]
+    leg_power_w: NotRequired[list[int | None]]
 
 
 class EventWire(TypedDict):

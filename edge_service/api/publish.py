@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from edge_service.api import wire
+from edge_service.domain.commands import WEEKDAYS
+from edge_service.domain.contacts import active
 from edge_service.domain.decide import Decision
+from edge_service.domain.departing import DEFAULT_MILES_PER_KWH, UNDER_WAY
 from edge_service.domain.evidence import reached
-from edge_service.domain.memory import EventMemory, IslandStep, SeasonMemory
+from edge_service.domain.memory import DepartureMemory, EventMemory, IslandStep, SeasonMemory
 from edge_service.domain.model import (
     Backup,
     Capability,
     ChargerReading,
     ChargerState,
+    Contact as InputContact,
+    DeparturePlan,
     Evidence,
     Hold,
     Limits,
@@ -39,6 +44,8 @@ ORDER_KINDS: Mapping[type, str] = {
     Stop: "stop",
     Release: "release",
 }
+# The statements of the rung "departure" that charge; its third one only forbids a discharge.
+CHARGES_TO_LEAVE = frozenset({"departure_charges", "departure_late"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +140,28 @@ def _site(shown: Shown) -> wire.SiteWire:
         "outage": _outage(shown),
         "started_at": _moment(shown.started_at),
         "cycle_late_p99_ms": shown.cycle_late_p99_ms,
+        "time_zone": facts.time_zone,
+        "storm": _storm(shown),
+        "backup_reserve_effective_pct": settings.reserve_pct(shown.observation.now),
+        "contacts": {contact: active(shown.observation, facts, contact) for contact in sorted(facts.contacts)},
+        "generator_max_w": facts.generator_max_w if InputContact.GENERATOR in facts.contacts else None,
+        "leg_power_w": _leg_power_w(shown),
     }
+
+
+def _storm(shown: Shown) -> wire.StormState | None:
+    storm = shown.settings.storm_at(shown.observation.now)
+    if storm is None:
+        return None
+    return {"until": _moment(storm.until), "reserve_pct": storm.reserve_pct, "name": storm.name}
+
+
+def _leg_power_w(shown: Shown) -> list[int | None]:
+    """A meter that is silent still has its legs; what they carry is not known."""
+    meter = shown.observation.meter
+    if meter is None:
+        return []
+    return list(meter.leg_power_w) if _is_fresh(shown, meter.at) else [None] * len(meter.leg_power_w)
 
 
 def _is_fresh(shown: Shown, at: datetime) -> bool:
@@ -210,6 +238,46 @@ def _charger(shown: Shown, name: str) -> wire.ChargerWire:
         "manual": _manual(shown, name),
         "reason": shown.decision.reasons.get(name, "idle"),
         "why": [_step(step) for step in shown.decision.steps.get(name, ())],
+        "departure": _departure(shown, name),
+        "departures": [_plan(plan) for plan in shown.settings.departures.get(name, ())],
+        "miles_per_kwh": shown.settings.miles_per_kwh.get(name, DEFAULT_MILES_PER_KWH),
+    }
+
+
+def _departure(shown: Shown, name: str) -> wire.DepartureState | None:
+    """The next departure, with the outlook that was made for it; one of another time says nothing about this."""
+    departure = shown.observation.departures.get(name)
+    if departure is None:
+        return None
+    kept = shown.decision.memory.charger(name).departure
+    outlook = kept if kept is not None and kept.at == departure.at else None
+    return {
+        "id": departure.plan_id,
+        "at": _moment(departure.at),
+        "soc_pct": departure.soc_pct,
+        "miles": departure.miles,
+        "stage": outlook.stage if outlook else None,
+        "target_pct": outlook.target_pct if outlook else None,
+        "reaches_pct": outlook.reaches_pct if outlook else None,
+        "charging": outlook is not None and _charges_to_leave(shown, name, outlook),
+    }
+
+
+def _charges_to_leave(shown: Shown, name: str, outlook: DepartureMemory) -> bool:
+    """The departure has the last word on the charger, and that word is to charge."""
+    steps = shown.decision.steps.get(name, ())
+    return outlook.stage in UNDER_WAY and bool(steps) and steps[-1].reason in CHARGES_TO_LEAVE
+
+
+def _plan(plan: DeparturePlan) -> wire.DeparturePlanState:
+    return {
+        "id": plan.id,
+        "at": time(plan.at),
+        "weekdays": [WEEKDAYS[day] for day in plan.weekdays],
+        "local_time": plan.local_time,
+        "soc_pct": plan.soc_pct,
+        "miles": plan.miles,
+        "skip_until": time(plan.skip_until),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edge_service.domain.commands import COMMANDS
-from edge_service.domain.memory import EventStage, IslandStep
+from edge_service.domain.memory import DepartureStage, EventStage, IslandStep
 from edge_service.domain.model import AtEnd, Authority, ChargerState, Grid, ManualKind, Mode, Stage, Supply
 from edge_service.domain.policies import LADDER
 from edge_service.domain.policies.device_safety import NOT_READY
@@ -204,6 +204,7 @@ def test_every_command_is_documented() -> None:
         (Authority, "ChargerWire", "authority"),
         (ManualKind, "ManualState", "kind"),
         (EventStage, "EventWire", "status"),
+        (DepartureStage, "DepartureState", "stage"),
     ],
 )
 def test_the_document_names_every_word_of_a_list_and_no_other(words: Iterable[str], shape: str, key: str) -> None:
