@@ -87,10 +87,11 @@ async def _grid(request: web.Request) -> web.Response:
 
 
 async def _house(request: web.Request) -> web.Response:
-    body = await _body(request, {"load_w": _number(0, 30_000)}, required=("load_w",))
+    checks = {"load_w": _number(0, 30_000), "leg_1_share": _number(0, 1)}
+    body = await _body(request, checks, required=("load_w",))
     site = request.app[_SITE]
     site.advance()
-    site.house.set_load(body["load_w"])
+    site.house.set_load(body["load_w"], body.get("leg_1_share"))
     return _done(site)
 
 

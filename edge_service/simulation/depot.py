@@ -43,6 +43,10 @@ class Connection:
     def site_power_w(self) -> float:
         return self.load_w + sum(house.inverter.power_w for house in self._houses) if self.grid_present else 0.0
 
+    @property
+    def leg_power_w(self) -> tuple[float, float]:
+        return self.site_power_w / 2, self.site_power_w / 2
+
     def count(self) -> None:
         """Note the energy since the last count, and how far the power went."""
         now_s, power_w = self._clock(), self.site_power_w

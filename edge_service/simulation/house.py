@@ -34,6 +34,7 @@ class House:
         self.history = History()
         self.grid_present = options.grid_present
         self.load_w = options.house_load_w
+        self.leg_1_share = options.leg_1_share
         self.vehicle = Vehicle(
             capacity_wh=options.battery_wh,
             energy_wh=options.battery_wh * options.soc_pct / 100,
@@ -67,6 +68,14 @@ class House:
     def site_power_w(self) -> float:
         """At the point of connection, on the street's side of the switch: + import, - export."""
         return self.load_w + self.inverter.power_w if self.grid_live else 0.0
+
+    @property
+    def leg_power_w(self) -> tuple[float, float]:
+        """The same on each leg: the load as it is spread, the charger half on each."""
+        if not self.grid_live:
+            return 0.0, 0.0
+        first_w = self.load_w * self.leg_1_share + self.inverter.power_w / 2
+        return first_w, self.site_power_w - first_w
 
     @property
     def bus_v(self) -> float:
@@ -166,8 +175,10 @@ class House:
                 self._judge_closing()
         self.settle()
 
-    def set_load(self, load_w: float) -> None:
+    def set_load(self, load_w: float, leg_1_share: float | None = None) -> None:
+        """``leg_1_share``: how much of it hangs on the first leg; None: as before."""
         self.load_w = load_w
+        self.leg_1_share = self.leg_1_share if leg_1_share is None else leg_1_share
         self.history.note("house_load", load_w=load_w)
         self.settle()
 

@@ -24,6 +24,8 @@ class Metered(Protocol):
     @property
     def site_power_w(self) -> float: ...
     @property
+    def leg_power_w(self) -> tuple[float, float]: ...
+    @property
     def import_wh(self) -> float: ...
     @property
     def export_wh(self) -> float: ...
@@ -55,21 +57,22 @@ class MeterRegisters(Faceless):
     def _values(self) -> dict[str, float]:
         house = self._house
         power_w, volts = house.site_power_w, house.street_v
-        amps = abs(power_w) / volts if volts else 0.0
+        legs_w = house.leg_power_w
+        leg_a, leg_b = (2 * abs(leg_w) / volts if volts else 0.0 for leg_w in legs_w)
         values = {
             "W": power_w,
             "VA": abs(power_w),
-            "A": 2 * amps,
-            "AphA": amps,
-            "AphB": amps,
+            "A": leg_a + leg_b,
+            "AphA": leg_a,
+            "AphB": leg_b,
             "PhV": volts / 2,
             "PhVphA": volts / 2,
             "PhVphB": volts / 2,
             "PPV": volts,
             _line_to_line(self._model): volts,
             "Hz": NOMINAL_HZ if house.grid_present else 0.0,
-            "WphA": power_w / 2,
-            "WphB": power_w / 2,
+            "WphA": legs_w[0],
+            "WphB": legs_w[1],
             "TotWhImp": house.import_wh,
             "TotWhExp": house.export_wh,
         }

@@ -41,6 +41,8 @@ class SiteOptions:
 
     grid_present: bool = True
     house_load_w: float = 1200.0
+    # How much of the load hangs on the first leg; the charger hangs on both.
+    leg_1_share: float = 0.5
 
     plugged: bool = True
     soc_pct: float = 70.0
@@ -121,6 +123,7 @@ _BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("contact_unit", 0, 255),
     ("tick_s", 0.001, 10),
     ("house_load_w", 0, 30_000),
+    ("leg_1_share", 0, 1),
     ("soc_pct", 0, 100),
     ("battery_wh", 1_000, 600_000),
     ("battery_efficiency", 0.5, 1),
