@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, assume, example, given, settings, str
 from edge_service.domain.decide import Decision, decide
 from edge_service.domain.departing import HEAD_START, Job, Room, delivered_h, slacks
 from edge_service.domain.memory import DepartureMemory, DepartureStage, Memory
-from edge_service.domain.model import Departure, Observation, Settings, SiteFacts, frozen_map
+from edge_service.domain.model import Departure, ManualKind, ManualOrder, Observation, Settings, SiteFacts, frozen_map
 from edge_service.domain.performance import EFFICIENCY
 from edge_service.domain.realise import order_power_w
 from tests.edge.domain.houses import T0, a_meter, a_reading, a_site, after, an_event, an_observation
@@ -146,6 +146,7 @@ class Yard:
     facts: SiteFacts
     vehicles: dict[str, Vehicle]
     memory: Memory
+    wishes: Settings = NO_RESERVES
 
     def observe(self, now: datetime, **more: Any) -> Observation:
         seen = {
@@ -158,7 +159,7 @@ class Yard:
         return replace(plain, **{"chargers": frozen_map(seen), **more})
 
     def decide(self, now: datetime, **more: Any) -> Decision:
-        decision = decide(self.observe(now, **more), self.memory, NO_RESERVES, self.facts)
+        decision = decide(self.observe(now, **more), self.memory, self.wishes, self.facts)
         self.memory = decision.memory
         return decision
 
@@ -262,6 +263,19 @@ def test_a_charger_on_a_narrow_leg_begins_earlier_than_one_on_a_wide_one() -> No
         yard.decide(now, meter=a_meter(now, power_w=1200, leg_power_w=(600, 600)))
     assert yard.outlook("bus").stage is DepartureStage.WAITS
     assert yard.outlook("car").stage is DepartureStage.CHARGES
+
+
+def test_what_a_person_charges_with_elsewhere_is_no_room_to_leave_with() -> None:
+    yard = a_yard(12000, bus=a_vehicle(70.0, -1.0, 80.0), car=a_vehicle(70.0, 5.0, 80.0))
+    order = ManualOrder(ManualKind.CHARGE, T0, after(3600))
+    for wishes, stage in (
+        (NO_RESERVES, DepartureStage.WAITS),
+        (replace(NO_RESERVES, manual=frozen_map({"bus": order})), DepartureStage.CHARGES),
+    ):
+        yard.wishes = wishes
+        for seconds in (0, 61):
+            yard.decide(after(seconds))
+        assert yard.outlook("car").stage is stage
 
 
 def test_a_moment_without_room_warns_nobody_and_a_lasting_one_does() -> None:
