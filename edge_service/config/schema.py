@@ -95,7 +95,7 @@ _API = Section(
 _CONTROL = Section(
     {},
     {
-        "cycle_s": number(0.5, 10, "seconds"),
+        "cycle_s": number(0.2, 10, "seconds"),
         "fast_lane_ms": whole(20, 1000, "milliseconds"),
         "stale_after_s": number(1, 60, "seconds"),
     },
