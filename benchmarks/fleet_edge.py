@@ -31,11 +31,12 @@ def config_of(number: int, ports: list[int], folder: Path, period_s: float, lane
         f"site: {{name: Depot {number}, import_max_w: {10_000 * len(ports)}}}\n"
         f"chargers:\n{chargers}"
         f"api: {{host: {HOST}, port: {free_port()}, announce: false}}\n"
+        f"control: {{cycle_s: {period_s}}}\n"
         f"data: site{number}\n"
     )
     config = parse(text, folder / f"site{number}.yaml")
-    # Faster than site.yaml allows, and with or without the lane: only a benchmark asks for that.
-    return replace(config, control=replace(config.control, cycle_s=period_s, fast_lane_ms=lane_ms))
+    # With or without the lane: only a benchmark asks for that.
+    return replace(config, control=replace(config.control, fast_lane_ms=lane_ms))
 
 
 async def serve(config: Config, turn: asyncio.Lock, ready: asyncio.Queue[Edge]) -> None:
