@@ -7,6 +7,7 @@ from typing import Any
 
 from modbus_connection import ModbusUnit
 
+from edge_service.chargers.evtec_bidipro_10 import EvtecBidiPro10, EvtecOptions
 from edge_service.chargers.sigenergy_evdc import SigenergyEvdc, SigenergyOptions
 from edge_service.chargers.sunspec_der import SunSpecDer, SunSpecOptions
 from edge_service.chargers.wallbox_quasar_1 import QuasarOptions, WallboxQuasar1
@@ -28,6 +29,7 @@ class ChargerModel[O]:
 
 MODELS: Mapping[str, ChargerModel[Any]] = MappingProxyType(
     {
+        "evtec_bidipro_10": ChargerModel(EvtecOptions, EvtecBidiPro10),
         "sigenergy_evdc": ChargerModel(SigenergyOptions, SigenergyEvdc),
         "sunspec_der": ChargerModel(SunSpecOptions, SunSpecDer),
         "wallbox_quasar_1": ChargerModel(QuasarOptions, WallboxQuasar1),

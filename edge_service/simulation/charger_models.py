@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from edge_service.simulation.charger_registers import ChargerRegisters
+from edge_service.simulation.evtec_registers import QUIRKS as EVTEC_QUIRKS, EvtecRegisters
 from edge_service.simulation.house import House
 from edge_service.simulation.modbus_server import Face
 from edge_service.simulation.options import SiteOptions
@@ -33,6 +34,11 @@ def _wallbox_quasar_1(house: House, options: SiteOptions) -> SimulatedCharger:
     return SimulatedCharger(QuasarRegisters(house, options, quirks), quirks)
 
 
+def _evtec_bidipro_10(house: House, options: SiteOptions) -> SimulatedCharger:
+    quirks = Quirks(EVTEC_QUIRKS)
+    return SimulatedCharger(EvtecRegisters(house, options, quirks), quirks)
+
+
 def _sigenergy_evdc(house: House, options: SiteOptions) -> SimulatedCharger:
     quirks = Quirks(SIGENERGY_QUIRKS)
     return SimulatedCharger(SigenergyPlant(house, options, quirks), quirks)
@@ -43,6 +49,7 @@ SIMULATED: Mapping[str, Build] = MappingProxyType(
         "sunspec_der": _sunspec_der,
         "wallbox_quasar_1": _wallbox_quasar_1,
         "sigenergy_evdc": _sigenergy_evdc,
+        "evtec_bidipro_10": _evtec_bidipro_10,
     }
 )
 
