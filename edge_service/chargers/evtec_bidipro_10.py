@@ -428,11 +428,11 @@ class EvtecBidiPro10:
             self._require_able(w)
             setpoint_w = self._within_window(w)
             await self._put(self._station, "timeout_s", self._options.lease_s)
+            await self._put(self._command, "suspend_mode", GO_ON)
+            await self._put(self._command, "setpoint_w", setpoint_w)
         except DeviceRefusedError, OrderUnderWayError:
             await self._put(self._command, "setpoint_w", 0)
             raise
-        await self._put(self._command, "suspend_mode", GO_ON)
-        await self._put(self._command, "setpoint_w", setpoint_w)
 
     async def _rest(self, suspend_mode: int) -> None:
         await self._put(self._command, "setpoint_w", 0)
