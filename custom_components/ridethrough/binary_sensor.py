@@ -46,6 +46,16 @@ def backup_active(site: SiteWire, _: bool | None) -> bool | None:
     return None if site["supply"] == "unknown" else site["supply"] in ("island", "vendor_backup")
 
 
+def wired(contact: str) -> Callable[[SiteWire], bool]:
+    """Whether this input contact is wired; an older edge tells of none."""
+    return lambda site: contact in site.get("contacts", {})
+
+
+def contact_active(contact: str) -> Callable[[SiteWire, bool | None], bool | None]:
+    """What the input contact says; None: it is silent."""
+    return lambda site, _: site.get("contacts", {}).get(contact)
+
+
 def in_state(state: str) -> Callable[[ChargerWire, bool | None], bool | None]:
     """Whether the charger says to be in this state; not known without contact."""
     return lambda charger, _: charger["state"] == state if charger["connected"] else None
@@ -61,6 +71,14 @@ SITE_FACTS: tuple[BinaryRow[SiteWire], ...] = (
         exists=lambda site: site["has_backup"],
     ),
     BinaryRow(key="stopped", translation_key="stopped", value=lambda site, _: site["stopped"]),
+    BinaryRow(key="stop_button", translation_key="stop_button", value=contact_active("stop"), exists=wired("stop")),
+    BinaryRow(
+        key="generator",
+        translation_key="generator",
+        device_class=BinarySensorDeviceClass.RUNNING,
+        value=contact_active("generator"),
+        exists=wired("generator"),
+    ),
 )
 CONTROLLER: BinaryRow[SiteWire] = BinaryRow(
     key="controller",

@@ -1,4 +1,4 @@
-"""One tap: stop, back to automatic, no to the next event, yes again."""
+"""One tap: stop, back to automatic, leave out a departure, no to the next event, yes again."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -20,10 +20,12 @@ PARALLEL_UPDATES = 1
 
 @dataclass(frozen=True, kw_only=True)
 class ButtonRow[PartT](ButtonEntityDescription):
-    """One button. ``args``: the command's arguments from the part and its id, None when there is nothing to act on."""
+    """One button. ``args``: the command's arguments from the part and its id, None when there is nothing to act on;
+    ``nothing`` names the words that are said then."""
 
     command: str
     args: Callable[[PartT, str], Mapping[str, Any] | None]
+    nothing: str = "no_event"
     offered: Callable[[PartT], bool] = always
     exists: Callable[[PartT], bool] = always
 
@@ -31,6 +33,11 @@ class ButtonRow[PartT](ButtonEntityDescription):
 def _the_next_event(program: ProgramWire, _: str) -> Mapping[str, Any] | None:
     event = next_event(program)
     return None if event is None else {"event": event["uid"]}
+
+
+def _the_next_departure(charger: ChargerWire, subject: str) -> Mapping[str, Any] | None:
+    departure = charger.get("departure")
+    return None if departure is None else {"charger": subject, "id": departure["id"]}
 
 
 def _is_left_to_another(charger: ChargerWire) -> bool:
@@ -45,6 +52,15 @@ RESUME: ButtonRow[ChargerWire] = ButtonRow(
     command="resume",
     args=lambda _, subject: {"charger": subject},
     offered=lambda charger: charger["manual"] is not None or _is_left_to_another(charger),
+)
+SKIP_DEPARTURE: ButtonRow[ChargerWire] = ButtonRow(
+    key="skip_departure",
+    translation_key="skip_departure",
+    command="skip_departure",
+    args=_the_next_departure,
+    nothing="no_departure",
+    offered=lambda charger: charger.get("departure") is not None,
+    exists=lambda charger: "departures" in charger,
 )
 ANSWERS: tuple[ButtonRow[ProgramWire], ...] = (
     ButtonRow(key="opt_out", translation_key="opt_out", command="opt_out", args=_the_next_event, offered=may_opt_out),
@@ -72,7 +88,7 @@ class RidethroughButton[PartT](RidethroughEntity[PartT], ButtonEntity):
         part = self.part
         args = None if part is None else self.entity_description.args(part, self.subject)
         if args is None:
-            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_event")
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key=self.entity_description.nothing)
         await self.async_order(self.entity_description.command, **args)
 
 
@@ -81,5 +97,5 @@ async def async_setup_entry(
 ) -> None:
     """Create the buttons of site, chargers and programs."""
     add_as_they_come(entry, async_add_entities, SITE, (STOP,), RidethroughButton)
-    add_as_they_come(entry, async_add_entities, CHARGER, (RESUME,), RidethroughButton)
+    add_as_they_come(entry, async_add_entities, CHARGER, (RESUME, SKIP_DEPARTURE), RidethroughButton)
     add_as_they_come(entry, async_add_entities, PROGRAM, ANSWERS, RidethroughButton)

@@ -1,11 +1,11 @@
-"""The reserves that people set, in percent of the vehicle's battery."""
+"""The reserves that people set, in percent of the vehicle's battery, and how far a kilowatt-hour goes."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import override
 
 from homeassistant.components.number import NumberDeviceClass, NumberEntity, NumberEntityDescription, NumberMode
-from homeassistant.const import UnitOfRatio
+from homeassistant.const import UnitOfEnergyDistance, UnitOfRatio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -17,12 +17,14 @@ PARALLEL_UPDATES = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReserveRow[PartT](NumberEntityDescription):
-    """One reserve and the command that sets it. ``names``: the command's argument for the subject, if any."""
+class NumberRow[PartT](NumberEntityDescription):
+    """One number, a reserve unless it says otherwise, and the command that sets it. ``names``: the command's argument
+    for the subject, if any; ``argument``: that for the number."""
 
-    value: Callable[[PartT], float]
+    value: Callable[[PartT], float | None]
     command: str
     names: str | None = None
+    argument: str = "pct"
     exists: Callable[[PartT], bool] = always
     device_class: NumberDeviceClass | None = NumberDeviceClass.BATTERY
     native_unit_of_measurement: str | None = UnitOfRatio.PERCENTAGE
@@ -32,20 +34,36 @@ class ReserveRow[PartT](NumberEntityDescription):
     mode: NumberMode | None = NumberMode.SLIDER
 
 
-BACKUP_RESERVE: ReserveRow[SiteWire] = ReserveRow(
+BACKUP_RESERVE: NumberRow[SiteWire] = NumberRow(
     key="backup_reserve",
     translation_key="backup_reserve",
     value=lambda site: site["backup_reserve_pct"],
     command="set_backup_reserve",
 )
-DRIVERS_RESERVE: ReserveRow[ChargerWire] = ReserveRow(
+DRIVERS_RESERVE: NumberRow[ChargerWire] = NumberRow(
     key="drivers_reserve",
     translation_key="drivers_reserve",
     value=lambda charger: charger["drivers_reserve_pct"],
     command="set_drivers_reserve",
     names="charger",
 )
-EVENT_FLOOR: ReserveRow[ProgramWire] = ReserveRow(
+# The bounds are the edge's; EPA ratings lie between 2 and 4.
+MILES_PER_KWH: NumberRow[ChargerWire] = NumberRow(
+    key="miles_per_kwh",
+    translation_key="miles_per_kwh",
+    value=lambda charger: charger.get("miles_per_kwh"),
+    command="set_miles_per_kwh",
+    names="charger",
+    argument="miles_per_kwh",
+    exists=lambda charger: "miles_per_kwh" in charger,
+    device_class=NumberDeviceClass.ENERGY_DISTANCE,
+    native_unit_of_measurement=UnitOfEnergyDistance.MILES_PER_KILO_WATT_HOUR,
+    native_min_value=0.5,
+    native_max_value=10,
+    native_step=0.1,
+    mode=NumberMode.BOX,
+)
+EVENT_FLOOR: NumberRow[ProgramWire] = NumberRow(
     key="event_floor",
     translation_key="event_floor",
     value=lambda program: program["event_floor_pct"],
@@ -54,10 +72,10 @@ EVENT_FLOOR: ReserveRow[ProgramWire] = ReserveRow(
 )
 
 
-class Reserve[PartT](RidethroughEntity[PartT], NumberEntity):
-    """One reserve of the rows above."""
+class RidethroughNumber[PartT](RidethroughEntity[PartT], NumberEntity):
+    """One number of the rows above."""
 
-    entity_description: ReserveRow[PartT]
+    entity_description: NumberRow[PartT]
 
     @override
     def _shown(self, part: PartT) -> Hashable:
@@ -68,13 +86,13 @@ class Reserve[PartT](RidethroughEntity[PartT], NumberEntity):
     async def async_set_native_value(self, value: float) -> None:
         row = self.entity_description
         subject = {row.names: self.subject} if row.names else {}
-        await self.async_order(row.command, **subject, pct=value)
+        await self.async_order(row.command, **subject, **{row.argument: value})
 
 
 async def async_setup_entry(
     hass: HomeAssistant, entry: RidethroughConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Create the reserves."""
-    add_as_they_come(entry, async_add_entities, SITE, (BACKUP_RESERVE,), Reserve)
-    add_as_they_come(entry, async_add_entities, CHARGER, (DRIVERS_RESERVE,), Reserve)
-    add_as_they_come(entry, async_add_entities, PROGRAM, (EVENT_FLOOR,), Reserve)
+    """Create the numbers of site, chargers and programs."""
+    add_as_they_come(entry, async_add_entities, SITE, (BACKUP_RESERVE,), RidethroughNumber)
+    add_as_they_come(entry, async_add_entities, CHARGER, (DRIVERS_RESERVE, MILES_PER_KWH), RidethroughNumber)
+    add_as_they_come(entry, async_add_entities, PROGRAM, (EVENT_FLOOR,), RidethroughNumber)

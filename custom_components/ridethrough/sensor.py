@@ -1,9 +1,9 @@
 """What is measured and decided, as sensors. Signs are turned to Home Assistant's here and nowhere else."""
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import override
+from typing import Any, override
 
 from homeassistant.components.sensor import (
     SensorDeviceClass,
@@ -25,7 +25,7 @@ from homeassistant.util import dt as dt_util
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
 from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, Scope, add_as_they_come, always
 from .program_events import BY_HAND, measured_event, next_event, shown_event, time_of
-from .wire import ChargerWire, EventWire, ProgramWire, SiteWire, SwitchWire
+from .wire import ChargerWire, DepartureState, EventWire, ProgramWire, SiteWire, SwitchWire
 
 PARALLEL_UPDATES = 0
 
@@ -100,6 +100,9 @@ STEP_REASONS = [
     "other",
 ]
 
+# How far an order has come: the contract's stages.
+ORDER_STAGES = ["ordered", "written", "read_back", "measured", "held", "limited", "refused"]
+
 # Why an order is not followed as given: the contract's "Reasons of an order".
 ORDER_REASONS = [
     "rounded",
@@ -136,11 +139,18 @@ ORDER_REASONS = [
 ]
 
 
+def nothing_more(_: Any) -> Mapping[str, Any]:
+    """No attributes."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class SensorRow[PartT](SensorEntityDescription):
-    """One sensor. ``deadband``: a smaller change may wait; ``other``: the option for words we do not know yet."""
+    """One sensor. ``deadband``: a smaller change may wait; ``other``: the option for words we do not know yet.
+    ``attributes``: what belongs to the value and changes with it, each a text, a number or a yes or no."""
 
     value: Callable[[PartT], Value]
+    attributes: Callable[[PartT], Mapping[str, Any]] = nothing_more
     exists: Callable[[PartT], bool] = always
     deadband: float = 0.0
     other: str | None = None
@@ -193,6 +203,24 @@ def last_outage_s(site: SiteWire) -> float | None:
     outage = site["outage"]
     started, ended = (time_of(outage["started_at"]), time_of(outage["ended_at"])) if outage else (None, None)
     return (ended - started).total_seconds() if started and ended else None
+
+
+def leg_power_w(site: SiteWire, leg: int) -> int | None:
+    """The power of one leg of the service, counted from 1."""
+    legs = site.get("leg_power_w", [])
+    return legs[leg - 1] if leg <= len(legs) else None
+
+
+def storm_until(site: SiteWire) -> datetime | None:
+    """The end of the storm that is prepared for."""
+    storm = site.get("storm")
+    return time_of(storm["until"]) if storm else None
+
+
+def storm_data(site: SiteWire) -> Mapping[str, Any]:
+    """What else is known of the storm."""
+    storm = site.get("storm")
+    return {"reserve_pct": storm["reserve_pct"], "storm": storm["name"]} if storm else {}
 
 
 def power_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
@@ -251,6 +279,31 @@ def time_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -
     )
 
 
+def share_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """A part of the vehicle's battery that is not its charge now: without the class, so that it is not taken for it."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
+        suggested_display_precision=0,
+        deadband=0.5,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def leg_row(leg: int) -> SensorRow[SiteWire]:
+    """The power of one leg, where the meter tells it."""
+    row: SensorRow[SiteWire] = power_row(
+        f"leg_{leg}_power",
+        lambda site: leg_power_w(site, leg),
+        exists=lambda site: leg <= len(site.get("leg_power_w", [])),
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    )
+    return replace(row, translation_key="leg_power", translation_placeholders={"leg": str(leg)})
+
+
 def _has_meter(site: SiteWire) -> bool:
     return site["has_meter"]
 
@@ -273,6 +326,9 @@ SITE_SENSORS: tuple[SensorRow[SiteWire], ...] = (
     enum_row("control_reason", CONTROL_REASONS, lambda site: site["reason"]),
     power_row("grid_power", lambda site: site["grid_power_w"], exists=_has_meter),
     power_row("house_power", lambda site: site["house_power_w"]),
+    leg_row(1),
+    leg_row(2),
+    leg_row(3),
     energy_row("grid_energy_imported", lambda site: site["energy_imported_wh"], exists=_has_meter),
     energy_row("grid_energy_exported", lambda site: site["energy_exported_wh"], exists=_has_meter),
     time_row("outage_started", outage_started),
@@ -286,6 +342,12 @@ SITE_SENSORS: tuple[SensorRow[SiteWire], ...] = (
         value=last_outage_s,
     ),
     time_row("returning_at", lambda site: time_of(site["returning_at"]), exists=_has_backup),
+    time_row("storm_until", storm_until, attributes=storm_data, exists=lambda site: "storm" in site),
+    share_row(
+        "backup_reserve_now",
+        lambda site: site.get("backup_reserve_effective_pct"),
+        exists=lambda site: "backup_reserve_effective_pct" in site,
+    ),
     enum_row(
         "island_switch",
         ["open", "closed", "moving", "contradictory"],
@@ -340,6 +402,46 @@ def why(charger: ChargerWire) -> str | None:
     return charger["why"][-1]["reason"] if charger["why"] else None
 
 
+def order_evidence(charger: ChargerWire) -> Mapping[str, Any]:
+    """When the order that stands reached each of its stages; an older edge does not tell."""
+    order = charger["order"]
+    reached = order.get("reached", {}) if order else {}
+    return {f"{stage}_at": reached[stage] for stage in ORDER_STAGES if stage in reached}
+
+
+def _plans_departures(charger: ChargerWire) -> bool:
+    return "departures" in charger
+
+
+def _of_departure(value: Callable[[DepartureState], Value]) -> Callable[[ChargerWire], Value]:
+    def read(charger: ChargerWire) -> Value:
+        departure = charger.get("departure")
+        return None if departure is None else value(departure)
+
+    return read
+
+
+def departure_status(charger: ChargerWire) -> str | None:
+    """How the vehicle stands toward its next departure; None where that cannot be judged now."""
+    departure = charger.get("departure")
+    return "none" if departure is None else departure["stage"]
+
+
+def departure_data(charger: ChargerWire) -> Mapping[str, Any]:
+    """Which plan it is, and what it asks for in its own unit."""
+    departure = charger.get("departure")
+    if departure is None:
+        return {}
+    asked = {"target": departure["soc_pct"]} if departure["miles"] is None else {"miles": departure["miles"]}
+    return {"plan": departure["id"], **asked}
+
+
+def departure_charging(charger: ChargerWire) -> Mapping[str, Any]:
+    """Whether it is charged for it now; what stands higher may forbid that."""
+    departure = charger.get("departure")
+    return {} if departure is None else {"charging": departure["charging"]}
+
+
 def setpoint_w(charger: ChargerWire) -> int | None:
     """The power that was ordered, in Home Assistant's sign; None while nothing is."""
     return turned(charger["order"]["power_w"]) if charger["order"] else None
@@ -382,11 +484,7 @@ CHARGER_SENSORS: tuple[SensorRow[ChargerWire], ...] = (
     energy_row("energy_discharged", lambda charger: charger["energy_discharged_wh"]),
     enum_row("control_reason", CONTROL_REASONS, lambda charger: charger["reason"]),
     enum_row("why", STEP_REASONS, why),
-    enum_row(
-        "order",
-        ["none", "ordered", "written", "read_back", "measured", "held", "limited", "refused"],
-        order_stage,
-    ),
+    enum_row("order", ["none", *ORDER_STAGES], order_stage, attributes=order_evidence),
     enum_row(
         "limited_by",
         ["none", *ORDER_REASONS, "other"],
@@ -399,6 +497,21 @@ CHARGER_SENSORS: tuple[SensorRow[ChargerWire], ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
     ),
     time_row("manual_until", lambda charger: time_of(charger["manual"]["until"]) if charger["manual"] else None),
+    time_row(
+        "next_departure",
+        _of_departure(lambda departure: time_of(departure["at"])),
+        attributes=departure_data,
+        exists=_plans_departures,
+    ),
+    enum_row(
+        "departure_status",
+        ["none", "ready", "waits", "charges", "late"],
+        departure_status,
+        attributes=departure_charging,
+        exists=_plans_departures,
+    ),
+    share_row("departure_target", _of_departure(lambda departure: departure["target_pct"]), exists=_plans_departures),
+    share_row("departure_charge", _of_departure(lambda departure: departure["reaches_pct"]), exists=_plans_departures),
 )
 
 
@@ -500,18 +613,24 @@ class RidethroughSensor[PartT](RidethroughEntity[PartT], SensorEntity):
     ) -> None:
         super().__init__(coordinator, scope, subject, row)
         self._written_at = dt_util.utcnow()
+        self._shown_value: Value = None
 
     @override
     def _shown(self, part: PartT) -> Hashable:
         row, now = self.entity_description, dt_util.utcnow()
+        attributes = row.attributes(part)
+        self._attr_extra_state_attributes = dict(attributes)
+        return (self._value(part, row, now), tuple(attributes.items()))
+
+    def _value(self, part: PartT, row: SensorRow[PartT], now: datetime) -> Value:
         value = row.value(part)
         if row.options is not None and value is not None and value not in row.options:
             value = row.other
-        if may_wait(row, self._attr_native_value, value, now - self._written_at):  # type: ignore[arg-type]
-            return self._attr_native_value
-        if value != self._attr_native_value:
+        if may_wait(row, self._shown_value, value, now - self._written_at):  # type: ignore[arg-type]
+            return self._shown_value
+        if value != self._shown_value:
             self._written_at = now
-        self._attr_native_value = value
+        self._attr_native_value = self._shown_value = value
         return value
 
 

@@ -1,23 +1,24 @@
-"""The actions: what a person orders once, with an end."""
+"""The actions: what a person orders once, with an end, and when vehicles leave."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, cast
 
 import probatio
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID
-from homeassistant.core import HomeAssistant, ServiceCall, callback
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.service import async_get_config_entry
 from homeassistant.helpers.typing import VolSchemaType
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
+from .const import DOMAIN, STORM_RESERVE_PCT
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
 from .entity import identifier
+from .wire import ChargerWire, DeparturePlanState
 
 ATTR_UNTIL = "until"
 ATTR_DURATION = "duration"
@@ -27,12 +28,21 @@ ATTR_NAME = "name"
 ATTR_START = "start"
 ATTR_END = "end"
 ATTR_CONFIRM = "confirm"
+ATTR_PLAN = "plan"
+ATTR_AT = "at"
+ATTR_WEEKDAYS = "weekdays"
+ATTR_TIME = "time"
+ATTR_TARGET = "target"
+ATTR_MILES = "miles"
+ATTR_RESERVE = "reserve"
 
 # The edge takes no order beyond this.
 MAX_POWER_KW = 1000.0
 
+_SITE = {probatio.Required(ATTR_CONFIG_ENTRY_ID): cv.string}
 _DEVICE = {probatio.Required(ATTR_DEVICE_ID): cv.string}
 _POWER_KW = probatio.All(probatio.Coerce(float), probatio.Range(min=0.001, max=MAX_POWER_KW))
+_PERCENT = probatio.All(probatio.Coerce(float), probatio.Range(min=1, max=100))
 _UNTIL = {
     probatio.Exclusive(ATTR_UNTIL, "end"): cv.datetime,
     probatio.Exclusive(ATTR_DURATION, "end"): cv.positive_time_period,
@@ -54,9 +64,32 @@ ENTER_EVENT_SCHEMA = probatio.Schema(
         probatio.Required(ATTR_POWER): _POWER_KW,
     }
 )
-END_BACKUP_SCHEMA = probatio.Schema(
-    {probatio.Required(ATTR_CONFIG_ENTRY_ID): cv.string, probatio.Required(ATTR_CONFIRM): cv.boolean}
+SITE_SCHEMA = probatio.Schema(_SITE)
+END_BACKUP_SCHEMA = probatio.Schema({**_SITE, probatio.Required(ATTR_CONFIRM): cv.boolean})
+STORM_SCHEMA = probatio.All(
+    probatio.Schema(
+        {
+            **_SITE,
+            **_UNTIL,
+            probatio.Optional(ATTR_RESERVE, default=STORM_RESERVE_PCT): _PERCENT,
+            probatio.Optional(ATTR_NAME): cv.string,
+        }
+    ),
+    cv.has_at_least_one_key(ATTR_UNTIL, ATTR_DURATION),
 )
+SET_DEPARTURE_SCHEMA = probatio.Schema(
+    {
+        **_DEVICE,
+        probatio.Optional(ATTR_PLAN): cv.string,
+        probatio.Optional(ATTR_AT): cv.datetime,
+        probatio.Optional(ATTR_WEEKDAYS): cv.weekdays,
+        probatio.Optional(ATTR_TIME): cv.time,
+        probatio.Optional(ATTR_TARGET): _PERCENT,
+        probatio.Optional(ATTR_MILES): probatio.All(probatio.Coerce(float), probatio.Range(min=1, max=500)),
+    }
+)
+CLEAR_DEPARTURE_SCHEMA = probatio.Schema({**_DEVICE, probatio.Required(ATTR_PLAN): cv.string})
+SKIP_DEPARTURE_SCHEMA = probatio.Schema({**_DEVICE, probatio.Optional(ATTR_PLAN): cv.string})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +99,15 @@ class DeviceAction:
     name: str
     kind: str
     command: str
+    schema: VolSchemaType
+    args: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteAction:
+    """An action on the whole site, likewise."""
+
+    name: str
     schema: VolSchemaType
     args: Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -103,6 +145,41 @@ def _new_event(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _confirmed(data: Mapping[str, Any]) -> dict[str, Any]:
+    if not data[ATTR_CONFIRM]:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="edge_confirm_needed")
+    return {"confirm": True}
+
+
+def _storm(data: Mapping[str, Any]) -> dict[str, Any]:
+    name = {"name": data[ATTR_NAME]} if data.get(ATTR_NAME) else {}
+    return {**_until(data), "reserve_pct": data[ATTR_RESERVE], **name}
+
+
+def _plan(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"id": data[ATTR_PLAN]} if ATTR_PLAN in data else {}
+
+
+def _departure(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_plan(data), **_when(data), **_how_much(data)}
+
+
+def _when(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Once, or weekly; the edge knows the clock on the wall. Raises ServiceValidationError on neither or both."""
+    weekly = [key for key in (ATTR_WEEKDAYS, ATTR_TIME) if data.get(key)]
+    if (ATTR_AT in data) == bool(weekly) or len(weekly) == 1:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="departure_when")
+    if ATTR_AT in data:
+        return {"at": _wire_time(data[ATTR_AT])}
+    return {"weekdays": data[ATTR_WEEKDAYS], "local_time": f"{cast('time', data[ATTR_TIME]):%H:%M}"}
+
+
+def _how_much(data: Mapping[str, Any]) -> dict[str, Any]:
+    if (ATTR_TARGET in data) == (ATTR_MILES in data):
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="departure_how_much")
+    return {"soc_pct": data[ATTR_TARGET]} if ATTR_TARGET in data else {"miles": data[ATTR_MILES]}
+
+
 ACTIONS = (
     DeviceAction("charge", "charger", "charge", POWER_SCHEMA, _power_until),
     DeviceAction("discharge", "charger", "discharge", POWER_SCHEMA, _power_until),
@@ -111,9 +188,16 @@ ACTIONS = (
     DeviceAction("opt_out_event", "program", "opt_out", EVENT_SCHEMA, _event),
     DeviceAction("opt_in_event", "program", "opt_in", EVENT_SCHEMA, _event),
     DeviceAction("enter_event", "program", "enter_event", ENTER_EVENT_SCHEMA, _new_event),
+    DeviceAction("set_departure", "charger", "set_departure", SET_DEPARTURE_SCHEMA, _departure),
+    DeviceAction("clear_departure", "charger", "clear_departure", CLEAR_DEPARTURE_SCHEMA, _plan),
 )
-# The contract's commands that name their charger or program; an event's uid says which program it is.
-NAMES_ITS_SUBJECT = frozenset({"charge", "discharge", "hold", "resume", "enter_event"})
+SITE_ACTIONS = (
+    SiteAction("end_backup", END_BACKUP_SCHEMA, _confirmed),
+    SiteAction("prepare_for_storm", STORM_SCHEMA, _storm),
+    SiteAction("end_storm", SITE_SCHEMA, lambda _: {}),
+)
+# The contract's commands that do not name their program: an event's uid says which it is.
+NAMES_ITS_EVENT = frozenset({"opt_out", "opt_in"})
 
 
 def _find(hass: HomeAssistant, device_id: str, kind: str) -> tuple[RidethroughCoordinator, str]:
@@ -133,22 +217,67 @@ def _find(hass: HomeAssistant, device_id: str, kind: str) -> tuple[RidethroughCo
 def _register(hass: HomeAssistant, action: DeviceAction) -> None:
     async def act(call: ServiceCall) -> None:
         coordinator, subject = _find(hass, call.data[ATTR_DEVICE_ID], action.kind)
-        names = {action.kind: subject} if action.command in NAMES_ITS_SUBJECT else {}
+        names = {} if action.command in NAMES_ITS_EVENT else {action.kind: subject}
         await coordinator.async_command(action.command, **names, **action.args(call.data))
 
     hass.services.async_register(DOMAIN, action.name, act, schema=action.schema)
+
+
+def _register_for_site(hass: HomeAssistant, action: SiteAction) -> None:
+    async def act(call: ServiceCall) -> None:
+        entry: RidethroughConfigEntry = async_get_config_entry(hass, DOMAIN, call.data[ATTR_CONFIG_ENTRY_ID])
+        await entry.runtime_data.async_command(action.name, **action.args(call.data))
+
+    hass.services.async_register(DOMAIN, action.name, act, schema=action.schema)
+
+
+def _charger(hass: HomeAssistant, call: ServiceCall) -> tuple[RidethroughCoordinator, str, ChargerWire]:
+    coordinator, subject = _find(hass, call.data[ATTR_DEVICE_ID], "charger")
+    return coordinator, subject, coordinator.data["chargers"][subject]
+
+
+def _shown_plan(plan: DeparturePlanState) -> dict[str, Any]:
+    """A plan in the words of ``set_departure``, so that it can be changed and given back."""
+    return {
+        ATTR_PLAN: plan["id"],
+        ATTR_AT: plan["at"],
+        ATTR_WEEKDAYS: list(plan["weekdays"]),
+        ATTR_TIME: plan["local_time"],
+        ATTR_TARGET: plan["soc_pct"],
+        ATTR_MILES: plan["miles"],
+        "skipped_until": plan["skip_until"],
+    }
 
 
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register all actions."""
 
-    async def end_backup(call: ServiceCall) -> None:
-        entry: RidethroughConfigEntry = async_get_config_entry(hass, DOMAIN, call.data[ATTR_CONFIG_ENTRY_ID])
-        if not call.data[ATTR_CONFIRM]:
-            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="edge_confirm_needed")
-        await entry.runtime_data.async_command("end_backup", confirm=True)
+    async def skip_departure(call: ServiceCall) -> ServiceResponse:
+        """Leave out the next time of the plan named, else of the one that comes first."""
+        coordinator, subject, charger = _charger(hass, call)
+        departure = charger.get("departure")
+        plan_id = call.data.get(ATTR_PLAN) or (departure["id"] if departure else None)
+        if plan_id is None:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_departure")
+        answer = await coordinator.async_command("skip_departure", charger=subject, id=plan_id)
+        return {ATTR_PLAN: plan_id, "skipped": answer.get("skipped")}
+
+    async def get_departures(call: ServiceCall) -> ServiceResponse:
+        _, _, charger = _charger(hass, call)
+        return {"departures": [_shown_plan(plan) for plan in charger.get("departures", [])]}
 
     for action in ACTIONS:
         _register(hass, action)
-    hass.services.async_register(DOMAIN, "end_backup", end_backup, schema=END_BACKUP_SCHEMA)
+    for site_action in SITE_ACTIONS:
+        _register_for_site(hass, site_action)
+    hass.services.async_register(
+        DOMAIN,
+        "skip_departure",
+        skip_departure,
+        schema=SKIP_DEPARTURE_SCHEMA,
+        supports_response=SupportsResponse.OPTIONAL,
+    )
+    hass.services.async_register(
+        DOMAIN, "get_departures", get_departures, schema=DEVICE_SCHEMA, supports_response=SupportsResponse.ONLY
+    )

@@ -83,3 +83,10 @@ def shown(hass: HomeAssistant, entity_id: str) -> str:
     state = hass.states.get(entity_id)
     assert state is not None, entity_id
     return state.state
+
+
+def attributes(hass: HomeAssistant, entity_id: str, *names: str) -> dict[str, object]:
+    """Those of the attributes named that the entity has."""
+    state = hass.states.get(entity_id)
+    assert state is not None, entity_id
+    return {name: state.attributes[name] for name in names if name in state.attributes}

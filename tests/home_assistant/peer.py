@@ -70,6 +70,12 @@ def home() -> wire.State:
             "outage": None,
             "started_at": at(-86_400),
             "cycle_late_p99_ms": 12.0,
+            "time_zone": "America/New_York",
+            "storm": None,
+            "backup_reserve_effective_pct": 30.0,
+            "contacts": {"generator": False, "stop": False},
+            "generator_max_w": 3000,
+            "leg_power_w": [700, 500],
         },
         "chargers": {
             "driveway": {
@@ -97,6 +103,9 @@ def home() -> wire.State:
                 "manual": None,
                 "reason": "idle",
                 "why": [],
+                "departure": None,
+                "departures": [],
+                "miles_per_kwh": 3.0,
             }
         },
         "programs": {
@@ -117,6 +126,33 @@ def home() -> wire.State:
     }
 
 
+def of_an_older_edge(state: wire.State) -> wire.State:
+    """The same without the keys that were added to the schema since its first day."""
+    older: Any = deepcopy(state)
+    older["site"] = {key: older["site"][key] for key in wire.SiteWire.__required_keys__}
+    for name, charger in older["chargers"].items():
+        older["chargers"][name] = {key: charger[key] for key in wire.ChargerWire.__required_keys__}
+    return cast("wire.State", older)
+
+
+def departure(hours: float = 10, **changes: Any) -> wire.DepartureState:
+    """A bus that leaves each school day, with time to wait."""
+    return cast(
+        "wire.DepartureState",
+        {
+            "id": "weekly",
+            "at": at(hours * 3600),
+            "soc_pct": 80.0,
+            "miles": None,
+            "stage": "waits",
+            "target_pct": 80.0,
+            "reaches_pct": 80.0,
+            "charging": False,
+        }
+        | changes,
+    )
+
+
 class Peer:
     """Speaks the contract; a test changes ``state`` by ``push`` and reads what commands came in."""
 
@@ -127,6 +163,7 @@ class Peer:
         self.undelivered: list[wire.NoticeWire] = []
         self.commands: list[wire.Command] = []
         self.answers: dict[str, Callable[[dict[str, Any]], wire.CommandError | None]] = {}
+        self.brings: dict[str, dict[str, Any]] = {}
         self.starts: list[wire.Start] = []
         self.token = TOKEN
         self.code = CODE
@@ -236,7 +273,11 @@ class Peer:
         refuse = self.answers.get(command["name"])
         error = refuse(command["args"]) if refuse else None
         answer: dict[str, Any] = {"type": "result", "id": command["id"], "ok": error is None}
-        await self._send(socket, answer | ({"error": error} if error else {"stage": "accepted", "data": {}}))
+        await self._send(
+            socket,
+            answer
+            | ({"error": error} if error else {"stage": "accepted", "data": self.brings.get(command["name"], {})}),
+        )
 
     async def _send(self, socket: web.WebSocketResponse, message: Any) -> None:
         await socket.send_str(wire.encode(message))

@@ -1,7 +1,7 @@
 """What people set, press and order: what reaches the edge, and what they read when it says no."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, STATE_ON
@@ -16,7 +16,7 @@ from custom_components.ridethrough import coordinator as coordinator_module
 from custom_components.ridethrough.const import DOMAIN
 
 from .conftest import device_of, shown
-from .peer import Eventually, Peer, refusing
+from .peer import Eventually, Peer, departure, refusing
 
 
 @pytest.fixture
@@ -80,6 +80,15 @@ def program(house: MockConfigEntry, device_registry: dr.DeviceRegistry) -> str:
             "set_participation",
             {"program": "peak", "participating": True},
         ),
+        (
+            "number",
+            "set_value",
+            "number.driveway_charger_miles_per_kwh",
+            {"value": 3.4},
+            "set_miles_per_kwh",
+            {"charger": "driveway", "miles_per_kwh": 3.4},
+        ),
+        ("switch", "turn_off", "switch.home_storm_hold", {}, "end_storm", {}),
         ("button", "press", "button.home_emergency_stop", {}, "stop", {}),
         ("button", "press", "button.peak_power_opt_out_of_next_event", {}, "opt_out", {"event": "peak-1"}),
     ],
@@ -118,7 +127,13 @@ async def test_the_same_button_takes_a_charger_up_again_that_was_left_to_another
     hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
 ) -> None:
     button = "button.driveway_charger_resume_automatic"
-    step = {"rung": "device_safety", "reason": "another_controller", "low_w": None, "high_w": None, "data": {}}
+    step: dict[str, Any] = {
+        "rung": "device_safety",
+        "reason": "another_controller",
+        "low_w": None,
+        "high_w": None,
+        "data": {},
+    }
     await peer.push(lambda state: state["chargers"]["driveway"].update(why=[step], order=None))
     await eventually(lambda: shown(hass, button) == "unknown")
     await hass.services.async_call("button", "press", {ATTR_ENTITY_ID: button}, blocking=True)
@@ -188,6 +203,136 @@ async def test_events_are_answered_and_entered_by_hand(hass: HomeAssistant, prog
             "power_w": 5500,
         }
     ]
+
+
+async def test_departures_are_set_once_and_weekly_in_the_contracts_words(
+    hass: HomeAssistant, charger: str, peer: Peer
+) -> None:
+    leaves = {ATTR_DEVICE_ID: charger, "at": "2026-07-03T05:30:00-04:00", "miles": 120, "plan": "cabin"}
+    await hass.services.async_call(DOMAIN, "set_departure", leaves, blocking=True)
+    school = {ATTR_DEVICE_ID: charger, "weekdays": ["mon", "fri"], "time": "07:30:00", "target": 80}
+    await hass.services.async_call(DOMAIN, "set_departure", school, blocking=True)
+    midnight = {ATTR_DEVICE_ID: charger, "weekdays": "sun", "time": "00:00", "target": 100}
+    await hass.services.async_call(DOMAIN, "set_departure", midnight, blocking=True)
+    assert peer.named("set_departure") == [
+        {"charger": "driveway", "id": "cabin", "at": "2026-07-03T09:30:00+00:00", "miles": 120.0},
+        {"charger": "driveway", "weekdays": ["mon", "fri"], "local_time": "07:30", "soc_pct": 80.0},
+        {"charger": "driveway", "weekdays": ["sun"], "local_time": "00:00", "soc_pct": 100.0},
+    ]
+    await hass.services.async_call(DOMAIN, "clear_departure", {ATTR_DEVICE_ID: charger, "plan": "cabin"}, blocking=True)
+    assert peer.named("clear_departure") == [{"charger": "driveway", "id": "cabin"}]
+
+
+AT, WEEKLY = {"at": "2026-07-03T05:30:00-04:00"}, {"weekdays": ["mon"], "time": "07:30"}
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"target": 80}, "departure_when"),
+        ({**AT, **WEEKLY, "target": 80}, "departure_when"),
+        ({"weekdays": ["mon"], "target": 80}, "departure_when"),
+        ({"weekdays": [], "time": "07:30", "target": 80}, "departure_when"),
+        ({"time": "07:30", "target": 80}, "departure_when"),
+        (AT, "departure_how_much"),
+        ({**WEEKLY, "target": 80, "miles": 30}, "departure_how_much"),
+    ],
+)
+async def test_a_departure_needs_one_when_and_one_how_much_and_says_so(
+    hass: HomeAssistant, charger: str, peer: Peer, data: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(ServiceValidationError) as refused:
+        await hass.services.async_call(DOMAIN, "set_departure", {ATTR_DEVICE_ID: charger, **data}, blocking=True)
+    assert refused.value.translation_key == key
+    assert peer.commands == []
+
+
+async def test_the_next_departure_is_skipped_with_a_button_or_an_action_and_another_one_by_name(
+    hass: HomeAssistant, charger: str, peer: Peer, eventually: Eventually
+) -> None:
+    button = "button.driveway_charger_skip_next_departure"
+    assert shown(hass, button) == "unavailable"
+    with pytest.raises(ServiceValidationError) as refused:
+        await hass.services.async_call(DOMAIN, "skip_departure", {ATTR_DEVICE_ID: charger}, blocking=True)
+    assert refused.value.translation_key == "no_departure"
+    await peer.push(lambda state: state["chargers"]["driveway"].update(departure=departure()))
+    await eventually(lambda: shown(hass, button) == "unknown")
+    await hass.services.async_call("button", "press", {ATTR_ENTITY_ID: button}, blocking=True)
+    peer.brings["skip_departure"] = {"skipped": "2026-07-03T11:30:00+00:00"}
+    answer = await hass.services.async_call(
+        DOMAIN, "skip_departure", {ATTR_DEVICE_ID: charger}, blocking=True, return_response=True
+    )
+    assert answer == {"plan": "weekly", "skipped": "2026-07-03T11:30:00+00:00"}
+    await hass.services.async_call(DOMAIN, "skip_departure", {ATTR_DEVICE_ID: charger, "plan": "b"}, blocking=True)
+    weekly = {"charger": "driveway", "id": "weekly"}
+    assert peer.named("skip_departure") == [weekly, weekly, {"charger": "driveway", "id": "b"}]
+
+
+async def test_a_plan_that_was_listed_can_be_given_back(
+    hass: HomeAssistant, charger: str, peer: Peer, eventually: Eventually
+) -> None:
+    plan = {
+        "id": "school run",
+        "at": None,
+        "weekdays": ["mon", "tue"],
+        "local_time": "07:30",
+        "soc_pct": 80.0,
+        "miles": None,
+        "skip_until": None,
+    }
+    await peer.push(lambda state: state["chargers"]["driveway"].update(departures=[plan], departure=departure()))
+    await eventually(lambda: shown(hass, "sensor.driveway_charger_departure_status") == "waits")
+    listed = await hass.services.async_call(
+        DOMAIN, "get_departures", {ATTR_DEVICE_ID: charger}, blocking=True, return_response=True
+    )
+    assert listed is not None
+    (known,) = cast("list[dict[str, Any]]", listed["departures"])
+    again = {key: value for key, value in known.items() if value not in (None, [])} | {ATTR_DEVICE_ID: charger}
+    await hass.services.async_call(DOMAIN, "set_departure", again, blocking=True)
+    given = {key: plan[key] for key in ("id", "weekdays", "local_time", "soc_pct")}
+    assert peer.named("set_departure") == [{"charger": "driveway", **given}]
+
+
+async def test_a_storm_is_prepared_for_and_ended(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, freezer: Any
+) -> None:
+    freezer.move_to("2026-07-01T18:00:00+00:00")
+    site = {"config_entry_id": house.entry_id}
+    named = site | {"until": "2026-07-03T06:00:00+00:00", "reserve": 95, "name": "Tropical storm"}
+    await hass.services.async_call(DOMAIN, "prepare_for_storm", named, blocking=True)
+    await hass.services.async_call(DOMAIN, "prepare_for_storm", site | {"duration": {"hours": 12}}, blocking=True)
+    await hass.services.async_call(DOMAIN, "end_storm", site, blocking=True)
+    assert peer.named("prepare_for_storm") == [
+        {"until": "2026-07-03T06:00:00+00:00", "reserve_pct": 95.0, "name": "Tropical storm"},
+        {"until": "2026-07-02T06:00:00+00:00", "reserve_pct": 90.0},
+    ]
+    assert peer.named("end_storm") == [{}]
+
+
+async def test_storm_hold_is_switched_on_for_a_day_and_does_not_shorten_a_storm_that_stands(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually, freezer: Any
+) -> None:
+    freezer.move_to("2026-07-01T18:00:00+00:00")
+    hold = {ATTR_ENTITY_ID: "switch.home_storm_hold"}
+    await hass.services.async_call("switch", "turn_on", hold, blocking=True)
+    assert peer.named("prepare_for_storm") == [{"until": "2026-07-02T18:00:00+00:00", "reserve_pct": 90}]
+    assert shown(hass, hold[ATTR_ENTITY_ID]) == "off"
+    storm = {"until": "2026-07-05T18:00:00+00:00", "reserve_pct": 95.0, "name": "Tropical storm"}
+    await peer.push(lambda state: state["site"].update(storm=storm))
+    await eventually(lambda: shown(hass, hold[ATTR_ENTITY_ID]) == STATE_ON)
+    await hass.services.async_call("switch", "turn_on", hold, blocking=True)
+    assert len(peer.named("prepare_for_storm")) == 1
+
+
+async def test_an_edge_that_does_not_know_departures_yet_is_told_as_too_old(
+    hass: HomeAssistant, charger: str, peer: Peer
+) -> None:
+    peer.answers["set_departure"] = refusing("unknown_command")
+    with pytest.raises(HomeAssistantError) as refused:
+        await hass.services.async_call(
+            DOMAIN, "set_departure", {ATTR_DEVICE_ID: charger, **AT, "target": 80}, blocking=True
+        )
+    assert refused.value.translation_key == "edge_unknown_command"
 
 
 async def test_backup_ends_only_when_confirmed(hass: HomeAssistant, house: MockConfigEntry, peer: Peer) -> None:

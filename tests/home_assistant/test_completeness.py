@@ -17,7 +17,7 @@ from PIL import Image
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough import const, coordinator, notices
-from custom_components.ridethrough.services import ACTIONS
+from custom_components.ridethrough.services import ACTIONS, SITE_ACTIONS
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "custom_components" / "ridethrough"
@@ -47,7 +47,8 @@ async def test_every_entity_has_words_for_its_name_and_states_and_an_icon(
         words = WORDS["entity"][entry.domain][key]
         assert words["name"]
         options = (entry.capabilities or {}).get("options", [])
-        assert set(options) == set(words.get("state", {})) or entry.domain == "binary_sensor", entry.entity_id
+        on_or_off = entry.domain in ("binary_sensor", "switch")
+        assert set(words.get("state", {})) == set(options) or (on_or_off and not options), entry.entity_id
         if kinds := (entry.capabilities or {}).get("event_types"):
             assert set(kinds) == set(words["state_attributes"]["event_type"]["state"])
         assert ICONS["entity"][entry.domain][key]["default"].startswith("mdi:")
@@ -60,6 +61,7 @@ async def test_every_entity_has_words_for_its_name_and_states_and_an_icon(
 def test_every_error_is_translated_and_no_translation_is_left_over() -> None:
     used = {f"edge_{code}" for code in coordinator.MISTAKES | coordinator.TROUBLES} | {"edge_refused"}
     used |= {f"not_a_{action.kind}" for action in ACTIONS} | {"edge_too_old", "edge_too_new"}
+    used |= set(re.findall(r'nothing(?:: str)? ?= ?"([a-z_]+)"', SOURCES["button.py"]))
     for text in SOURCES.values():
         used |= set(re.findall(r'translation_domain=DOMAIN,\s+translation_key="([a-z_]+)"', text))
     assert set(WORDS["exceptions"]) == used
@@ -84,10 +86,53 @@ def test_the_flows_forms_and_errors_have_words() -> None:
 
 def test_every_action_has_words_and_icon_and_its_fields_match() -> None:
     described = yaml.safe_load((HERE / "services.yaml").read_text())
-    names = {action.name for action in ACTIONS} | {"end_backup"}
+    names = {action.name for action in (*ACTIONS, *SITE_ACTIONS)} | {"skip_departure", "get_departures"}
     assert set(described) == set(WORDS["services"]) == set(ICONS["services"]) == names
+    page = (ROOT / "docs" / "home-assistant.md").read_text()
+    assert [name for name in names if f"`ridethrough.{name}`" not in page] == []
     for name, action in described.items():
         assert set(action["fields"]) == set(WORDS["services"][name]["fields"])
+
+
+def test_the_choices_in_the_fields_of_actions_have_words() -> None:
+    found: dict[str, set[str]] = {}
+    for action in yaml.safe_load((HERE / "services.yaml").read_text()).values():
+        for field in action["fields"].values():
+            if select := field["selector"].get("select"):
+                found[select["translation_key"]] = set(select["options"])
+    assert {key: set(one["options"]) for key, one in WORDS["selector"].items()} == found
+
+
+def orders(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Our actions in an example, with their data."""
+    if isinstance(node, dict):
+        if str(node.get("action", "")).startswith(f"{const.DOMAIN}."):
+            yield node["action"].partition(".")[2], node["data"]
+        for value in node.values():
+            yield from orders(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from orders(value)
+
+
+async def test_every_example_of_an_action_in_the_documents_is_accepted(
+    hass: HomeAssistant, house: MockConfigEntry
+) -> None:
+    page = (ROOT / "docs" / "home-assistant.md").read_text()
+    shown = [one for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) for one in orders(yaml.safe_load(text))]
+    offered = hass.services.async_services()[const.DOMAIN]
+    for name, data in shown:
+        schema = offered[name].schema
+        assert schema is not None
+        assert set(schema(data)) >= set(data)
+    departures = {"set_departure", "clear_departure", "skip_departure", "get_departures"}
+    assert {name for name, _ in shown} >= departures | {"charge", "prepare_for_storm", "end_storm"}
+
+
+async def test_the_actions_that_home_assistant_offers_are_the_documented_ones(
+    hass: HomeAssistant, house: MockConfigEntry
+) -> None:
+    assert set(hass.services.async_services()[const.DOMAIN]) == set(WORDS["services"])
 
 
 def test_words_carry_no_addresses_and_no_stray_space() -> None:

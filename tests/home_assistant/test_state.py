@@ -1,5 +1,6 @@
 """What is pushed and what people are shown: the published table, signs, unknown, and how often it is written."""
 
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -11,8 +12,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from custom_components.ridethrough.sensor import LONGEST_WAIT, grid_status
 from custom_components.ridethrough.wire import ChargerWire, EventWire, ProgramWire, SiteWire
 
-from .conftest import shown
-from .peer import Eventually, Peer, at, event, home
+from .conftest import attributes, shown
+from .peer import Eventually, Peer, at, departure, event, home, of_an_older_edge
 
 
 @pytest.mark.parametrize(
@@ -312,6 +313,130 @@ async def test_nonsense_on_the_wire_is_survived(
     assert shown(hass, "binary_sensor.home_controller") == STATE_ON
 
 
+NEXT = "sensor.driveway_charger_next_departure"
+
+
+async def test_a_departure_shows_when_how_much_and_whether_it_will_be_enough(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    status, target = "sensor.driveway_charger_departure_status", "sensor.driveway_charger_departure_target"
+    assert (shown(hass, NEXT), shown(hass, status), shown(hass, target)) == (STATE_UNKNOWN, "none", STATE_UNKNOWN)
+    late = departure(1, stage="late", reaches_pct=62.4, charging=True)
+    await peer.push(lambda state: state["chargers"]["driveway"].update(departure=late))
+    await eventually(lambda: shown(hass, status) == "late")
+    left = datetime.fromisoformat(shown(hass, NEXT)) - datetime.fromisoformat(late["at"])
+    assert abs(left) < timedelta(seconds=1)
+    assert shown(hass, target) == "80.0"
+    assert shown(hass, "sensor.driveway_charger_charge_at_departure") == "62.4"
+    assert attributes(hass, NEXT, "plan", "target", "miles") == {"plan": "weekly", "target": 80.0}
+    assert attributes(hass, status, "charging") == {"charging": True}
+
+
+async def test_a_departure_in_miles_says_so_and_one_that_cannot_be_judged_is_unknown(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    far = departure(soc_pct=None, miles=120.0, stage=None, target_pct=None, reaches_pct=None)
+    await peer.push(lambda state: state["chargers"]["driveway"].update(departure=far))
+    await eventually(lambda: shown(hass, NEXT) != STATE_UNKNOWN)
+    assert attributes(hass, NEXT, "plan", "target", "miles") == {"plan": "weekly", "miles": 120.0}
+    assert shown(hass, "sensor.driveway_charger_departure_status") == STATE_UNKNOWN
+    assert shown(hass, "sensor.driveway_charger_charge_at_departure") == STATE_UNKNOWN
+    await peer.push(lambda state: state["chargers"]["driveway"].update(departure=None))
+    await eventually(lambda: shown(hass, NEXT) == STATE_UNKNOWN)
+    assert attributes(hass, NEXT, "plan", "target", "miles") == {}
+
+
+async def test_a_storm_shows_its_end_its_reserve_and_its_name(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    hold, ends, reserve = "switch.home_storm_hold", "sensor.home_storm_hold_ends", "sensor.home_backup_reserve_now"
+    assert (shown(hass, hold), shown(hass, ends), shown(hass, reserve)) == (STATE_OFF, STATE_UNKNOWN, "30.0")
+    storm = {"until": at(3600), "reserve_pct": 90.0, "name": "Tropical storm"}
+    await peer.push(lambda state: state["site"].update(storm=storm, backup_reserve_effective_pct=90.0))
+    await eventually(lambda: shown(hass, hold) == STATE_ON)
+    assert attributes(hass, ends, "reserve_pct", "storm") == {"reserve_pct": 90.0, "storm": "Tropical storm"}
+    assert (shown(hass, reserve), shown(hass, "number.home_backup_reserve")) == ("90.0", "30.0")
+
+
+@pytest.mark.parametrize(
+    ("contact", "entity"), [("stop", "binary_sensor.home_stop_button"), ("generator", "binary_sensor.home_generator")]
+)
+async def test_a_contact_that_is_silent_is_unknown_and_not_off(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually, contact: str, entity: str
+) -> None:
+    assert shown(hass, entity) == STATE_OFF
+    for active, state in ((True, STATE_ON), (None, STATE_UNKNOWN), (False, STATE_OFF)):
+        await peer.push(lambda now, active=active: now["site"]["contacts"].update({contact: active}))  # type: ignore[misc]
+        await eventually(lambda state=state: shown(hass, entity) == state)  # type: ignore[misc]
+
+
+async def test_contacts_and_legs_that_are_not_there_make_no_entities(
+    hass: HomeAssistant, everything_enabled: None, entry: MockConfigEntry, peer: Peer
+) -> None:
+    peer.state["site"] |= {"contacts": {"generator": True}, "leg_power_w": [1400, None]}
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert hass.states.get("binary_sensor.home_stop_button") is None
+    assert shown(hass, "binary_sensor.home_generator") == STATE_ON
+    assert shown(hass, "sensor.home_leg_1_power") == "1.4"
+    assert shown(hass, "sensor.home_leg_2_power") == STATE_UNKNOWN
+    assert hass.states.get("sensor.home_leg_3_power") is None
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_the_power_of_a_leg_is_off_by_default(
+    hass: HomeAssistant, house: MockConfigEntry, entity_registry: er.EntityRegistry
+) -> None:
+    leg = entity_registry.async_get("sensor.home_leg_1_power")
+    assert leg is not None
+    assert leg.disabled
+    assert hass.states.get(leg.entity_id) is None
+
+
+async def test_an_order_carries_the_time_of_each_stage_it_reached(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    order = "sensor.driveway_charger_order"
+    reached = {"ordered": at(-9), "written": at(-8), "read_back": at(-8)}
+    stands = {"kind": "power", "power_w": 3000, "stage": "read_back", "reason": None, "measured_w": None}
+    await peer.push(lambda state: state["chargers"]["driveway"].update(order=stands | {"reached": reached}))
+    await eventually(lambda: shown(hass, order) == "read_back")
+    told = attributes(hass, order, "ordered_at", "written_at", "read_back_at", "measured_at")
+    assert told == {f"{stage}_at": time for stage, time in reached.items()}
+
+
+async def test_an_older_edge_that_lacks_the_newer_keys_breaks_nothing(
+    hass: HomeAssistant, everything_enabled: None, entry: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    newer, peer.state = peer.state, of_an_older_edge(peer.state)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert shown(hass, "sensor.driveway_charger_status") == "idle"
+    missing = (
+        NEXT,
+        "switch.home_storm_hold",
+        "sensor.home_backup_reserve_now",
+        "binary_sensor.home_stop_button",
+        "sensor.home_leg_1_power",
+        "number.driveway_charger_miles_per_kwh",
+        "button.driveway_charger_skip_next_departure",
+    )
+    assert [entity for entity in missing if hass.states.get(entity) is not None] == []
+    await peer.push(lambda state: state.update(newer))
+    await eventually(lambda: all(hass.states.get(entity) is not None for entity in missing))
+    await peer.push(lambda state: state.update(of_an_older_edge(newer)))
+    await eventually(lambda: shown(hass, "number.driveway_charger_miles_per_kwh") == STATE_UNKNOWN)
+    assert shown(hass, "switch.home_storm_hold") == shown(hass, "binary_sensor.home_stop_button") == STATE_UNKNOWN
+    assert shown(hass, "binary_sensor.home_controller") == STATE_ON
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_keys_that_we_do_not_know_yet_are_passed_over(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    await peer.push(lambda state: state["site"].update(moon="full", contacts={"stop": True, "doorbell": True}))
+    await eventually(lambda: shown(hass, "binary_sensor.home_stop_button") == STATE_ON)
+    assert hass.states.get("binary_sensor.home_doorbell") is None
+
+
 async def test_every_entity_can_be_enabled_and_no_control_is_hidden_among_settings(
     hass: HomeAssistant, everything_enabled: None, house: MockConfigEntry, entity_registry: er.EntityRegistry
 ) -> None:
@@ -324,7 +449,7 @@ async def test_every_entity_can_be_enabled_and_no_control_is_hidden_among_settin
 
 def test_the_test_house_is_of_the_contracts_form() -> None:
     state = home()
-    assert state["site"].keys() == SiteWire.__required_keys__
-    assert state["chargers"]["driveway"].keys() == ChargerWire.__required_keys__
+    assert state["site"].keys() == SiteWire.__annotations__.keys()
+    assert state["chargers"]["driveway"].keys() == ChargerWire.__annotations__.keys()
     assert state["programs"]["peak"].keys() == ProgramWire.__required_keys__
     assert event().keys() == EventWire.__required_keys__
