@@ -9,12 +9,11 @@ import logging
 import random
 import struct
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import NamedTuple, NoReturn, Self
 
-from pymodbus.framer import FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest, WriteSingleCoilRequest
 from pymodbus.pdu.register_message import (
@@ -55,7 +54,20 @@ _GATEWAY_CODES = {10: "the gateway has no path to this unit", 11: "the gateway g
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
+class Question:
+    """A request, and its right reply: ``length`` bytes that begin with ``wanted``. ``what`` tells people of it."""
+
+    pdu: bytes
+    wanted: bytes
+    length: int
+    what: str
+
+    @property
+    def function(self) -> int:
+        return self.pdu[0]
+
+
+class _Reply(NamedTuple):
     unit: int
     pdu: bytes
 
@@ -71,6 +83,8 @@ class _Wire(asyncio.Protocol):
         self._buffer = bytearray()
         self._transaction = 0
         self._pending: asyncio.Future[_Reply] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._unanswered: set[int] = set()
         self._violations = 0
         self._silences = 0
@@ -84,6 +98,8 @@ class _Wire(asyncio.Protocol):
         if exc is not None:
             self._why = f"the connection broke ({exc})"
         self.lost.set()
+        if self._timer is not None:
+            self._timer.cancel()
         self._on_lost(self._why)
         if self._pending is not None and not self._pending.done():
             self._pending.set_exception(DeviceUnreachableError(self._why))
@@ -119,19 +135,36 @@ class _Wire(asyncio.Protocol):
         else:
             self.count_violation()
 
-    async def exchange(self, request: ModbusPDU, framer: FramerSocket) -> _Reply:
-        """Send one request and return whatever answers its transaction; fails at once when the link drops."""
+    async def exchange(self, unit: int, pdu: bytes, deadline: float) -> _Reply:
+        """Send one request and return whatever answers its transaction; fails at once when the link drops.
+
+        Raises TimeoutError at ``deadline``, in loop seconds.
+        """
         assert self._transport is not None
         if self.lost.is_set():
             raise DeviceUnreachableError(self._why)
-        self._transaction = request.transaction_id = self._transaction % 0xFFFF + 1
+        self._transaction = self._transaction % 0xFFFF + 1
         self._unanswered.add(self._transaction)
-        self._pending = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._pending = loop.create_future()
+        self._deadline = deadline
+        if self._timer is None:
+            self._timer = loop.call_at(deadline, self._look_at_deadline, deadline)
         try:
-            self._transport.write(framer.buildFrame(request))
+            self._transport.write(_HEADER.pack(self._transaction, 0, len(pdu) + 1, unit) + pdu)
             return await self._pending
         finally:
             self._pending = None
+
+    def _look_at_deadline(self, at: float) -> None:
+        """A timer that a reply overtook runs on and is set for the request of now: one for many, not one for each."""
+        self._timer = None
+        if self._pending is None or self._pending.done():
+            return
+        if at < self._deadline:
+            self._timer = asyncio.get_running_loop().call_at(self._deadline, self._look_at_deadline, self._deadline)
+        else:
+            self._pending.set_exception(TimeoutError())
 
     def count_answer(self) -> None:
         self.answered = True
@@ -173,7 +206,6 @@ class Link:
         self._gaps_s: dict[int, float] = {}
         self._min_gap_s = min_gap_s
         self._connect_delays_s: dict[int, float] = {}
-        self._framer = FramerSocket(DecodePDU(is_server=False))
         self._turn = asyncio.Lock()
         # Only one read at a time stands in line for its turn: a write, which may be protective, passes all others.
         self._reads = asyncio.Lock()
@@ -279,32 +311,33 @@ class Link:
         else:
             self._connect_delays_s[unit_id] = seconds
 
-    async def ask(self, request: ModbusPDU, wanted: bytes, length: int, what: str) -> bytes:
-        """Send ``request`` when its turn comes; the reply's PDU, of ``length`` bytes and beginning with ``wanted``.
+    async def ask(self, unit_id: int, question: Question) -> bytes:
+        """The checked PDU that answers ``question``, which is put when its turn comes.
 
-        Raises DeviceUnreachableError, DeviceRefusedError or ProtocolViolationError; ``what`` says in them what was
-        tried.
+        Raises DeviceUnreachableError, DeviceRefusedError or ProtocolViolationError.
         """
-        reads = request.function_code in _READS
-        async with self._reads if reads else nullcontext():
-            if reads:
-                await self._let_gap_pass(request.dev_id)
-            return await self._ask_in_turn(request, wanted, length, what)
+        if question.function not in _READS:
+            return await self._ask_in_turn(unit_id, question)
+        async with self._reads:
+            if self._gap_s(unit_id) > 0:
+                await self._let_gap_pass(unit_id)
+            return await self._ask_in_turn(unit_id, question)
 
-    async def _ask_in_turn(self, request: ModbusPDU, wanted: bytes, length: int, what: str) -> bytes:
+    async def _ask_in_turn(self, unit_id: int, question: Question) -> bytes:
         async with self._turn:
             try:
-                await self._keep_gap(request.dev_id)
-                return self._checked(await self._exchange(request), request, wanted, length)
+                if self._gap_s(unit_id) > 0:
+                    await asyncio.sleep(self._gap_left_s(unit_id))
+                return self._checked(await self._exchange(unit_id, question.pdu), unit_id, question)
             except DeviceRefusedError as error:
-                raise DeviceRefusedError(self._told(request, what, error), error.reason) from None
+                raise DeviceRefusedError(self._told(unit_id, question, error), error.reason) from None
             except DeviceError as error:
-                raise type(error)(self._told(request, what, error)) from None
+                raise type(error)(self._told(unit_id, question, error)) from None
             finally:
                 self._quiet_since = asyncio.get_running_loop().time()
 
-    def _told(self, request: ModbusPDU, what: str, error: DeviceError) -> str:
-        return f"{self.endpoint} unit {request.dev_id}: {what}: {error}"
+    def _told(self, unit_id: int, question: Question, error: DeviceError) -> str:
+        return f"{self.endpoint} unit {unit_id}: {question.what}: {error}"
 
     def _gap_s(self, unit_id: int) -> float:
         return max(self._min_gap_s, self._gaps_s.get(unit_id, 0.0))
@@ -314,29 +347,23 @@ class Link:
 
     async def _let_gap_pass(self, unit_id: int) -> None:
         """A read waits for the line to have been quiet without taking its turn: a write may come meanwhile."""
-        while self._gap_s(unit_id) > 0 and (self._turn.locked() or self._gap_left_s(unit_id) > 0):
+        while self._turn.locked() or self._gap_left_s(unit_id) > 0:
             async with self._turn:
                 left_s = self._gap_left_s(unit_id)
             await asyncio.sleep(left_s)
 
-    async def _keep_gap(self, unit_id: int) -> None:
-        if self._gap_s(unit_id) > 0:
-            await asyncio.sleep(self._gap_left_s(unit_id))
-
-    async def _exchange(self, request: ModbusPDU) -> _Reply:
-        wire: _Wire | None = None
+    async def _exchange(self, unit_id: int, pdu: bytes) -> _Reply:
+        deadline = asyncio.get_running_loop().time() + self.timeout_s
+        if not self._attempted.is_set():
+            await self._attempt(deadline)
+        wire = self._wire
+        if wire is None:
+            raise DeviceUnreachableError(
+                f"{self._failure}; check that the device is on and that no other Modbus client holds it"
+            )
         try:
-            async with asyncio.timeout(self.timeout_s):
-                await self._attempted.wait()
-                wire = self._wire
-                if wire is None:
-                    raise DeviceUnreachableError(
-                        f"{self._failure}; check that the device is on and that no other Modbus client holds it"
-                    )
-                reply = await wire.exchange(request, self._framer)
+            reply = await wire.exchange(unit_id, pdu, deadline)
         except TimeoutError:
-            if wire is None:
-                raise DeviceUnreachableError(f"not connected within {self.timeout_s:g} s; {self._failure}") from None
             wire.count_silence()
             raise DeviceUnreachableError(
                 f"no answer within {self.timeout_s:g} s; check the unit number and that the device is awake"
@@ -344,20 +371,34 @@ class Link:
         wire.count_answer()
         return reply
 
-    def _checked(self, reply: _Reply, request: ModbusPDU, wanted: bytes, length: int) -> bytes:
-        function = reply.pdu[0]
-        if reply.unit != request.dev_id:
+    async def _attempt(self, deadline: float) -> None:
+        """Wait for the outcome of the attempt to connect that is under way."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._attempted.wait()
+        except TimeoutError:
+            raise DeviceUnreachableError(f"not connected within {self.timeout_s:g} s; {self._failure}") from None
+
+    def _checked(self, reply: _Reply, unit_id: int, question: Question) -> bytes:
+        pdu = reply.pdu
+        if reply.unit != unit_id or len(pdu) != question.length or not pdu.startswith(question.wanted):
+            self._reject(reply, unit_id, question)
+        return pdu
+
+    def _reject(self, reply: _Reply, unit_id: int, question: Question) -> NoReturn:
+        """Raise what is wrong with a reply."""
+        pdu, asked = reply.pdu, question.function
+        function = pdu[0]
+        if reply.unit != unit_id:
             self._violated(f"unit {reply.unit} answered")
-        if function == request.function_code | _EXCEPTION_BIT and len(reply.pdu) == 2:
-            _refuse(reply.pdu[1])
-        if function != request.function_code:
-            self._violated(f"function {function} answered a request of function {request.function_code}")
-        if len(reply.pdu) != length or not reply.pdu.startswith(wanted):
-            self._violated(
-                f"the reply has {len(reply.pdu)} bytes and begins with {reply.pdu[:5].hex()};"
-                f" right would be {length} bytes that begin with {wanted.hex()}"
-            )
-        return reply.pdu
+        if function == asked | _EXCEPTION_BIT and len(pdu) == 2:
+            _refuse(pdu[1])
+        if function != asked:
+            self._violated(f"function {function} answered a request of function {asked}")
+        self._violated(
+            f"the reply has {len(pdu)} bytes and begins with {pdu[:5].hex()};"
+            f" right would be {question.length} bytes that begin with {question.wanted.hex()}"
+        )
 
     def _violated(self, message: str) -> NoReturn:
         if self._wire is not None:
@@ -370,6 +411,45 @@ def _refuse(code: int) -> NoReturn:
         raise DeviceUnreachableError(f"{_GATEWAY_CODES[code]}; check the wiring behind the gateway")
     reason = _REASONS.get(code, "refused")
     raise DeviceRefusedError(f"the device refused with Modbus exception {code} ({reason})", reason)
+
+
+type _Read = (
+    type[ReadCoilsRequest]
+    | type[ReadDiscreteInputsRequest]
+    | type[ReadHoldingRegistersRequest]
+    | type[ReadInputRegistersRequest]
+)
+_READS_WHAT: dict[_Read, str] = {
+    ReadCoilsRequest: "coils",
+    ReadDiscreteInputsRequest: "discrete inputs",
+    ReadHoldingRegistersRequest: "holding registers",
+    ReadInputRegistersRequest: "input registers",
+}
+
+
+# The same blocks are read cycle after cycle, of chargers of one model at the same addresses.
+@lru_cache(maxsize=1000)
+def _reading(kind: _Read, address: int, count: int) -> Question:
+    """A read, whose reply brings so many bytes after its function and their count."""
+    size = 2 * count if kind in (ReadHoldingRegistersRequest, ReadInputRegistersRequest) else (count + 7) // 8
+    pdu = _pdu(kind(address=address, count=count))
+    wanted = bytes((pdu[0], size & 0xFF))
+    return Question(pdu, wanted, len(wanted) + size, f"reading {count} {_READS_WHAT[kind]} from {address}")
+
+
+def _writing(request: ModbusPDU, what: str) -> Question:
+    pdu = _pdu(request)
+    # Functions 5 and 6 echo the whole request, function 16 its address and count: the first five bytes of each.
+    return Question(pdu, pdu[:5], 5, f"writing {what}")
+
+
+def _pdu(request: ModbusPDU) -> bytes:
+    return bytes((request.function_code,)) + request.encode()
+
+
+def _words(pdu: bytes) -> list[int]:
+    """The registers of a checked reply, which is nothing but words: the decoder would take ten times as long."""
+    return list(struct.unpack_from(f">{pdu[1] // 2}H", pdu, 2))
 
 
 class UnusedFunctions:
@@ -427,51 +507,34 @@ class Unit(UnusedFunctions):
         return self._link.connected
 
     async def read_holding_registers(self, address: int, count: int) -> list[int]:
-        request = ReadHoldingRegistersRequest(address=address, count=count, dev_id=self.unit_id)
-        return await self._read_words(request, f"reading {count} holding registers from {address}")
+        return _words(await self._link.ask(self.unit_id, _reading(ReadHoldingRegistersRequest, address, count)))
 
     async def read_input_registers(self, address: int, count: int) -> list[int]:
-        request = ReadInputRegistersRequest(address=address, count=count, dev_id=self.unit_id)
-        return await self._read_words(request, f"reading {count} input registers from {address}")
-
-    async def _read_words(self, request: ModbusPDU, what: str) -> list[int]:
-        # The checked reply is nothing but words: the decoder would take ten times as long.
-        return list(struct.unpack_from(f">{request.count}H", await self._ask(request, 2 * request.count, what), 2))
+        return _words(await self._link.ask(self.unit_id, _reading(ReadInputRegistersRequest, address, count)))
 
     async def read_coils(self, address: int, count: int) -> list[bool]:
-        request = ReadCoilsRequest(address=address, count=count, dev_id=self.unit_id)
-        return await self._read_bits(request, f"reading {count} coils from {address}")
+        return self._bits(await self._link.ask(self.unit_id, _reading(ReadCoilsRequest, address, count)), count)
 
     async def read_discrete_inputs(self, address: int, count: int) -> list[bool]:
-        request = ReadDiscreteInputsRequest(address=address, count=count, dev_id=self.unit_id)
-        return await self._read_bits(request, f"reading {count} discrete inputs from {address}")
+        pdu = await self._link.ask(self.unit_id, _reading(ReadDiscreteInputsRequest, address, count))
+        return self._bits(pdu, count)
 
-    async def _read_bits(self, request: ModbusPDU, what: str) -> list[bool]:
-        reply = self._decoder.decode(await self._ask(request, (request.count + 7) // 8, what))
+    def _bits(self, pdu: bytes, count: int) -> list[bool]:
+        reply = self._decoder.decode(pdu)
         assert reply is not None, "a reply of the right function and size decodes"
-        return list(reply.bits[: request.count])
-
-    async def _ask(self, request: ModbusPDU, size: int, what: str) -> bytes:
-        """The PDU of a reply that brings ``size`` bytes after its function and their count."""
-        wanted = bytes((request.function_code, size & 0xFF))
-        return await self._link.ask(request, wanted, len(wanted) + size, what)
+        return list(reply.bits[:count])
 
     async def write_register(self, address: int, value: int) -> None:
-        request = WriteSingleRegisterRequest(address=address, registers=[value], dev_id=self.unit_id)
-        await self._write(request, f"writing {value} to register {address}")
+        request = WriteSingleRegisterRequest(address=address, registers=[value])
+        await self._link.ask(self.unit_id, _writing(request, f"{value} to register {address}"))
 
     async def write_registers(self, address: int, values: list[int]) -> None:
-        request = WriteMultipleRegistersRequest(address=address, registers=values, dev_id=self.unit_id)
-        await self._write(request, f"writing {len(values)} registers from {address}")
+        request = WriteMultipleRegistersRequest(address=address, registers=values)
+        await self._link.ask(self.unit_id, _writing(request, f"{len(values)} registers from {address}"))
 
     async def write_coil(self, address: int, value: bool) -> None:
-        request = WriteSingleCoilRequest(address=address, bits=[value], dev_id=self.unit_id)
-        await self._write(request, f"writing {'on' if value else 'off'} to coil {address}")
-
-    async def _write(self, request: ModbusPDU, what: str) -> None:
-        # Functions 5 and 6 echo the whole request, function 16 its address and count: the first five bytes of each.
-        echo = (bytes((request.function_code,)) + request.encode())[:5]
-        await self._link.ask(request, echo, len(echo), what)
+        request = WriteSingleCoilRequest(address=address, bits=[value])
+        await self._link.ask(self.unit_id, _writing(request, f"{'on' if value else 'off'} to coil {address}"))
 
     def beside(self, unit_id: int) -> Unit:
         """Another unit behind the same endpoint."""
