@@ -21,7 +21,7 @@ FALLBACK, TIMEOUT, SETPOINT, SUSPEND = 38, 42, 186, 188
 
 @asynccontextmanager
 async def an_evtec(
-    options: SiteOptions = EVTEC, **quirks: bool
+    options: SiteOptions = EVTEC, /, **quirks: bool
 ) -> AsyncIterator[tuple[SimulatedSite, HandClock, ModbusClient]]:
     async with a_site(replace(options, quirks=quirks)) as (site, clock), modbus(site.charger_port) as client:
         yield site, clock, client
@@ -34,8 +34,7 @@ async def words(client: ModbusClient, address: int, count: int) -> list[int]:
 
 
 async def number(client: ModbusClient, address: int) -> int:
-    (raw,) = word_list_to_long(await words(client, address, 2))
-    return raw - (1 << 32) if raw >> 31 else raw
+    return int.from_bytes(b"".join(word.to_bytes(2) for word in await words(client, address, 2)), signed=True)
 
 
 async def real(client: ModbusClient, address: int) -> float:
