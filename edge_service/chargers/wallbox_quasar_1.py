@@ -15,6 +15,7 @@ from enum import IntEnum
 from modbus_connection import ModbusUnit
 from modbus_connection.model import Component, gauge, integer, string
 
+from edge_service.chargers.traffic_lease import TrafficLease
 from edge_service.domain.model import (
     Authority,
     Capability,
@@ -60,8 +61,6 @@ RETRY_S, RESTART_S = 10.0, 30.0
 ERROR_GRACE_S = 60.0
 # A withdrawal of this length is no flicker of the grid: control goes back to the user, and with it auto start.
 GIVE_BACK_AFTER_S = 60.0
-# No order for so long: reading would only keep alive what should die. At most a third of the lease.
-PATIENCE_S = 20.0
 # Silent so often in a row: more than a lost packet or a Wi-Fi that comes back.
 SILENCES_TOLD = 3
 
@@ -346,7 +345,7 @@ class WallboxQuasar1:
         self._seen: Seen | None = None
         self._sent: dict[int, tuple[int, float]] = {}
         self._last: ChargerReading | None = None
-        self._written_at = self._heard_at = float("-inf")
+        self._written_at = float("-inf")
         self._silences = 0
         self._tries: dict[int, tuple[int, int, float]] = {}
         self._soc = SocFilter()
@@ -354,11 +353,7 @@ class WallboxQuasar1:
         self._takes_watts: bool | None = None
         self._told_mode: bool | None = None
         self._volts_per_step = 230
-        # Whether the charger follows a setpoint of ours, when an order was renewed last, and whether its watchdog was
-        # given the time to end what stood.
-        self._stands = False
-        self._ordered_at: float | None = None
-        self._rested = False
+        self._lease = TrafficLease(self._options.lease_s, monotonic)
         self._guarded_until = self._eased_at = float("-inf")
         self._started_at = self._stopped_at = float("-inf")
         self._released_at: float | None = None
@@ -377,7 +372,7 @@ class WallboxQuasar1:
 
     async def probe(self) -> tuple[DeviceIdentity, Capability]:
         """Read who it is and all that it shows. Writes nothing."""
-        self._require_renewed()
+        self._lease.require_renewed(self.id)
         async with self._reading_turn:
             self._identified = False
             await self._identify()
@@ -436,7 +431,7 @@ class WallboxQuasar1:
         except DeviceRefusedError as error:
             raise DeviceRefusedError(f"{error}; {EMPTY}", error.reason) from error
         self._silences = 0
-        self._heard_at = self._monotonic()
+        self._lease.heard()
 
     # Reading
 
@@ -445,7 +440,7 @@ class WallboxQuasar1:
 
         Raises DeviceError also while it must not be read, lest its watchdog be fed.
         """
-        self._require_renewed()
+        self._lease.require_renewed(self.id)
         self._require_told_mode()
         if self._last is not None and self._seen is not None and self._is_quiet:
             return self._last
@@ -472,29 +467,10 @@ class WallboxQuasar1:
             )
         self._sent = {address: sent for address, sent in self._sent.items() if sent[1] >= began}
         self._seen = seen
-        self._stands = self._is_standing(seen)
+        self._lease.stands = self._is_standing(seen)
         if seen.ours[CONTROL] == REMOTE and seen.ours[SETPOINT_TYPE] == POWER_MODE and self._takes_watts is None:
             self._takes_watts = True
         return seen
-
-    def _require_renewed(self) -> None:
-        """Raises DeviceError while an order stands that nobody renews: each message would keep it alive."""
-        now = self._monotonic()
-        if self._ordered_at is None:
-            self._ordered_at = now
-        if self._rested or not self._stands or now - self._ordered_at <= self._patience_s:
-            return
-        ends_at = self._heard_at + self._options.lease_s + 1
-        if now < ends_at:
-            raise DeviceError(
-                f"{self.id}: no order was renewed for {now - self._ordered_at:.0f} s; it is not read for "
-                f"{ends_at - now:.0f} s more, so that its own watchdog ends the order that stands"
-            )
-        self._rested = True
-
-    @property
-    def _patience_s(self) -> float:
-        return min(PATIENCE_S, self._options.lease_s / 3)
 
     def _is_standing(self, seen: Seen) -> bool:
         """Whether the charger follows a setpoint under the watchdog that we set."""
@@ -561,13 +537,9 @@ class WallboxQuasar1:
             try:
                 await self._order(order)
             except OrderUnderWayError:
-                self._renew()
+                self._lease.renew()
                 raise
-            self._renew()
-
-    def _renew(self) -> None:
-        """An order that is refused renews nothing: what stands in its place must die."""
-        self._ordered_at, self._rested = self._monotonic(), False
+            self._lease.renew()
 
     async def _order(self, order: Order) -> None:
         if isinstance(order, Limits):
@@ -804,10 +776,11 @@ class WallboxQuasar1:
     def _note_written(self, seen: Seen, step: Step, now: float) -> None:
         if step.power_w is not None:
             self._guard(self._view(seen, step.address), step, now)
-        self._written_at = self._heard_at = now
+        self._written_at = now
+        self._lease.heard()
         if step.address != ACTION:
             self._sent[step.address] = step.value, now
-            self._stands = self._is_standing(seen)
+            self._lease.stands = self._is_standing(seen)
 
     def _note_action(self, step: Step, now: float) -> None:
         if step.value == START:
