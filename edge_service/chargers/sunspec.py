@@ -5,7 +5,7 @@ Source: SunSpec Device Information Model Specification, and the model definition
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from modbus_connection import ModbusUnit
 from modbus_connection.model import RegisterField
@@ -81,19 +81,23 @@ async def describe(unit: ModbusUnit) -> list[str]:
     return found
 
 
-class _Values(dict[str, Any]):
-    """The values of a model's points; each is decoded when it is first asked for after its registers changed."""
+class _Point(NamedTuple):
+    """Where a point and its scale factor stand in a model's ``words``."""
 
-    def __init__(self, decode: Callable[[str], Any]) -> None:
-        super().__init__()
-        self._decode = decode
+    name: str
+    decode: Callable[[list[int], int | None], Any]
+    where: slice
+    scale_at: int | None
 
-    def __missing__(self, name: str) -> Any:
-        value = self[name] = self._decode(name)
-        return value
+    def moved(self, before: list[int], now: list[int]) -> bool:
+        scale_at = self.scale_at
+        return before[self.where] != now[self.where] or (scale_at is not None and before[scale_at] != now[scale_at])
 
-    def get(self, name: str, default: Any = None) -> Any:
-        return self[name]
+    def value(self, words: list[int]) -> Any:
+        exponent = None
+        if self.scale_at is not None:
+            exponent = words[self.scale_at] - (words[self.scale_at] >> 15 << 16)
+        return self.decode(words[self.where], exponent)
 
 
 class Model(SunSpecComponent):
@@ -116,31 +120,20 @@ class Model(SunSpecComponent):
         self._shift = shift
         self._header = [model.model_id, model.length]
         self.words[:2] = self._header
-        self._values = _Values(self._decode)
-        self._decoded: dict[str, tuple[list[int], int | None, Any]] = {}
-        self._places = {name: place for name, field in self._register_fields.items() if (place := self._place(field))}
+        # A point's value is set on the instance, where it hides the field: looking it up then calls nothing.
+        self._points: list[_Point] = []
+        for name, field in self._register_fields.items():
+            self._place(name, field)
         self._alone = Survey(unit, (self,), needed=(self,), most=most)
 
-    def _place(self, field: RegisterField[Any]) -> tuple[RegisterField[Any], slice, int | None] | None:
-        """Where a point and its scale factor stand in ``words``; None if one is beyond the end."""
+    def _place(self, name: str, field: RegisterField[Any]) -> None:
+        """Take up a point; one that, or whose scale factor, is beyond the end is unknown for good."""
+        setattr(self, name, None)
         start = field.address + self._shift
-        if max(start + field.count, (field.scale_register or 0) + 1) > self.span:
-            return None
-        return field, slice(start, start + field.count), field.scale_register
-
-    def _decode(self, name: str) -> Any:
-        if (place := self._places.get(name)) is None:
-            return None
-        field, where, scale_at = place
-        words, exponent = self.words[where], None
-        if scale_at is not None:
-            exponent = self.words[scale_at] - (self.words[scale_at] >> 15 << 16)
-        before = self._decoded.get(name)
-        if before is not None and before[0] == words and before[1] == exponent:
-            return before[2]
-        value = field.decode(words, exponent)
-        self._decoded[name] = words, exponent, value
-        return value
+        if max(start + field.count, (field.scale_register or 0) + 1) <= self.span:
+            point = _Point(name, field.decode, slice(start, start + field.count), field.scale_register)
+            self._points.append(point)
+            setattr(self, name, point.value(self.words))
 
     def parts(self, *, everything: bool) -> tuple[Part, ...]:
         """The blocks to be read now."""
@@ -158,8 +151,11 @@ class Model(SunSpecComponent):
                 f"model {self._header[0]} of {self._header[1]} registers was at {self.at}, now {words[:2]} is;"
                 " probe the device again"
             )
-        self.words[offset:end] = words
-        self._values.clear()
+        now = [*self.words[:offset], *words, *self.words[end:]]
+        for point in self._points:
+            if point.moved(self.words, now):
+                setattr(self, point.name, point.value(now))
+        self.words = now
 
     async def refresh(self, *, everything: bool = False) -> None:
         """Read. ``fresh`` tells how the last reading ended; until this one has, the last values stand.
@@ -170,7 +166,7 @@ class Model(SunSpecComponent):
 
     def has(self, *names: str) -> bool:
         """Whether the device implements all of these points, as last read."""
-        return all(self._values[name] is not None for name in names)
+        return all(getattr(self, name) is not None for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +229,13 @@ class Survey:
         self._needed = needed
         self._most = most
         self._plans: dict[tuple[bool, ...], list[_Request]] = {}
+        self._split = False
 
     async def refresh(self, *, everything: bool = False) -> None:
         """Read what is live, and what is still if asked or not yet read. Raises DeviceError."""
-        if everything:
-            self._plans.clear()  # a refusal may have passed
+        if everything and self._split:
+            self._plans.clear()  # the refusal may have passed
+            self._split = False
         key = (everything, *(model.complete for model in self._models))
         if (plan := self._plans.get(key)) is None:
             parts = [part for model in self._models for part in model.parts(everything=everything)]
@@ -245,6 +243,7 @@ class Survey:
         refused: dict[Model, DeviceRefusedError] = {}
         for request in tuple(plan):
             if not await self._load(request, refused):
+                self._split = True
                 self._plans[key] = [each for each in self._plans.get(key, plan) if each is not request]
                 self._plans[key] += [_Request(part.address, part.count, (part,)) for part in request.parts]
         self._judge(plan, refused)
