@@ -114,6 +114,8 @@ class ChargerDesk:
         self._proven_at += by
         self._leased_until += by
         self._written_at += by
+        self._beat_at += by
+        self._contest = self._contest.shifted(by)
         if self._evidence is not None:
             self._evidence = proofs.shifted(self._evidence, by)
 

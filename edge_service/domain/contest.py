@@ -60,6 +60,15 @@ class Contest:
             return self
         return replace(self, overwrites=(), since=None)
 
+    def shifted(self, by: timedelta) -> Contest:
+        """The same after the wall clock was set: what was counted and for how long stays."""
+        return Contest(
+            tuple(one + by for one in self.overwrites),
+            None if self.since is None else self.since + by,
+            None if self.until is None else self.until + by,
+            self.yields,
+        )
+
 
 def is_charger_s_own_doing(reading: ChargerReading) -> bool:
     """Whether the charger itself may have dropped the order: commanded on the spot, off the grid, faulty, empty."""

@@ -145,7 +145,8 @@ class Visit:
 
     def __init__(self, charger: FakeCharger | None = None) -> None:
         self.charger = charger or FakeCharger()
-        self.desk = ChargerDesk(self.charger, lambda: None, LeapingClock())
+        self.clock = LeapingClock()
+        self.desk = ChargerDesk(self.charger, lambda: None, self.clock)
 
     @property
     def evidence(self) -> Evidence:
@@ -159,7 +160,11 @@ class Visit:
 
     @property
     def now(self) -> datetime:
-        return LeapingClock().now()
+        return self.clock.now()
+
+    def clock_is_set(self, by: timedelta) -> None:
+        self.clock.set_by += by
+        self.desk.clock_set(by)
 
     async def goes_by(self, seconds: int, order: Order | None = DISCHARGE) -> None:
         for _ in range(seconds):
@@ -271,6 +276,36 @@ async def test_who_overwrites_three_orders_gets_the_charger_for_ten_minutes() ->
     assert visit.desk.contested_since == since
     await passes(1)
     assert visit.desk.contested_since is None
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+@leaping
+async def test_a_clock_that_is_set_neither_ends_a_yielding_nor_makes_it_longer(hours: int) -> None:
+    visit, by = Visit(), timedelta(hours=hours)
+    await visit.goes_by(1)
+    await visit.is_overwritten(3)
+    visit.clock_is_set(by)
+    assert visit.desk.contested_since == after(5) + by
+    await passes(FIRST_YIELD.total_seconds() - 3)
+    assert visit.desk.contested_since == after(5) + by
+    await passes(1)
+    assert visit.desk.contested_since is None
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+@leaping
+async def test_a_clock_that_is_set_neither_stops_a_device_s_heart_nor_hides_that_it_stopped(hours: int) -> None:
+    visit = Visit()
+    visit.charger.shows["heartbeat"] = 7
+    await visit.goes_by(2)
+    visit.clock_is_set(timedelta(hours=hours))
+    await visit.goes_by(4)
+    last = visit.desk.reading
+    assert last is not None
+    assert last.at == visit.now - timedelta(seconds=1)
+    await visit.goes_by(4)
+    assert visit.desk.reading is not None
+    assert visit.now - visit.desk.reading.at > timedelta(seconds=2)
 
 
 @leaping

@@ -1,6 +1,7 @@
 """Another controller: what counts as overwriting, what is the charger's own doing, and for how long we yield."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -69,6 +70,17 @@ def test_each_time_in_a_row_we_yield_for_twice_as_long_up_to_an_hour() -> None:
 
 def test_a_yielding_from_the_future_is_over() -> None:
     assert contested(0, 1, 2).now(after(-3600)).since is None
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_clock_that_is_set_changes_nothing_of_what_was_counted(hours: int) -> None:
+    by = timedelta(hours=hours)
+    assert contested(0, 1).shifted(by).overwritten(after(2) + by).since == after(2) + by
+    yielding = contested(0, 1, 2).shifted(by)
+    assert yielding.now(after(601) + by).since == after(2) + by
+    again = yielding.now(after(602) + by)
+    assert again.since is None
+    assert again.shifted(-by).overwritten(after(603)).overwritten(after(604)).overwritten(after(605)).yields == 2
 
 
 @pytest.mark.parametrize(
