@@ -7,7 +7,7 @@ neither the others nor a protective act. An order is renewed only by a completed
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from edge_service.domain.commands import expire
 from edge_service.domain.decide import Decision, decide, next_change
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import (
+    Capability,
     Contact,
     Event,
     Evidence,
@@ -137,6 +138,7 @@ class Runner:
         self._memory = memory or Memory()
         self._urgent = asyncio.Event()
         self._desks = {charger.id: ChargerDesk(charger, self._urgent.set, clock) for charger in devices.chargers}
+        self._probed: tuple[SiteFacts, list[Capability | None], SiteFacts] | None = None
         self._meter, self._switch = devices.meter, devices.switch
         self._contacts = {
             name: ContactDesk(name, contact, self._urgent.set, clock) for name, contact in devices.contacts.items()
@@ -154,7 +156,13 @@ class Runner:
 
     @property
     def facts(self) -> SiteFacts:
-        """The site's facts with what the probes found."""
+        """The site's facts with what the probes found; the same object until one finds something else."""
+        found = [desk.capability for desk in self._desks.values()]
+        if self._probed is None or self._probed[:2] != (self._facts, found):
+            self._probed = self._facts, found, self._with_capabilities()
+        return self._probed[2]
+
+    def _with_capabilities(self) -> SiteFacts:
         chargers = {
             name: replace(facts, capability=self._desks[name].capability or facts.capability)
             for name, facts in self._facts.chargers.items()
@@ -238,28 +246,29 @@ class Runner:
             self._ask("switch", self._read_switch)
         await self._finished_or_urgent()
 
-    def _ask(self, name: str, read: Callable[[], Awaitable[None]]) -> None:
-        async def ask() -> None:
-            await read()
-
+    def _ask(self, name: str, read: Callable[[], Coroutine[Any, Any, None]]) -> None:
         task = self._under_way.get(name)
         if task is None or task.done():
             if task is not None:
                 task.result()  # a defect in a driver ends the process; it must not be lost in a task
-            self._under_way[name] = asyncio.create_task(ask(), name=f"read {name}")
+            self._under_way[name] = asyncio.create_task(read(), name=f"read {name}")
 
     async def _finished_or_urgent(self) -> None:
-        urgent = asyncio.create_task(self._urgent.wait(), name="urgent")
-        pending: set[asyncio.Task[Any]] = {task for task in self._under_way.values() if not task.done()}
+        pending = [task for task in self._under_way.values() if not task.done()]
+        if not pending:
+            return
         period_s = self._pacing.transfer_s if self._is_urgent_time() else self._pacing.cycle_s
-        deadline = self._clock.monotonic() + period_s * READ_SHARE
+        # Waiting for all reads as one costs each of them one call, not one for each other that ends before it.
+        waits = (
+            asyncio.create_task(self._urgent.wait(), name="urgent"),
+            asyncio.create_task(asyncio.wait(pending), name="reads"),
+        )
         try:
-            while pending and not urgent.done() and (left_s := deadline - self._clock.monotonic()) > 0:
-                done, _ = await asyncio.wait({urgent, *pending}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-                pending -= done
+            await asyncio.wait(waits, timeout=period_s * READ_SHARE, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            urgent.cancel()
-            await asyncio.gather(urgent, return_exceptions=True)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def _read_meter(self) -> None:
         if self._meter is None:
