@@ -107,8 +107,8 @@ def is_overwritten(order: Order, reading: ChargerReading, capability: Capability
 
 
 def _differs(ours_w: int, found_w: int, capability: Capability) -> bool:
-    slack_w = max(capability.tolerance_w, abs(ours_w) * capability.tolerance_share, 2 * capability.step_w)
-    return abs(found_w - ours_w) > slack_w
+    """A device may also keep what it was told on a grid of its own."""
+    return abs(found_w - ours_w) > max(capability.tolerance_of(ours_w), 2 * capability.step_w)
 
 
 def _is_own_limit(ordered_w: int, reading: ChargerReading) -> bool:

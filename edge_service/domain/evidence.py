@@ -136,7 +136,7 @@ def limited_by(ordered_w: int, reading: ChargerReading, capability: Capability) 
     More than ordered, or the other direction, is never a limit.
     """
     power_w = reading.power_w or 0
-    against = power_w * ordered_w < 0 and abs(power_w) > capability.tolerance_w
+    against = power_w * ordered_w < 0 and abs(power_w) > capability.tolerance_of(0)
     if abs(power_w) >= abs(ordered_w) or against:
         return NOT_FOLLOWED
     limit = _limit(ordered_w > 0, abs(ordered_w), reading)

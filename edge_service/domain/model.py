@@ -219,7 +219,8 @@ class Capability:
     """What a charger can do, as probed. Ratings in watts, both positive numbers.
 
     It follows an order when its measured power is within ``tolerance_w`` or ``tolerance_share`` of it, whichever is
-    more, ``settle_s`` after it was written.
+    more, ``settle_s`` after it was written. ``guard_s``: an order stands at least so long before a stronger one; 0 also
+    where the driver keeps its device's guard times by itself, since they hang on more than time.
     """
 
     control: Control
@@ -236,6 +237,10 @@ class Capability:
     tolerance_share: float = 0.03
     lease: Lease = Lease.NONE
     backup: Backup = Backup.NONE
+
+    def tolerance_of(self, power_w: int) -> float:
+        """Watts by which the device may miss this power and still follows it."""
+        return max(self.tolerance_w, abs(power_w) * self.tolerance_share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,18 +79,14 @@ def follows(order: Order, power_w: int | None, capability: Capability | None) ->
         return None
     match order:
         case Power(w):
-            return abs(power_w - w) <= _tolerance_w(w, capability)
+            return abs(power_w - w) <= capability.tolerance_of(w)
         case Hold() | Pause() | Stop():
-            return abs(power_w) <= capability.tolerance_w
+            return abs(power_w) <= capability.tolerance_of(0)
         case Limits() as limits:
             band = _bound(limits, capability)
-            return band.lo - _tolerance_w(band.lo, capability) <= power_w <= band.hi + _tolerance_w(band.hi, capability)
+            return band.lo - capability.tolerance_of(band.lo) <= power_w <= band.hi + capability.tolerance_of(band.hi)
         case _:
             return None
-
-
-def _tolerance_w(power_w: int, capability: Capability) -> float:
-    return max(capability.tolerance_w, abs(power_w) * capability.tolerance_share)
 
 
 def _bound(limits: Limits, capability: Capability) -> Band:
