@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from edge_service.api import wire
 from edge_service.domain.commands import WEEKDAYS
@@ -102,9 +103,11 @@ def state(shown: Shown) -> wire.State:
 
 def time(moment: datetime | None) -> str | None:
     """A moment as the contract writes it."""
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if moment is None else _moment(moment)
 
 
+# What an order has reached is shown cycle after cycle, and its moments stand.
+@lru_cache(maxsize=8192)
 def _moment(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -245,12 +248,11 @@ def _charger(shown: Shown, name: str) -> wire.ChargerWire:
 
 
 def _departure(shown: Shown, name: str) -> wire.DepartureState | None:
-    """The next departure, with the outlook that was made for it; one of another time says nothing about this."""
+    """The next departure, with its outlook where one could be made."""
     departure = shown.observation.departures.get(name)
     if departure is None:
         return None
-    kept = shown.decision.memory.charger(name).departure
-    outlook = kept if kept is not None and kept.at == departure.at else None
+    outlook = shown.decision.memory.charger(name).departure
     return {
         "id": departure.plan_id,
         "at": _moment(departure.at),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from homeassistant.const import ATTR_DEVICE_ID, CONF_CODE, CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr
+from homeassistant.util import dt as dt_util
 
 from custom_components.ridethrough.const import DOMAIN
 from edge_service.simulation import acts
 from edge_service.simulation.site import SimulatedSite
 from tests.edge.edge_kit import HOST, RunningEdge, a_house
 
-from .conftest import shown
+from .conftest import attributes, shown
 from .peer import Eventually
 
 
@@ -83,6 +85,32 @@ async def test_an_action_reaches_the_chargers_register_and_ends(
         "button", "press", {"entity_id": "button.driveway_charger_resume_automatic"}, blocking=True
     )
     await eventually(lambda: shown(hass, "sensor.driveway_charger_status") == "idle")
+
+
+async def test_a_departure_that_is_near_charges_the_vehicle_and_skipping_it_ends_that(
+    hass: HomeAssistant, paired: PairedHouse, eventually: Eventually
+) -> None:
+    status = "sensor.driveway_charger_departure_status"
+    assert shown(hass, status) == "none"
+    leaves = {ATTR_DEVICE_ID: paired.charger, "at": dt_util.utcnow() + timedelta(minutes=45), "target": 100}
+    await hass.services.async_call(DOMAIN, "set_departure", leaves, blocking=True)
+    await eventually(lambda: shown(hass, status) == "late")
+    await eventually(lambda: shown(hass, "sensor.driveway_charger_status") == "charging")
+    assert attributes(hass, status, "charging") == {"charging": True}
+    assert float(shown(hass, "sensor.driveway_charger_charge_at_departure")) < 100
+    skip = {"entity_id": "button.driveway_charger_skip_next_departure"}
+    await hass.services.async_call("button", "press", skip, blocking=True)
+    await eventually(lambda: shown(hass, "sensor.driveway_charger_status") == "idle")
+    assert shown(hass, status) == "none"
+
+
+async def test_a_weekly_departure_of_a_house_that_does_not_say_where_it_is_is_refused_in_words(
+    hass: HomeAssistant, paired: PairedHouse
+) -> None:
+    school = {ATTR_DEVICE_ID: paired.charger, "weekdays": ["mon"], "time": "07:30", "target": 80}
+    with pytest.raises(ServiceValidationError) as refused:
+        await hass.services.async_call(DOMAIN, "set_departure", school, blocking=True)
+    assert refused.value.translation_key == "edge_time_zone_needed"
 
 
 async def test_a_discharge_in_an_outage_is_refused_in_words(
