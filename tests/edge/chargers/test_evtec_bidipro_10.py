@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from edge_service.api.wire import State
 from edge_service.chargers.evtec_bidipro_10 import EvtecBidiPro10, EvtecOptions
 from edge_service.chargers.link import Link
+from edge_service.config import parse
 from edge_service.domain.model import (
     Authority,
     Backup,
@@ -39,6 +41,7 @@ from edge_service.ports import (
 from edge_service.simulation.evtec_registers import EvtecRegisters
 from edge_service.simulation.site import SimulatedSite
 from tests.edge.chargers.peers import DUMPS, HOST, MemoryUnit, Registers, Request, linked, load_dump
+from tests.edge.edge_kit import RunningEdge, running
 from tests.edge.simulation.site_kit import HandClock, a_site
 from tests.edge.simulation.test_evtec import EVTEC
 
@@ -585,6 +588,59 @@ async def test_a_fallback_power_means_that_no_order_dies_by_itself_and_is_told()
         await world.keep(Power(-4000), 5)
         world.pass_(LEASE_S + 30)
         assert world.power_w == 3000
+
+
+# ------------------------------------------------------------------------------------------------ the whole edge
+
+SITE = """
+site: {{name: Home, import_max_a: 100, export_max_w: 9600, enter_service_s: 1, outage_after_s: 1}}
+chargers:
+  garage: {{name: Garage, model: evtec_bidipro_10, address: "{host}:{charger}", lease_s: 15}}
+meter: {{model: sunspec_meter, address: "{host}:{meter}"}}
+control: {{cycle_s: 0.2, stale_after_s: 5}}
+"""
+
+
+def _is_known(state: State) -> bool:
+    """The meter says that the grid is there, which this charger cannot."""
+    return state["site"]["grid"] == "on" and state["chargers"]["garage"]["soc_pct"] == 70
+
+
+@asynccontextmanager
+async def an_edge(folder: Path, **quirks: bool) -> AsyncIterator[tuple[SimulatedSite, RunningEdge]]:
+    async with SimulatedSite(replace(EVTEC, quirks=quirks)) as site:
+        config = parse(SITE.format(host=HOST, charger=site.charger_port, meter=site.meter_port), folder / "site.yaml")
+        config = replace(config, api=replace(config.api, port=0), data=folder / "data")
+        async with running(config) as edge:
+            await edge.until(_is_known, within_s=30)
+            until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+            await edge.command("discharge", charger="garage", power_w=4000, until=until)
+            yield site, edge
+
+
+async def test_the_edge_serves_a_manual_discharge_and_the_watchdog_ends_it_when_the_edge_is_gone(
+    tmp_path: Path,
+) -> None:
+    async with an_edge(tmp_path) as (site, edge):
+        state = await edge.until(lambda state: state["chargers"]["garage"]["power_w"] == -4000, within_s=30)
+        assert state["chargers"]["garage"]["authority"] == "ours"
+    site.house.step(16.0)
+    assert not site.house.inverter.settings.setpoint_enabled
+    site.house.step(3.0)
+    assert site.house.inverter.power_w == 0
+
+
+async def test_the_edge_plans_no_discharge_in_a_session_that_cannot(tmp_path: Path) -> None:
+    async with an_edge(tmp_path, session_not_bidirectional=True) as (site, edge):
+        state = await edge.until(lambda state: state["chargers"]["garage"]["order"] is not None, within_s=30)
+        garage = state["chargers"]["garage"]
+        order = garage["order"]
+        assert (garage["discharge_max_w"], garage["charge_max_w"]) == (0, 9600)
+        assert order is not None
+        assert order["kind"] == "hold"
+        assert garage["why"][0]["high_w"] == 9600
+        assert garage["why"][0]["low_w"] == 0
+        assert site.house.inverter.settings.setpoint_w == 0
 
 
 # -------------------------------------------------------------------------------------------------- dumps, nonsense
