@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import entity_registry as er, selector
 from homeassistant.loader import async_get_integration
 from PIL import Image
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -113,6 +113,12 @@ def orders(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     elif isinstance(node, list):
         for value in node:
             yield from orders(value)
+
+
+def test_every_field_of_an_action_has_a_selector_that_home_assistant_knows() -> None:
+    for name, action in yaml.safe_load((HERE / "services.yaml").read_text()).items():
+        for field, one in action["fields"].items():
+            assert selector.validate_selector(one["selector"]), f"{name}.{field}"
 
 
 async def test_every_example_of_an_action_in_the_documents_is_accepted(
