@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from modbus_connection import ModbusUnit
 
@@ -14,24 +14,34 @@ from edge_service.chargers.wallbox_quasar_1 import QuasarOptions, WallboxQuasar1
 from edge_service.ports import Charger
 
 
+class Build[O](Protocol):
+    """Makes a charger. ``monotonic`` gives seconds that never jump: a driver counts every duration by it."""
+
+    def __call__(self, id: str, unit: ModbusUnit, options: O, /, *, monotonic: Callable[[], float]) -> Charger: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ChargerModel[O]:
     """A charger model. ``options`` is a frozen dataclass of what ``site.yaml`` may say about it.
 
-    A field's default is the option's default. What every charger may be told (``unit_id``, ``lease_s``, ``backup``) is
-    checked by ``config.schema``; of what this model alone asks for the metadata may hold ``min``, ``max``, ``allowed``
-    and ``help``.
+    A field's default is the option's default. What many chargers may be told (``unit_id``, ``lease_s``, ``backup``) is
+    checked by ``config.schema``, and refused where the model has no such field; of what this model alone asks for the
+    metadata may hold ``min``, ``max``, ``allowed`` and ``help``.
     """
 
     options: type[O]
-    build: Callable[[str, ModbusUnit, O], Charger]
+    build: Build[O]
+
+
+def _sunspec_der(id: str, unit: ModbusUnit, options: SunSpecOptions, /, *, monotonic: Callable[[], float]) -> Charger:
+    return SunSpecDer(id, unit, options)
 
 
 MODELS: Mapping[str, ChargerModel[Any]] = MappingProxyType(
     {
         "evtec_bidipro_10": ChargerModel(EvtecOptions, EvtecBidiPro10),
         "sigenergy_evdc": ChargerModel(SigenergyOptions, SigenergyEvdc),
-        "sunspec_der": ChargerModel(SunSpecOptions, SunSpecDer),
+        "sunspec_der": ChargerModel(SunSpecOptions, _sunspec_der),
         "wallbox_quasar_1": ChargerModel(QuasarOptions, WallboxQuasar1),
     }
 )

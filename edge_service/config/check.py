@@ -132,8 +132,8 @@ class Check:
         """Words on what was probably meant."""
         if isinstance(error, UnknownKey):
             key = str(path[-1])
-            elsewhere = f"; {ELSEWHERE[key]}" if key in ELSEWHERE else _nearest(key, error.known)
-            return f", but there is no such key{elsewhere}"
+            why = error.why or ELSEWHERE.get(key)
+            return f", but there is no such key{f'; {why}' if why else _nearest(key, error.known)}"
         choices = error.choices if isinstance(error, WrongValue) else ()
         return _nearest(self.source.written.get(path, ""), choices)
 

@@ -123,6 +123,13 @@ _OPTIONAL: Mapping[str, Mapping[str, Rule]] = {
     "contact": {"unit_id": _UNIT},
 }
 
+# What only a driver can heed: known where the model's options have it. The rest is for the site's own reckoning.
+_HEEDED_BY_THE_MODEL = {
+    "lease_s": "how long its orders outlive us is not ours to set",
+    "backup": "it gives no backup",
+    "sign": "it tells the direction by itself",
+}
+
 # What people look for here, and where it is instead.
 ELSEWHERE = {
     "programs": "programs are kept by the edge: ridethrough program add",
@@ -150,13 +157,24 @@ def models(kind: str) -> Mapping[str, Any]:
 
 @cache
 def device_section(kind: str, model: str) -> Section:
-    """The keys of a device of this model: those of its kind, and what the model's options declare."""
+    """The keys of a device of this model: those of its kind that it heeds, and what the model's options declare."""
     options = {option.name: option for option in fields(models(kind)[model].options)}
     required, optional = _common(kind)
+    absent = {
+        key: f"the model {model} does not have it: {why}"
+        for key, why in _HEEDED_BY_THE_MODEL.items()
+        if key in optional and key not in options
+    }
+    optional = {key: rule for key, rule in optional.items() if key not in absent}
     for name, option in options.items():
         if name not in required | optional:
             (required if _is_needed(option) else optional)[name] = _option(option)
-    return Section(required, optional)
+    return Section(required, optional, absent=absent)
+
+
+def heeds(kind: str, model: str, key: str) -> bool:
+    """Whether this key may be said of a device of this model."""
+    return key in device_section(kind, model).keys
 
 
 @cache

@@ -20,6 +20,7 @@ from edge_service.config.schema import (
     BackupChoice,
     Sign,
     breaker_w,
+    heeds,
     leg_max_w,
 )
 from edge_service.config.value_rules import Address
@@ -248,7 +249,7 @@ def _warnings(check: Check, config: Config) -> tuple[str, ...]:
         found.append((("site", "enter_service_s"), _SHORT_ENTER_SERVICE.format(site.enter_service_s)))
     if config.meter is None:
         found.append(((), "there is no meter: import and export at the point of connection cannot be watched"))
-    if switch and all(charger.backup is not BackupChoice.AUTO for charger in config.chargers.values()):
+    if switch and not any(_may_form(charger) for charger in config.chargers.values()):
         found.append((("island_switch",), "no charger has backup: auto, so nothing can feed the house when it opens"))
     for name, contact in config.contacts.items():
         if contact.options.get("active", CONTACT_ACTIVE) != CONTACT_ACTIVE:
@@ -256,6 +257,10 @@ def _warnings(check: Check, config: Config) -> tuple[str, ...]:
     if config.api.insecure_lan and not is_loopback(config.api.host):
         found.append((("api", "insecure_lan"), _REACHABLE))
     return tuple(f"{check.path}:{check.source.line(path)}: {dotted(path)}: {text}" for path, text in found)
+
+
+def _may_form(charger: ChargerConfig) -> bool:
+    return charger.backup is BackupChoice.AUTO and heeds("charger", charger.model, "backup")
 
 
 # Active while its circuit is open: a wire that breaks then does the safe thing.

@@ -48,9 +48,20 @@ class WrongValue(vol.Invalid):
 
 
 class Section:
-    """A mapping of known keys; reports unknown, missing and wrong ones together. ``open_ended``: there may be more."""
+    """A mapping of known keys; reports unknown, missing and wrong ones together. ``open_ended``: there may be more.
 
-    def __init__(self, required: Mapping[str, Rule], optional: Mapping[str, Rule], *, open_ended: bool = False) -> None:
+    ``absent``: keys that one would look for here, and why they are not known.
+    """
+
+    def __init__(
+        self,
+        required: Mapping[str, Rule],
+        optional: Mapping[str, Rule],
+        *,
+        open_ended: bool = False,
+        absent: Mapping[str, str] | None = None,
+    ) -> None:
+        self._absent = absent or {}
         self.keys = tuple(sorted([*required, *optional]))
         self.allowed = f"a section with {', '.join(self.keys)}"
         self._open_ended = open_ended
@@ -63,7 +74,9 @@ class Section:
             raise vol.MultipleInvalid([vol.Invalid(self.allowed)])
         errors: list[vol.Invalid] = []
         if not self._open_ended:
-            errors.extend(UnknownKey(key, self.keys) for key in value if key not in self.keys)
+            errors.extend(
+                UnknownKey(key, self.keys, self._absent.get(key, "")) for key in value if key not in self.keys
+            )
         try:
             clean: dict[str, Any] = self._schema(value)
         except vol.MultipleInvalid as error:
@@ -74,11 +87,12 @@ class Section:
 
 
 class UnknownKey(vol.Invalid):
-    """A key that the section does not have; ``known`` are those that it has."""
+    """A key that the section does not have; ``known`` are those that it has. ``why`` it has not, empty: not told."""
 
-    def __init__(self, key: str, known: tuple[str, ...]) -> None:
+    def __init__(self, key: str, known: tuple[str, ...], why: str = "") -> None:
         super().__init__(", ".join(known), path=[key])
         self.known = known
+        self.why = why
 
 
 def _not_bool(value: Any) -> Any:

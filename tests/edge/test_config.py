@@ -9,7 +9,7 @@ import yaml
 from hypothesis import example, given, settings, strategies as st
 
 from edge_service.config import Config, load, parse
-from edge_service.config.schema import TOP, device_section, models
+from edge_service.config.schema import TOP, device_section, heeds, models
 from edge_service.config.value_rules import Address
 from edge_service.domain.model import Contact, Position
 from edge_service.ports import ConfigError
@@ -81,6 +81,24 @@ def test_every_option_of_every_model_is_a_key() -> None:
             assert {item.name for item in dataclasses.fields(model.options)} <= set(device_section(kind, name).keys)
 
 
+# What the site itself reckons with; all else is for the driver.
+FOR_THE_SITE = {"address", "legs", "model", "name", "position", "synchronism_check"}
+
+
+def test_a_key_is_known_only_where_the_site_or_the_model_heeds_it() -> None:
+    for kind in ("charger", "meter", "island_switch", "contact"):
+        for name, model in models(kind).items():
+            told = set(device_section(kind, name).keys) - FOR_THE_SITE
+            assert told == {item.name for item in dataclasses.fields(model.options)}
+
+
+def test_the_document_says_which_model_heeds_which_common_key() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for name in models("charger"):
+        heeded = ("yes" if heeds("charger", name, key) else "no" for key in ("unit_id", "lease_s", "backup", "legs"))
+        assert f"| `{name}` | {' | '.join(heeded)} |" in page
+
+
 def test_facts_are_those_of_the_installation_and_nothing_else() -> None:
     facts = parse(SMALLEST + METER + SWITCH.replace("10.0.0.7", "10.0.0.7, synchronism_check: true"), FILE).facts()
     assert facts.name == "Home"
@@ -145,6 +163,20 @@ SUNSPEC_KEYS = "address, backup, dc_port, lease_s, legs, model, name, slices, un
 WHY_GRID_SIDE = "while the island switch is open, only a meter on the grid side shows that the grid is back"
 
 WRONG_FILES = {
+    "what the model does not heed": (
+        SMALLEST.replace("10.0.0.5", "10.0.0.5, backup: vendor").replace("sunspec_der", "wallbox_quasar_1")
+        + "  left: {name: Left, model: evtec_bidipro_10, address: 10.0.0.6, backup: none, lease_s: 30}\n"
+        + "  right: {name: Right, model: sigenergy_evdc, address: 10.0.0.7, backup: vendor, lease_s: 120}\n",
+        [
+            "3: chargers.garage.backup: found vendor, but there is no such key; the model wallbox_quasar_1 does not "
+            "have it: it gives no backup; allowed: address, lease_s, legs, model, name, unit_id, write_gap_s",
+            "4: chargers.left.backup: found none, but there is no such key; the model evtec_bidipro_10 does not "
+            "have it: it gives no backup; allowed: address, connector, lease_s, legs, model, name, unit_id",
+            "5: chargers.right.lease_s: found 120, but there is no such key; the model sigenergy_evdc does not have "
+            "it: how long its orders outlive us is not ours to set; allowed: address, backup, discharge, legs, model, "
+            "name, plant_unit_id, request_gap_s, unit_id",
+        ],
+    ),
     "empty": ("", [f"1: the file: found nothing; allowed: a section with {TOP_KEYS}"]),
     "a list": ("- a\n", [f"1: the file: found [a]; allowed: a section with {TOP_KEYS}"]),
     "not yaml": ("site:\n  a: b: c\n", ["2: the file: this is not YAML: mapping values are not allowed here"]),
@@ -371,6 +403,10 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         ),
         (
             SMALLEST.replace("10.0.0.5", "10.0.0.5, backup: none") + METER + SWITCH,
+            "site.yaml:5: island_switch: no charger has backup: auto, so nothing can feed the house when it opens",
+        ),
+        (
+            SMALLEST.replace("sunspec_der", "wallbox_quasar_1") + METER + SWITCH,
             "site.yaml:5: island_switch: no charger has backup: auto, so nothing can feed the house when it opens",
         ),
         (
