@@ -29,7 +29,7 @@ from edge_service.intake import Intake
 from edge_service.journal.encoding import EncodingError, from_plain, to_plain
 from edge_service.journal.recording import RECORDING_KEPT, CycleRecorder
 from edge_service.journal.store import SqliteJournal
-from edge_service.ports import ConfigError, Mark
+from edge_service.ports import Clock, ConfigError, Mark
 from edge_service.programs import PROGRAMS, PolledProgram
 from edge_service.runner import Devices, Image, Pacing, Runner
 from edge_service.scribe import Scribe, marks_of
@@ -61,9 +61,11 @@ class SystemClock:
 class Edge:
     """One running site. Made by ``run``; the API's commands and the household meet here."""
 
-    def __init__(self, config: Config, journal: SqliteJournal, recorder: CycleRecorder, devices: Devices) -> None:
+    def __init__(
+        self, config: Config, journal: SqliteJournal, recorder: CycleRecorder, devices: Devices, clock: Clock
+    ) -> None:
         self.config, self.journal, self.recorder, self.devices = config, journal, recorder, devices
-        self.clock = SystemClock()
+        self.clock = clock
         self.started_at = self.clock.now()
         self.programs: dict[str, dict[str, Any]] = {}
         self.installation = ""
@@ -363,10 +365,11 @@ async def opened(config: Config) -> AsyncIterator[Edge]:
         stack.push_async_callback(journal.close)
         recorder = await CycleRecorder.open(config.data)
         stack.push_async_callback(recorder.close)
-        installation = install(config)
+        clock = SystemClock()
+        installation = install(config, clock)
         for link in installation.links:
             await stack.enter_async_context(link)
-        edge = Edge(config, journal, recorder, installation.devices)
+        edge = Edge(config, journal, recorder, installation.devices, clock)
         await edge.prepare()
         yield edge
 
@@ -390,7 +393,7 @@ def _stop_on_signals(serving: asyncio.Task[None]) -> None:
 
 async def check(config: Config) -> list[Finding]:
     """Connect to each device and probe it; for when no edge runs."""
-    installation = install(config)
+    installation = install(config, SystemClock())
     async with AsyncExitStack() as stack:
         for link in installation.links:
             await stack.enter_async_context(link)

@@ -4,6 +4,7 @@ The driver itself does the reading, through a unit that keeps what passes. So a 
 whatever its model, and replays in tests without the device. Nothing is written to the device: a write is refused here.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -150,7 +151,7 @@ async def capture(link: Link, model: str, unit_id: int, now: datetime, also: Seq
     recorded = Recorded()
     unit = RecordingUnit(link, unit_id, recorded)
     entry = MODELS[model]
-    charger = entry.build("captured", unit, entry.options())
+    charger = entry.build("captured", unit, entry.options(), monotonic=time.monotonic)
     seen: dict[str, Any] = {}
     serial = ""
     try:

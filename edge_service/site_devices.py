@@ -9,7 +9,7 @@ from edge_service.chargers.link import Link
 from edge_service.config import ChargerConfig, Config, ContactConfig, MeterConfig, SwitchConfig
 from edge_service.devices import CONTACTS, METERS, SWITCHES
 from edge_service.domain.model import Contact, frozen_map
-from edge_service.ports import Charger, ContactInput, DeviceError, IslandSwitch, Meter
+from edge_service.ports import Charger, Clock, ContactInput, DeviceError, IslandSwitch, Meter
 from edge_service.runner import Devices
 
 type Finding = tuple[str, bool, str]
@@ -24,24 +24,25 @@ class Installation:
     devices: Devices
 
 
-def install(config: Config) -> Installation:
-    """Make every device; nothing is connected yet."""
+def install(config: Config, clock: Clock) -> Installation:
+    """Make every device, chargers on the edge's clock; nothing is connected yet."""
     links: dict[tuple[str, int], Link] = {}
 
     def link_to(device: DeviceConfig) -> Link:
         place = (device.address.host, device.address.port)
         return links.setdefault(place, Link(*place))
 
-    chargers = [_charger(charger, link_to(charger)) for charger in config.chargers.values()]
+    chargers = [_charger(charger, link_to(charger), clock) for charger in config.chargers.values()]
     meter = _meter(config.meter, link_to(config.meter)) if config.meter else None
     switch = _switch(config.island_switch, link_to(config.island_switch)) if config.island_switch else None
     contacts = {name: _contact(name, contact, link_to(contact)) for name, contact in config.contacts.items()}
     return Installation(tuple(links.values()), Devices(chargers, meter, switch, frozen_map(contacts)))
 
 
-def _charger(config: ChargerConfig, link: Link) -> Charger:
+def _charger(config: ChargerConfig, link: Link, clock: Clock) -> Charger:
     model = MODELS[config.model]
-    return model.build(config.id, link.unit(config.unit_id), _options(model.options, config))
+    options = _options(model.options, config)
+    return model.build(config.id, link.unit(config.unit_id), options, monotonic=clock.monotonic)
 
 
 def _meter(config: MeterConfig, link: Link) -> Meter:

@@ -7,9 +7,10 @@ Source: Sigenergy "Modbus Protocol" V2.9 (2026-05-13); field reports as named on
 """
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import IntEnum
 from typing import ClassVar, Literal
 
@@ -45,12 +46,12 @@ GUARD_S = 10.0
 # From a start: the vehicle's handshake, its insulation check, the ramp, and our own slow look at it.
 SETTLE_S = 30.0
 # A vehicle that does not follow a start is asked again, but not for ever: it may be full, or stopped by a person.
-START_RETRY, MOST_STARTS = timedelta(seconds=30), 3
+START_RETRY_S, MOST_STARTS = 30.0, 3
 # A stop is proven by the state, which follows after the ramp down; one look a second.
 LOOKS_FOR_STOP = 4
 
 # The session is looked at again before others have their turn where the last look is this old; yet they get theirs.
-OLD_SESSION, MOST_LOOKS_IN_A_ROW = timedelta(seconds=1.5), 2
+OLD_SESSION_S, MOST_LOOKS_IN_A_ROW = 1.5, 2
 
 START_STOP, MAX_CHARGE, MAX_DISCHARGE = 41000, 41002, 41004
 START, STOP = 0, 1
@@ -313,7 +314,7 @@ class _Known:
 
 
 class SigenergyEvdc:
-    """An EVDC behind its inverter's Modbus unit; implements ``ports.Charger``."""
+    """An EVDC behind its inverter's Modbus unit; implements ``ports.Charger``. ``monotonic`` gives rising seconds."""
 
     has_fast_lane = False
 
@@ -323,10 +324,13 @@ class SigenergyEvdc:
         unit: ModbusUnit,
         options: SigenergyOptions | None = None,
         plant: ModbusUnit | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.id = id
         self._unit = unit
         self._options = options or SigenergyOptions()
+        self._monotonic = monotonic
         if plant is None:
             plant = unit.beside(self._options.plant_unit_id) if isinstance(unit, Unit) else unit
         for one in (unit, plant):
@@ -341,7 +345,9 @@ class SigenergyEvdc:
         self._looks = 0
         self._looks_in_a_row = 0
         self._others = 0
+        # When the session was read, as a time of day and in monotonic seconds.
         self._session_at: datetime | None = None
+        self._session_read_at = float("-inf")
         self._grid_at: datetime | None = None
         # The device is known only as long as the connection over which it was identified lives.
         self._losses = 0
@@ -353,7 +359,7 @@ class SigenergyEvdc:
         self._stopped = False
         self._ran = False
         self._starts = 0
-        self._started_at: datetime | None = None
+        self._started_at = float("-inf")
 
     def _count_loss(self) -> None:
         self._losses += 1
@@ -413,22 +419,22 @@ class SigenergyEvdc:
         read; another block that is not reads as unknown.
         """
         known = await self._identified()
-        looks = self._looks
-        if self._session_is_due(now):
+        looks, began = self._looks, self._monotonic()
+        if self._session_is_due(began):
             await self._look()
             self._looks_in_a_row += 1
         else:
             await self._read_another(known.capability, now)
             self._looks_in_a_row = 0
         if self._looks != looks:  # by this reading, or by an order meanwhile
-            self._session_at = now
+            self._session_at, self._session_read_at = now, began
         return self._reading(known.capability, now)
 
-    def _session_is_due(self, now: datetime) -> bool:
+    def _session_is_due(self, now: float) -> bool:
         """Every second time; twice running where orders took up the line."""
-        if self._session_at is None or not self._session.fresh or not self._looks_in_a_row:
+        if not self._session.fresh or not self._looks_in_a_row:
             return True
-        return self._looks_in_a_row < MOST_LOOKS_IN_A_ROW and now - self._session_at >= OLD_SESSION
+        return self._looks_in_a_row < MOST_LOOKS_IN_A_ROW and now - self._session_read_at >= OLD_SESSION_S
 
     async def _read_another(self, capability: Capability, now: datetime) -> None:
         """Of eight such requests six are for the grid, one each for limits and alarms."""
@@ -503,7 +509,7 @@ class SigenergyEvdc:
                 await self._look()
             match order:
                 case Limits():
-                    await self._limit(order, known.capability, now)
+                    await self._limit(order, known.capability)
                 case Stop() | Hold() | Pause():
                     await self._cease()
                     self._ran, self._starts = False, 0
@@ -519,7 +525,7 @@ class SigenergyEvdc:
     def _refusal(self, why: str, reason: str) -> DeviceRefusedError:
         return DeviceRefusedError(f"{self.id}: {why}", reason)
 
-    async def _limit(self, limits: Limits, capability: Capability, now: datetime) -> None:
+    async def _limit(self, limits: Limits, capability: Capability) -> None:
         """A pair of which neither side reaches the floor is a stop: more than was allowed is never written for it."""
         discharge_w = limits.discharge_max_w if capability.discharge_rating_w else 0
         if max(limits.charge_max_w, discharge_w) < FLOOR_W:
@@ -533,7 +539,7 @@ class SigenergyEvdc:
         if discharge_w > FLOOR_W >= limits.charge_max_w and self._session.stands is State.CHARGING:
             await self._cease()
             raise self._refusal("a session charges where a discharge is wanted; open it in the app", "not_applied")
-        await self._start_if_needed(now)
+        await self._start_if_needed()
 
     async def _write_limits(self, wanted: Mapping[int, int]) -> None:
         """Only what differs, what is lowered first; then one read proves both."""
@@ -551,11 +557,12 @@ class SigenergyEvdc:
                     f"{at} reads {self._allowed.holds(at)} W although {watts} W was written", "not_applied"
                 )
 
-    async def _start_if_needed(self, now: datetime) -> None:
+    async def _start_if_needed(self) -> None:
         """Start what rests. A session that ran under this order and ended was ended by vehicle or person: it rests."""
         if self._session.stands not in STARTABLE or self._ran or self._starts >= MOST_STARTS:
             return
-        if self._starts and self._started_at is not None and abs(now - self._started_at) < START_RETRY:
+        now = self._monotonic()
+        if self._starts and now - self._started_at < START_RETRY_S:
             return
         await self._unit.write_register(START_STOP, START)
         self._starts, self._started_at, self._stopped = self._starts + 1, now, False

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import IntEnum
 
 from modbus_connection import ModbusUnit
@@ -69,7 +69,7 @@ SOC_BELIEVED = range(2, CEILING_PCT + 1)
 SOC_POSSIBLE = range(1, 101)
 SOC_ODD_FOR_S = 60.0
 # What was read is no longer the charge of this vehicle after so long without contact, or so long without power.
-SOC_OUT_OF_SIGHT, SOC_LASTS = timedelta(minutes=5), timedelta(hours=12)
+SOC_OUT_OF_SIGHT_S, SOC_LASTS_S = 300.0, 12 * 3600.0
 # The charge shows only while power flows: a session of 1 W wakes it, rarely and for a moment.
 WAKE_W, WAKE_FOR_S, WAKE_EVERY_S = 1, 60.0, 1800.0
 
@@ -275,13 +275,13 @@ class SocFilter:
 
     def __init__(self) -> None:
         self.value: int | None = None
-        self._at: datetime | None = None
-        self._looked_at: datetime | None = None
-        self._odd_since: datetime | None = None
+        self._at: float | None = None
+        self._looked_at: float | None = None
+        self._odd_since: float | None = None
 
-    def see(self, word: int, now: datetime, *, plugged: bool | None) -> int | None:
-        """The last good value while the same vehicle is plugged in, else None."""
-        out_of_sight = self._looked_at is not None and now - self._looked_at > SOC_OUT_OF_SIGHT
+    def see(self, word: int, now: float, *, plugged: bool | None) -> int | None:
+        """The last good value while the same vehicle is plugged in, else None; ``now`` in monotonic seconds."""
+        out_of_sight = self._looked_at is not None and now - self._looked_at > SOC_OUT_OF_SIGHT_S
         self._looked_at = now
         if plugged is False or out_of_sight:
             self.value = self._odd_since = None
@@ -289,17 +289,17 @@ class SocFilter:
             return None
         if self._is_good(word, now):
             self.value, self._at = word, now
-        if self._at is not None and now - self._at > SOC_LASTS:
+        if self._at is not None and now - self._at > SOC_LASTS_S:
             self.value = None
         return self.value
 
-    def _is_good(self, word: int, now: datetime) -> bool:
+    def _is_good(self, word: int, now: float) -> bool:
         if word in SOC_BELIEVED or word not in SOC_POSSIBLE:
             self._odd_since = None
             return word in SOC_BELIEVED
-        if self._odd_since is None or self._odd_since > now:
+        if self._odd_since is None:
             self._odd_since = now
-        return (now - self._odd_since).total_seconds() >= SOC_ODD_FOR_S
+        return now - self._odd_since >= SOC_ODD_FOR_S
 
 
 # -------------------------------------------------------------------------------------------------------- the driver
@@ -447,7 +447,7 @@ class WallboxQuasar1:
         async with self._reading_turn:
             await self._identify()
             seen = await self._look()
-        soc = self._soc.see(seen.soc, now, plugged=seen.plugged)
+        soc = self._soc.see(seen.soc, seen.at, plugged=seen.plugged)
         self._last = self._reading(seen, soc, now)
         return self._last
 

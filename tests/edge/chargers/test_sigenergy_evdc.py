@@ -17,7 +17,7 @@ from edge_service.chargers.sigenergy_evdc import (
     MAX_CHARGE,
     MAX_DISCHARGE,
     MOST_STARTS,
-    START_RETRY,
+    START_RETRY_S,
     START_STOP,
     SigenergyEvdc,
     SigenergyOptions,
@@ -60,7 +60,7 @@ async def an_evdc(
     given = {"rating_w": 12_500, "enter_service_s": 5} | site_options
     with_options = SiteOptions(charger_model="sigenergy_evdc", quirks=quirks or {}, **given)
     async with a_site(with_options) as (site, clock), Link(HOST, site.charger_port) as link:
-        yield site, clock, SigenergyEvdc("left", link.unit(1), options)
+        yield site, clock, SigenergyEvdc("left", link.unit(1), options, monotonic=clock)
 
 
 async def all_read(charger: SigenergyEvdc, now: datetime = NOW) -> ChargerReading:
@@ -129,7 +129,7 @@ async def test_one_that_carries_the_house_by_its_makers_gateway_is_only_watched(
 
 async def test_the_registry_builds_an_evdc() -> None:
     async with a_site(SiteOptions(charger_model="sigenergy_evdc")) as (site, _), Link(HOST, site.charger_port) as link:
-        charger: Charger = MODELS["sigenergy_evdc"].build("left", link.unit(1), AT_ONCE)
+        charger: Charger = MODELS["sigenergy_evdc"].build("left", link.unit(1), AT_ONCE, monotonic=HandClock())
         assert (await charger.probe())[0].model == "Sim SigenStor EC 12.0"
         assert not charger.has_fast_lane
 
@@ -277,12 +277,14 @@ async def test_half_of_all_requests_are_for_the_session_and_each_reading_takes_o
 
 async def test_where_orders_take_up_the_line_the_session_comes_first_and_the_grid_still_has_its_turn() -> None:
     async with linked(Anything()) as (peer, unit):
-        charger = SigenergyEvdc("left", unit, AT_ONCE)
+        clock = HandClock()
+        charger = SigenergyEvdc("left", unit, AT_ONCE, monotonic=clock)
         await charger.probe()
         asked = []
-        for seconds in (0, 1, 2, 5, 8, 11, 14):
+        for seconds in (0, 1, 1, 3, 3, 3, 3):
+            clock.pass_(seconds)
             peer.requests.clear()
-            await charger.read(soon(seconds))
+            await charger.read(NOW)
             asked += [request.address for request in peer.requests]
         session, grid, limits = 31501, 30009, MAX_CHARGE
         assert asked == [session, grid, session, session, limits, session, session]
@@ -378,11 +380,15 @@ async def test_a_session_that_ended_by_itself_is_left_alone_until_the_next_stop_
 
 
 async def test_a_vehicle_that_does_not_follow_a_start_is_asked_again_and_not_for_ever() -> None:
-    registers, charger = from_words({31513: 6})
-    for second in range(int(START_RETRY.total_seconds()) * (MOST_STARTS + 3)):
-        await charger.order(Limits(4000, 0), soon(second))
-    starts = [values for address, values in registers.writes if address == START_STOP]
+    clock, starts_at = HandClock(), list[int]()
+    registers, charger = from_words({31513: 6}, clock=clock)
+    for second in range(int(START_RETRY_S) * (MOST_STARTS + 3)):
+        await charger.order(Limits(4000, 0), NOW)
+        starts = [values for address, values in registers.writes if address == START_STOP]
+        starts_at += [second] * (len(starts) - len(starts_at))
+        clock.pass_(1)
     assert starts == [[0]] * MOST_STARTS
+    assert starts_at == [0, START_RETRY_S, 2 * START_RETRY_S]
 
 
 async def test_nothing_is_stopped_or_started_without_a_vehicle() -> None:
@@ -563,10 +569,11 @@ def from_words(
     *,
     refused: set[int] | None = None,
     kept: bool = True,
+    clock: HandClock | None = None,
 ) -> tuple[Registers, SigenergyEvdc]:
     """A device whose registers, of both units, are all zero but for these and the ratings."""
     registers = (Registers if kept else Deaf)(zeros() | dict(words), refused or ())
-    return registers, SigenergyEvdc("left", MemoryUnit(registers), options)
+    return registers, SigenergyEvdc("left", MemoryUnit(registers), options, monotonic=clock or HandClock())
 
 
 class Anything:

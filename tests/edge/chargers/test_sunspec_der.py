@@ -221,7 +221,8 @@ async def test_check_describes_what_answers() -> None:
 
 async def test_the_registry_builds_a_charger() -> None:
     model = MODELS["sunspec_der"]
-    charger: Charger = model.build("left", MemoryUnit(Timed(load_dump(DUMP))), model.options())
+    unit = MemoryUnit(Timed(load_dump(DUMP)))
+    charger: Charger = model.build("left", unit, model.options(), monotonic=HandClock())
     assert charger.id == "left"
     assert (await charger.read(NOW)).plugged is True
     await charger.close()
