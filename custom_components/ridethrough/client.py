@@ -4,7 +4,7 @@ Knows the contract (``wire``) and aiohttp, and nothing of Home Assistant.
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -56,6 +56,9 @@ CHARGER_KEYS = wire.ChargerWire.__required_keys__
 PROGRAM_KEYS = wire.ProgramWire.__required_keys__
 EVENT_KEYS = wire.EventWire.__required_keys__
 NOTICE_KEYS = wire.NoticeWire.__required_keys__
+STORM_KEYS = wire.StormState.__required_keys__
+DEPARTURE_KEYS = wire.DepartureState.__required_keys__
+PLAN_KEYS = wire.DeparturePlanState.__required_keys__
 
 
 class EdgeError(Exception):
@@ -407,7 +410,8 @@ def _check_whole(state: Mapping[str, Any]) -> None:
     """Nothing that people are shown is missing. Raises WireError."""
     try:
         parts = [(SITE_KEYS, state["site"]), (wire.State.__required_keys__, state)]
-        parts += [(CHARGER_KEYS, charger) for charger in state["chargers"].values()]
+        parts += [(STORM_KEYS, storm) for storm in (state["site"].get("storm"),) if storm is not None]
+        parts += [part for charger in state["chargers"].values() for part in _charger_parts(charger)]
         parts += [(PROGRAM_KEYS, program) for program in state["programs"].values()]
         parts += [(EVENT_KEYS, event) for program in state["programs"].values() for event in program["events"]]
         parts += [(NOTICE_KEYS, notice) for notice in state["notices"]]
@@ -416,6 +420,14 @@ def _check_whole(state: Mapping[str, Any]) -> None:
         raise wire.WireError("the state is not of the contract's form") from error
     if missing:
         raise wire.WireError(f"the state lacks {', '.join(missing)}")
+
+
+def _charger_parts(charger: Mapping[str, Any]) -> Iterator[tuple[frozenset[str], Mapping[str, Any]]]:
+    """A charger and what hangs on it, with the keys that each must have; an older edge has no departures."""
+    yield CHARGER_KEYS, charger
+    if charger.get("departure") is not None:
+        yield DEPARTURE_KEYS, charger["departure"]
+    yield from ((PLAN_KEYS, plan) for plan in charger.get("departures", ()))
 
 
 def _answer(result: wire.Result) -> dict[str, Any]:

@@ -302,6 +302,9 @@ async def test_a_lost_change_brings_a_new_snapshot_and_nothing_flickers(
         '{"type":"change","seq":1,"set":[[["site"],5]],"removed":[]}',
         '{"type":"change","seq":1,"set":[[["nowhere","deep"],5]],"removed":[]}',
         '{"type":"change","seq":1,"set":[],"removed":[["site","grid"]]}',
+        '{"type":"change","seq":1,"set":[[["site","storm"],{"name":"Ida"}]],"removed":[]}',
+        '{"type":"change","seq":1,"set":[[["chargers","driveway","departure"],{"id":"once"}]],"removed":[]}',
+        '{"type":"change","seq":1,"set":[[["chargers","driveway","departures"],[{"id":"once"}]]],"removed":[]}',
     ],
 )
 async def test_nonsense_on_the_wire_is_survived(
