@@ -15,7 +15,7 @@ from enum import IntEnum
 from modbus_connection import ModbusUnit
 from modbus_connection.model import Component, float32, int32, string, uint64
 
-from edge_service.chargers.sunspec import MOST_W, counted, within
+from edge_service.chargers.plausible import MOST_W, counted, text, within
 from edge_service.chargers.traffic_lease import TrafficLease
 from edge_service.domain.model import (
     Authority,
@@ -231,7 +231,7 @@ class EvtecBidiPro10:
         if self._identified:
             return
         await self._ask(self._nameplate)
-        texts = (_text(self._nameplate.model), _text(self._nameplate.serial), _text(self._nameplate.version))
+        texts = (text(self._nameplate.model), text(self._nameplate.serial), text(self._nameplate.version))
         if MODEL_HAS not in texts[0].lower():
             raise DeviceRefusedError(
                 f"{self.id}: model '{texts[0]}' is no BiDiPro, whose model has '{MODEL_HAS}' in it; check address, "
@@ -495,10 +495,6 @@ def _why_no_discharge(session: Session) -> str | None:
     if floor_w is None:
         return WINDOW_UNKNOWN
     return V2G_NOT_OFFERED if floor_w >= 0 else None
-
-
-def _text(raw: str | None) -> str:
-    return "".join(char for char in raw or "" if char.isprintable()).strip()
 
 
 def _errors(mask: float | None) -> Iterator[str]:

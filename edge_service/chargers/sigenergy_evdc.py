@@ -18,7 +18,7 @@ from modbus_connection import ModbusUnit
 from modbus_connection.model import Component, RegisterSpace, gauge, int32, raw_register, string, uint32
 
 from edge_service.chargers.link import Unit
-from edge_service.chargers.sunspec import MOST_W, counted, within
+from edge_service.chargers.plausible import MOST_W, counted, text, within
 from edge_service.domain.model import (
     Authority,
     Backup,
@@ -121,8 +121,7 @@ class Nameplate(Block):
     @property
     def texts(self) -> tuple[str, str, str]:
         """Model, serial, firmware."""
-        model, serial, firmware = ((text or "").strip("\x00 ") for text in (self.model, self.serial, self.firmware))
-        return model, serial, firmware
+        return text(self.model), text(self.serial), text(self.firmware)
 
 
 class Session(Block):

@@ -15,6 +15,7 @@ from enum import IntEnum
 from modbus_connection import ModbusUnit
 from modbus_connection.model import Component, gauge, integer, string
 
+from edge_service.chargers.plausible import text
 from edge_service.chargers.traffic_lease import TrafficLease
 from edge_service.domain.model import (
     Authority,
@@ -411,7 +412,7 @@ class WallboxQuasar1:
             _number(found.firmware),
             _number(found.serial_high),
             _number(found.serial_low),
-            "".join(char for char in str(found.part_number or "") if char.isprintable()).strip(),
+            text(found.part_number),
         )
         if self._identity is not None and identity != self._identity:
             self._changed, self._takes_watts = True, None
