@@ -89,10 +89,6 @@ class _Point(NamedTuple):
     where: slice
     scale_at: int | None
 
-    def moved(self, before: list[int], now: list[int]) -> bool:
-        scale_at = self.scale_at
-        return before[self.where] != now[self.where] or (scale_at is not None and before[scale_at] != now[scale_at])
-
     def value(self, words: list[int]) -> Any:
         exponent = None
         if self.scale_at is not None:
@@ -121,7 +117,7 @@ class Model(SunSpecComponent):
         self._header = [model.model_id, model.length]
         self.words[:2] = self._header
         # A point's value is set on the instance, where it hides the field: looking it up then calls nothing.
-        self._points: list[_Point] = []
+        self._points_at: list[list[_Point]] = [[] for _ in range(self.span)]
         for name, field in self._register_fields.items():
             self._place(name, field)
         self._alone = Survey(unit, (self,), needed=(self,), most=most)
@@ -132,8 +128,10 @@ class Model(SunSpecComponent):
         start = field.address + self._shift
         if max(start + field.count, (field.scale_register or 0) + 1) <= self.span:
             point = _Point(name, field.decode, slice(start, start + field.count), field.scale_register)
-            self._points.append(point)
             setattr(self, name, point.value(self.words))
+            scales = () if field.scale_register is None else (field.scale_register,)
+            for at in (*range(start, start + field.count), *scales):
+                self._points_at[at].append(point)
 
     def parts(self, *, everything: bool) -> tuple[Part, ...]:
         """The blocks to be read now."""
@@ -144,7 +142,8 @@ class Model(SunSpecComponent):
     def take(self, offset: int, words: list[int]) -> None:
         """Take over registers that were read; raises MapMovedError if they show that another model sits here now."""
         end = offset + len(words)
-        if self.words[offset:end] == words:
+        known = self.words[offset:end]
+        if known == words:
             return
         if offset == 0 and words[:2] != self._header[: len(words)]:
             raise MapMovedError(
@@ -152,9 +151,10 @@ class Model(SunSpecComponent):
                 " probe the device again"
             )
         now = [*self.words[:offset], *words, *self.words[end:]]
-        for point in self._points:
-            if point.moved(self.words, now):
-                setattr(self, point.name, point.value(now))
+        for at, before in enumerate(known, offset):
+            if now[at] != before:
+                for point in self._points_at[at]:
+                    setattr(self, point.name, point.value(now))
         self.words = now
 
     async def refresh(self, *, everything: bool = False) -> None:
