@@ -1,5 +1,6 @@
 """What is pushed and what people are shown: the published table, signs, unknown, and how often it is written."""
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -308,12 +309,18 @@ async def test_a_lost_change_brings_a_new_snapshot_and_nothing_flickers(
     ],
 )
 async def test_nonsense_on_the_wire_is_survived(
-    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually, nonsense: str
+    hass: HomeAssistant,
+    house: MockConfigEntry,
+    peer: Peer,
+    eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
+    nonsense: str,
 ) -> None:
     await peer.say(nonsense)
     await peer.push(lambda state: state["site"].update(mode="paused"))
     await eventually(lambda: shown(hass, "select.home_operating_mode") == "paused")
     assert shown(hass, "binary_sensor.home_controller") == STATE_ON
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 NEXT = "sensor.driveway_charger_next_departure"
