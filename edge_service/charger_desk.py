@@ -225,7 +225,8 @@ class ChargerDesk:
         if self._evidence is None or self._evidence.order != order:
             self._evidence = proofs.ordered(order, now, self._evidence, self.capability)
         if self._acting is None:
-            self._acting = asyncio.create_task(self._act(), name=self._task_name)
+            # Begun here and now: what it writes leaves before this cycle is shown and recorded.
+            self._acting = asyncio.create_task(self._act(), name=self._task_name, eager_start=True)
 
     async def _act(self) -> None:
         while self._next is not None:

@@ -251,7 +251,7 @@ class Runner:
         if task is None or task.done():
             if task is not None:
                 task.result()  # a defect in a driver ends the process; it must not be lost in a task
-            self._under_way[name] = asyncio.create_task(read(), name=f"read {name}")
+            self._under_way[name] = asyncio.create_task(read(), name=f"read {name}", eager_start=True)
 
     async def _finished_or_urgent(self) -> None:
         pending = [task for task in self._under_way.values() if not task.done()]
