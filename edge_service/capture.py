@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from edge_service.chargers import MODELS
@@ -24,11 +25,12 @@ _REDACTED = ord("0")
 
 
 class Recorded:
-    """What a device answered, per unit and kind of register; ``refused`` what it would not."""
+    """What a device answered, per unit and kind of register; what it ``refused``, and where its serial number stood."""
 
     def __init__(self) -> None:
         self.words: dict[int, dict[str, dict[int, int]]] = {}
         self.refused: list[dict[str, Any]] = []
+        self.redacted: list[dict[str, Any]] = []
 
     def keep(self, unit_id: int, kind: str, address: int, words: list[int]) -> None:
         known = self.words.setdefault(unit_id, {}).setdefault(kind, {})
@@ -43,20 +45,25 @@ class Recorded:
         """Put noughts in place of the serial number wherever it stands, as text or as a number of two registers."""
         text = serial.strip().encode("ascii", "ignore")
         number = int(text) if text.isdigit() else -1
-        for kinds in self.words.values():
-            for words in kinds.values():
-                _redact_text(words, text)
-                _redact_number(words, number)
+        for unit_id, kinds in self.words.items():
+            for kind, words in kinds.items():
+                hidden = _redact_text(words, text) | _redact_number(words, number)
+                runs = _runs({address: words[address] for address in hidden})
+                self.redacted += [
+                    {"unit": unit_id, "kind": kind, "address": int(first), "count": len(run)}
+                    for first, run in runs.items()
+                ]
 
     def blocks(self, unit_id: int) -> dict[str, dict[str, list[int]]]:
         """The registers of a unit by kind, in runs without holes: first address, words."""
         return {kind: _runs(words) for kind, words in self.words.get(unit_id, {}).items()}
 
 
-def _redact_text(words: dict[int, int], text: bytes) -> None:
-    """Two characters a register, high byte first; also where the text begins within a register."""
+def _redact_text(words: dict[int, int], text: bytes) -> set[int]:
+    """Two characters a register, high byte first; also where the text begins within a register. Where it stood."""
+    found: set[int] = set()
     if not text:
-        return
+        return found
     for run in _runs(words):
         start = int(run)
         raw = bytearray()
@@ -65,15 +72,20 @@ def _redact_text(words: dict[int, int], text: bytes) -> None:
         place = raw.find(text)
         while place >= 0:
             raw[place : place + len(text)] = bytes([_REDACTED]) * len(text)
+            found |= set(range(start + place // 2, start + (place + len(text) + 1) // 2))
             place = raw.find(text, place + len(text))
         for at in range(0, len(raw), 2):
             words[start + at // 2] = int.from_bytes(raw[at : at + 2])
+    return found
 
 
-def _redact_number(words: dict[int, int], number: int) -> None:
+def _redact_number(words: dict[int, int], number: int) -> set[int]:
+    found: set[int] = set()
     for address in list(words):
         if number > 0 and address + 1 in words and words[address] << 16 | words[address + 1] == number:
             words[address] = words[address + 1] = 0
+            found |= {address, address + 1}
+    return found
 
 
 def _runs(words: Mapping[int, int]) -> dict[str, list[int]]:
@@ -142,16 +154,25 @@ async def _read(unit: RecordingUnit, wanted: Range) -> None:
             await read(address, min(SLICE, wanted.last + 1 - address))
 
 
-async def capture(link: Link, model: str, unit_id: int, now: datetime, also: Sequence[Range] = ()) -> dict[str, Any]:
+async def capture(
+    link: Link,
+    model: str,
+    unit_id: int,
+    now: datetime,
+    also: Sequence[Range] = (),
+    *,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Probe and read the device as a charger of this model, then ``also``; the dump as plain values.
 
-    A device that the driver cannot read gives a dump too: of what was answered, with the error in place of a reading.
+    ``options``: what ``site.yaml`` would say about the model besides, already checked. A device that the driver cannot
+    read gives a dump too: of what was answered, with the error in place of a reading.
     Raises DeviceError where nothing was answered at all.
     """
     recorded = Recorded()
     unit = RecordingUnit(link, unit_id, recorded)
     entry = MODELS[model]
-    charger = entry.build("captured", unit, entry.options(), monotonic=time.monotonic)
+    charger = entry.build("captured", unit, entry.options(**options), monotonic=time.monotonic)
     seen: dict[str, Any] = {}
     serial = ""
     try:
@@ -176,11 +197,11 @@ async def capture(link: Link, model: str, unit_id: int, now: datetime, also: Seq
         "source": f"captured over Modbus TCP on {now.date()}; serial number removed",
         "model": model,
         "unit": unit_id,
+        **({"options": dict(options)} if options else {}),
         "seen": seen,
         **recorded.blocks(unit_id),
     }
     if others := {str(other): recorded.blocks(other) for other in sorted(recorded.words) if other != unit_id}:
         dump["other_units"] = others
-    if recorded.refused:
-        dump["refused"] = recorded.refused
-    return dump
+    noted = {"refused": recorded.refused, "redacted": recorded.redacted}
+    return dump | {what: told for what, told in noted.items() if told}

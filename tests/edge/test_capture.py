@@ -44,6 +44,7 @@ async def test_the_serial_number_is_nowhere_in_a_dump() -> None:
     assert b"SIM0001" not in raw
     assert b"0000000" in raw
     assert "SIM0001" not in json.dumps(dump)
+    assert dump["redacted"] == [{"unit": 1, "kind": HOLDING, "address": 40052, "count": 4}]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,8 @@ def test_a_serial_number_is_found_as_text_and_as_a_number(
         recorded.keep(1, INPUT, address, [word])
     recorded.redact(serial)
     assert recorded.words == {1: {INPUT: left}}
+    hidden = {told["address"] + place for told in recorded.redacted for place in range(told["count"])}
+    assert hidden == {address for address, word in words.items() if left[address] != word}, "and says where"
 
 
 async def test_a_capture_refuses_to_write() -> None:
@@ -110,6 +113,20 @@ async def test_the_command_writes_a_file_once_and_says_what_is_in_it(
     assert len(text.splitlines()) < 150, "registers stand on one line each run"
 
 
+async def test_the_options_of_a_model_are_given_as_in_the_configuration_and_kept_in_the_dump(tmp_path: Path) -> None:
+    out = tmp_path / "dump.json"
+    options = SiteOptions(charger_model="sigenergy_evdc", rating_w=12_500)
+    async with SimulatedSite(options) as site:
+        words = ["capture", "--address", f"{HOST}:{site.charger_port}", "--model", "sigenergy_evdc", "--out", str(out)]
+        words += ["--option", "request_gap_s=0", "--option", "discharge=true", "--option", "plant_unit_id=3"]
+        assert await asyncio.to_thread(main, words) == 0
+    dump = json.loads(await asyncio.to_thread(out.read_text, encoding="utf-8"))
+    assert dump["options"] == {"request_gap_s": 0, "discharge": True, "plant_unit_id": 3}
+    assert dump["seen"]["capability"]["discharge_rating_w"] == 12_500
+    assert dump["seen"]["reading"]["grid_present"] is None, "the plant is at another unit"
+    assert "247" not in dump.get("other_units", {})
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
@@ -117,6 +134,16 @@ async def test_the_command_writes_a_file_once_and_says_what_is_in_it(
         (["--address", "x:99999", "--model", "sunspec_der"], 1, "--address x:99999 is wrong; allowed: host"),
         (["--address", "x", "--model", "sunspec_der", "--unit-id", "300"], 2, "a Modbus unit from 1 to 247"),
         (["--address", "x", "--model", "sunspec_der", "--also", "holding:9-3"], 2, "holding: or input:"),
+        (["--address", "x", "--model", "sunspec_der", "--option", "dc_port"], 2, "a key and its value"),
+        (["--address", "x", "--model", "sunspec_der", "--option", "dc_port=9"], 1, "found 9; allowed: a number from 0"),
+        (["--address", "x", "--model", "sunspec_der", "--option", "backup=non"], 1, "auto or none or vendor"),
+        (
+            ["--address", "x", "--model", "evtec_bidipro_10", "--option", "dc_port=1"],
+            1,
+            "there are: connector, lease_s",
+        ),
+        (["--address", "x", "--model", "evtec_bidipro_10", "--option", "connector=["], 1, "this is not YAML"),
+        (["--address", "x", "--model", "evtec_bidipro_10", "--option", "unit_id=2"], 1, "no such option"),
     ],
 )
 def test_a_wrong_word_is_named_with_what_is_allowed(
