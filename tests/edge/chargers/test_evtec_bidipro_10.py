@@ -1,12 +1,11 @@
 """The BiDiPro 10 driver against the simulated charger on real sockets, time moved by hand, and odd registers."""
 
 import asyncio
-import json
 import math
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,7 +39,7 @@ from edge_service.ports import (
 )
 from edge_service.simulation.evtec_registers import EvtecRegisters
 from edge_service.simulation.site import SimulatedSite
-from tests.edge.chargers.peers import DUMPS, HOST, MemoryUnit, Registers, Request, linked, load_dump
+from tests.edge.chargers.peers import HOST, MemoryUnit, Registers, Request, linked, load_dump
 from tests.edge.edge_kit import RunningEdge, running
 from tests.edge.simulation.site_kit import HandClock, a_site
 from tests.edge.simulation.test_evtec import EVTEC
@@ -643,27 +642,7 @@ async def test_the_edge_plans_no_discharge_in_a_session_that_cannot(tmp_path: Pa
         assert site.house.inverter.settings.setpoint_w == 0
 
 
-# -------------------------------------------------------------------------------------------------- dumps, nonsense
-
-
-@pytest.mark.parametrize("path", DUMPS, ids=lambda path: path.stem)
-async def test_only_its_own_dump_is_taken_for_a_bidipro(path: Path) -> None:
-    charger = EvtecBidiPro10("left", MemoryUnit(Registers(load_dump(path))))
-    try:
-        await charger.probe()
-    except DeviceError:
-        assert path != DUMP
-    else:
-        assert path == DUMP
-
-
-async def test_its_dump_reads_as_it_was_recorded() -> None:
-    charger = EvtecBidiPro10("left", MemoryUnit(Registers(load_dump(DUMP))))
-    identity, capability = await charger.probe()
-    reading = asdict(await charger.read(T0))
-    del reading["at"], reading["grid_at"]
-    seen = {"identity": asdict(identity), "capability": asdict(capability), "reading": reading}
-    assert json.loads(json.dumps(seen)) == json.loads(DUMP.read_text(encoding="utf-8"))["seen"]
+# -------------------------------------------------------------------------------------------------------- nonsense
 
 
 @settings(max_examples=60, deadline=None)

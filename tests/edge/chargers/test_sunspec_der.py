@@ -1,13 +1,12 @@
 """The SunSpec DER driver against the simulated charger, recorded dumps, and registers full of nonsense."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -34,7 +33,8 @@ from edge_service.domain.model import (
 from edge_service.ports import Charger, DeviceError, DeviceRefusedError, ProtocolViolationError
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.site import SimulatedSite
-from tests.edge.chargers.peers import DUMPS, HOST, MemoryUnit, Registers, linked, load_dump
+from tests.edge.chargers.peers import HOST, MemoryUnit, Registers, linked, load_dump
+from tests.edge.chargers.plausible import assert_plausible
 from tests.edge.simulation.site_kit import HandClock, a_site
 
 NOW = datetime(2026, 7, 14, 17, 0, tzinfo=UTC)
@@ -855,53 +855,7 @@ async def test_a_register_map_that_moved_is_not_written_to() -> None:
     assert registers.writes == []
 
 
-# ---------------------------------------------------------------------------------------------------- dumps, nonsense
-
-
-OURS = [path for path in DUMPS if json.loads(path.read_text(encoding="utf-8")).get("model") == "sunspec_der"]
-
-
-@pytest.mark.parametrize("path", DUMPS, ids=lambda path: path.stem)
-async def test_any_device_is_read_plausibly_or_refused_in_our_own_words(path: Path) -> None:
-    charger = SunSpecDer("left", MemoryUnit(Registers(load_dump(path))))
-    with suppress(DeviceError):
-        assert_plausible(await charger.read(NOW))
-
-
-@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
-async def test_every_dump_reads_plausibly_and_as_it_was_recorded(path: Path) -> None:
-    async with linked(Registers(load_dump(path))) as (_, unit):
-        charger = SunSpecDer("left", unit)
-        identity, capability = await charger.probe()
-        reading = await charger.read(NOW)
-        assert_plausible(reading)
-        assert 100 < (reading.voltage_v or 0) < 500
-        seen: dict[str, Any] = {
-            "identity": asdict(identity),
-            "capability": asdict(capability),
-            "reading": asdict(reading),
-        }
-        del seen["reading"]["at"], seen["reading"]["grid_at"]
-        assert json.loads(json.dumps(seen)) == json.loads(path.read_text(encoding="utf-8"))["seen"]
-
-
-def assert_plausible(reading: ChargerReading) -> None:
-    bounds = {
-        "power_w": (-1e6, 1e6),
-        "soc_pct": (0, 100),
-        "capacity_wh": (1, 1e7),
-        "charge_max_w": (0, 1e6),
-        "discharge_max_w": (0, 1e6),
-        "setpoint_w": (-1e6, 1e6),
-        "lease_remaining_s": (0, 2**32),
-        "voltage_v": (0, 2000),
-        "frequency_hz": (0, 100),
-        "energy_charged_wh": (0, 1e12),
-        "energy_discharged_wh": (0, 1e12),
-    }
-    for name, (low, high) in bounds.items():
-        value = getattr(reading, name)
-        assert value is None or low <= value <= high, f"{name} is {value}"
+# --------------------------------------------------------------------------------------------------------- nonsense
 
 
 WORD = st.one_of(st.integers(0, 0xFFFF), st.sampled_from([0, 1, 2, 3, 10, 0x7FFF, 0x8000, 0xFFF6, 0xFFFF]))

@@ -1,10 +1,9 @@
 """The Quasar 1 driver against the simulated charger on real sockets, time moved by hand; and against odd peers."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -45,7 +44,7 @@ from edge_service.simulation.quasar_registers import BLOCKS, QUIRKS, QuasarRegis
 from edge_service.simulation.quirks import Quirks
 from edge_service.simulation.site import SimulatedSite
 from edge_service.simulation.utility import SimulatedUtility, UtilityOptions
-from tests.edge.chargers.peers import DUMPS, HOST, MemoryUnit, Registers, Request, linked, load_dump
+from tests.edge.chargers.peers import HOST, MemoryUnit, Registers, Request, linked
 from tests.edge.edge_kit import RunningEdge, running
 from tests.edge.simulation.site_kit import HandClock, a_site
 from tests.edge.simulation.test_quasar import QUASAR
@@ -357,26 +356,6 @@ async def test_the_charge_is_forgotten_with_the_vehicle_and_with_time() -> None:
         assert (reading.soc_pct == 60) is (looks <= 12 * 15)
         registers.words[538] = 0
         clock.pass_(4 * 60)
-
-
-@pytest.mark.parametrize("path", DUMPS, ids=lambda path: path.stem)
-async def test_any_device_is_read_plausibly_or_refused_in_our_own_words(path: Path) -> None:
-    charger = WallboxQuasar1("left", MemoryUnit(Registers(load_dump(path))))
-    try:
-        await charger.probe()
-    except DeviceError:
-        assert path != DUMP
-    else:
-        assert path == DUMP
-
-
-async def test_its_dump_reads_as_it_was_recorded() -> None:
-    charger = WallboxQuasar1("left", MemoryUnit(Registers(load_dump(DUMP))))
-    identity, capability = await charger.probe()
-    reading = asdict(await charger.read(T0))
-    del reading["at"], reading["grid_at"]
-    seen = {"identity": asdict(identity), "capability": asdict(capability), "reading": reading}
-    assert json.loads(json.dumps(seen)) == json.loads(DUMP.read_text(encoding="utf-8"))["seen"]
 
 
 @settings(max_examples=60, deadline=None)
