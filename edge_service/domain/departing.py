@@ -1,29 +1,29 @@
 """Departures: what each vehicle lacks, whether that can wait, and with how much it will leave.
 
-Vehicles share the site's power, so they are judged together: what is needed is laid from the last departure back to
-now, as late as it fits. What finds no room later is needed now.
+Vehicles share the site's power, so they are judged together; how is in ``forecast.py``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
-from math import inf
 
 from edge_service.domain.band import MILLION, Sum
+from edge_service.domain.forecast import (
+    HEAD_START,
+    TIME_FACTOR,
+    Job,
+    Room,
+    Slack,
+    delivered_h,
+    hours_to_reach,
+    slacks,
+)
 from edge_service.domain.memory import ChargerMemory, DepartureMemory, DepartureStage
 from edge_service.domain.model import Departure, frozen_map
-from edge_service.domain.performance import EFFICIENCY, takes_part
+from edge_service.domain.performance import takes_part
 from edge_service.domain.timeline import Timeline
 from edge_service.domain.view import View
 
-# Charging is done this long before the vehicle leaves, and takes this much longer than the arithmetic says: a house
-# that draws more than now, a charger that starts slowly, a cold battery.
-HEAD_START = timedelta(minutes=30)
-TIME_FACTOR = 1.25
-# Toward full a battery takes less and less. Half the power over the last fifth is on the safe side at home powers.
-TAPER_FROM_PCT = 80.0
-TAPER_SHARE = 0.5
 # A vehicle that does not tell its size is taken for a large one, so that charging begins early rather than late.
 ASSUMED_CAPACITY_WH = 100_000
 # EPA ratings of US electric cars lie between about 2 (pickup trucks) and 4: a start, until the resident says otherwise.
@@ -54,40 +54,6 @@ class Need:
     hours: float
     power_w: int
     unsure: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Hours of charging that must be done by a time. ``power_w``: what of its power counts under the limit."""
-
-    hours: float
-    power_w: float
-    by: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Slack:
-    """Hours until a job must begin: by itself, and with the others under one limit; infinite where all fits later.
-
-    ``due_h``: hours of it that find no room after the first departure.
-    """
-
-    alone_h: float = inf
-    together_h: float = inf
-    due_h: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What vehicles may charge with together under one limit, and the part of each one's power that counts there."""
-
-    w: float
-    parts: Mapping[str, float]
-
-    def jobs(self, jobs: Mapping[str, Job]) -> dict[str, Job]:
-        """The jobs as this limit counts them."""
-        counted = {name: self.parts.get(name, 0.0) for name in jobs}
-        return {name: replace(job, power_w=job.power_w * counted[name]) for name, job in jobs.items() if counted[name]}
 
 
 def follow(view: View) -> View:
@@ -144,7 +110,7 @@ def _need(view: View, charger: str, departure: Departure) -> Need:
     ready = before is not None and before.at == departure.at and before.stage is DepartureStage.READY
     hours = 0.0
     if missing_pct > (LEFT_AGAIN_PCT if ready else REACHED_WITHIN_PCT):
-        hours = _hours(soc_pct or 0.0, target_pct, capacity_wh or ASSUMED_CAPACITY_WH, power_w)
+        hours = hours_to_reach(soc_pct or 0.0, target_pct, capacity_wh or ASSUMED_CAPACITY_WH, power_w)
     return Need(departure, target_pct, soc_pct, hours, power_w, unsure)
 
 
@@ -156,105 +122,6 @@ def _target_pct(view: View, charger: str, departure: Departure, capacity_wh: int
         return 100.0
     kwh = departure.miles / view.settings.miles_per_kwh.get(charger, DEFAULT_MILES_PER_KWH)
     return min(100.0, kwh * 1000 / capacity_wh * 100)
-
-
-def _hours(soc_pct: float, target_pct: float, capacity_wh: int, power_w: int) -> float:
-    quick_pct = max(0.0, min(target_pct, TAPER_FROM_PCT) - soc_pct)
-    slow_pct = max(0.0, target_pct - max(soc_pct, TAPER_FROM_PCT))
-    return (quick_pct + slow_pct / TAPER_SHARE) / 100 * capacity_wh / EFFICIENCY / power_w
-
-
-# --------------------------------------------------------------------------------------------- whether it can wait
-
-
-def slacks(jobs: Mapping[str, Job], start: datetime, rooms: Sequence[Room]) -> dict[str, Slack]:
-    """How long each job can wait from ``start`` under all limits: the tightest counts."""
-    found = [_slacks(room.jobs(jobs), start, room.w) for room in rooms]
-    return {name: _tightest([one[name] for one in found if name in one]) for name in jobs}
-
-
-def _tightest(found: Sequence[Slack]) -> Slack:
-    return Slack(
-        min(slack.alone_h for slack in found),
-        min(slack.together_h for slack in found),
-        max(slack.due_h for slack in found),
-    )
-
-
-def _slacks(jobs: Mapping[str, Job], start: datetime, room_w: float) -> dict[str, Slack]:
-    """How long each job can wait from ``start``, all of them sharing ``room_w``. No job is due before ``start``."""
-    if not jobs:
-        return {}
-    left_h = _without_later(jobs, room_w)
-    length_h = _hours_between(start, min(job.by for job in jobs.values()))
-    energy_wh = sum(left_h[name] * job.power_w for name, job in jobs.items())
-    shared_h = 0.0 if energy_wh <= 0 else energy_wh / room_w if room_w > 0 else inf
-    return {
-        name: Slack(
-            _hours_between(start, job.by) - job.hours,
-            length_h - max(left_h[name], shared_h) if left_h[name] > 0 else inf,
-            left_h[name],
-        )
-        for name, job in jobs.items()
-    }
-
-
-def _without_later(jobs: Mapping[str, Job], room_w: float) -> dict[str, float]:
-    """Hours of each job that are left before the first time when the later stretches are filled, the last one first."""
-    left_h = {name: job.hours for name, job in jobs.items()}
-    for earlier, later in reversed(list(pairwise(sorted({job.by for job in jobs.values()})))):
-        here = {name: jobs[name].power_w for name in jobs if jobs[name].by >= later and left_h[name] > 0}
-        left_h |= _fill({name: left_h[name] for name in here}, here, _hours_between(earlier, later), room_w)
-    return left_h
-
-
-def _fill(
-    left_h: Mapping[str, float], power_w: Mapping[str, float], length_h: float, room_w: float
-) -> dict[str, float]:
-    """What is left after a stretch that takes as much as it can, of the longest jobs first, down to one level.
-
-    That order leaves the most for the stretches before: jobs of equal length can go on side by side.
-    """
-    low_h, high_h = 0.0, max(left_h.values(), default=0.0)
-    if _taken_wh(0.0, left_h, power_w, length_h) <= room_w * length_h:
-        high_h = 0.0
-    for _ in range(14 if high_h else 0):
-        middle_h = (low_h + high_h) / 2
-        if _taken_wh(middle_h, left_h, power_w, length_h) <= room_w * length_h:
-            high_h = middle_h
-        else:
-            low_h = middle_h
-    return {name: hours - min(length_h, max(0.0, hours - high_h)) for name, hours in left_h.items()}
-
-
-def _taken_wh(level_h: float, left_h: Mapping[str, float], power_w: Mapping[str, float], length_h: float) -> float:
-    return sum(min(length_h, max(0.0, hours - level_h)) * power_w[name] for name, hours in left_h.items())
-
-
-def delivered_h(jobs: Mapping[str, Job], start: datetime, rooms: Sequence[Room]) -> dict[str, float]:
-    """Hours that each job gets by its time under all limits: the tightest counts."""
-    found = [_delivered_h(room.jobs(jobs), start, room.w) for room in rooms]
-    return {name: min(one[name] for one in found if name in one) for name in jobs}
-
-
-def _delivered_h(jobs: Mapping[str, Job], start: datetime, room_w: float) -> dict[str, float]:
-    """Hours that each job gets by its time when the earliest departures are served first."""
-    done_h = dict.fromkeys(jobs, 0.0)
-    order = sorted(jobs, key=lambda name: (jobs[name].by, name))
-    for begin, end in pairwise(sorted({start, *(job.by for job in jobs.values())})):
-        length_h = _hours_between(begin, end)
-        left_wh = room_w * length_h
-        for name in order:
-            job = jobs[name]
-            if job.by >= end:
-                given_h = max(0.0, min(job.hours - done_h[name], length_h, left_wh / job.power_w))
-                done_h[name] += given_h
-                left_wh -= given_h * job.power_w
-    return done_h
-
-
-def _hours_between(start: datetime, end: datetime) -> float:
-    return (end - start).total_seconds() / 3600
 
 
 # --------------------------------------------------------------------------------------------------- the outlook

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from edge_service.domain.forecast import EFFICIENCY
 from edge_service.domain.memory import OVER, EventMemory, EventStage, Memory, SeasonMemory
 from edge_service.domain.model import Event, Grid, Mode, Program, Settings, SlotKind, frozen_map
 from edge_service.domain.view import View
 
-# AC energy out of the vehicle per energy stored, and stored per AC energy in: measured 0.89-0.95 on shipping chargers.
-EFFICIENCY = 0.93
 # Charging for an event starts this much earlier than the arithmetic asks.
 HEAD_START = timedelta(minutes=30)
 TIME_FACTOR = 1.5

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, example, given, settings, strategies as st
 
 from edge_service.domain.decide import Decision, decide
-from edge_service.domain.departing import HEAD_START, Job, Room, delivered_h, slacks
+from edge_service.domain.forecast import EFFICIENCY, HEAD_START, Job, Room, delivered_h, slacks
 from edge_service.domain.memory import DepartureMemory, DepartureStage, Memory
 from edge_service.domain.model import Departure, ManualKind, ManualOrder, Observation, Settings, SiteFacts, frozen_map
-from edge_service.domain.performance import EFFICIENCY
 from edge_service.domain.realise import order_power_w
 from tests.edge.domain.houses import T0, a_meter, a_reading, a_site, after, an_event, an_observation
 

@@ -27,15 +27,17 @@ from edge_service.domain.model import (
     ManualOrder,
     MeterReading,
     Observation,
+    Pause,
     Power,
     Release,
     Settings,
     SiteFacts,
+    Stop,
     Supply,
     frozen_map,
 )
-from edge_service.domain.policies.site_limits import parts_of_legs
 from edge_service.domain.realise import order_power_w
+from edge_service.domain.service import parts_of_legs
 from edge_service.domain.view import HandsOff, Narrowing, Statement, View
 from tests.edge.domain.houses import T0, a_meter, a_reading, a_site, after, an_event
 
@@ -437,17 +439,32 @@ statements: st.SearchStrategy[Statement] = st.one_of(
 )
 
 
-@given(st.lists(statements, max_size=10), st.lists(some_watts, min_size=4, max_size=4), st.booleans())
-@settings(max_examples=400, deadline=None)
-def test_whatever_is_stated_every_sum_always_allows_that_all_that_is_open_rests(
-    stack: list[Statement], measured: list[int], capped: bool
-) -> None:
+settling: st.SearchStrategy[Statement] = st.one_of(
+    st.builds(Narrowing, st.just("wants"), wants=st.dictionaries(names_of_four, some_watts).map(frozen_map)),
+    st.builds(
+        Narrowing,
+        st.just("instead"),
+        instead=st.dictionaries(names_of_four, st.sampled_from([Stop(), Pause()])).map(frozen_map),
+    ),
+)
+
+
+def view_of_four(measured: list[int], *, capped: bool) -> View:
+    """``capped``: the last of them only takes a cap."""
     facts = a_depot(*FOUR.values())
     if capped:
         facts = replace(facts, chargers=frozen_map({**facts.chargers, "c3": ChargerFacts("c3", "C3", CAP_ONLY)}))
     flows = {name: {"power_w": power_w} for name, power_w in zip(FOUR, measured, strict=True)}
     bands = frozen_map(dict.fromkeys(FOUR, Band(-9600, 9600)))
-    view = View(seen(facts, flows), Memory(), Settings(), facts, Grid.ON, Supply.GRID, 0, bands=bands)
+    return View(seen(facts, flows), Memory(), Settings(), facts, Grid.ON, Supply.GRID, 0, bands=bands)
+
+
+@given(st.lists(statements, max_size=10), st.lists(some_watts, min_size=4, max_size=4), st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_whatever_is_stated_every_sum_always_allows_that_all_that_is_open_rests(
+    stack: list[Statement], measured: list[int], capped: bool
+) -> None:
+    view = view_of_four(measured, capped=capped)
     for statement in stack:
         view = view.hears("rung", statement)
         for bound in (Sum(view.site), *view.legs):
@@ -455,6 +472,17 @@ def test_whatever_is_stated_every_sum_always_allows_that_all_that_is_open_rests(
         wishes = view.share({name: view.bands[name].lo for name in view.open_chargers})
         joint = view.hears("share", Narrowing("share", wants=frozen_map(wishes)))
         assert all(joint.bands[name] == Band(power_w, power_w) for name, power_w in wishes.items())
+
+
+@given(st.lists(st.one_of(statements, settling), max_size=10), st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_statements_heard_together_settle_what_each_alone_would(stack: list[Statement], capped: bool) -> None:
+    singly = view = view_of_four([1000, -3000, 0, 7000], capped=capped)
+    for statement in stack:
+        singly = singly.hears("rung", statement)
+    together = view.hears("rung", *stack)
+    assert (together.settled, together.steps) == (singly.settled, singly.steps)
+    assert together.resting() == singly.resting()
 
 
 def test_several_persons_orders_beyond_the_limit_are_served_alike() -> None:
