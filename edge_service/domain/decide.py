@@ -81,8 +81,7 @@ def decide(
     ladder = ladder_of(facts) if ladder is None else tuple(ladder)
     for rung in ladder:
         view = view if rung.follow is None else rung.follow(view)
-        for statement in rung.policy(view):
-            view = view.hears(rung.name, statement)
+        view = view.hears(rung.name, *rung.policy(view))
     realised = _realised(view)
     after = _remember(view, memory, realised)
     told = tell(view, memory, after)

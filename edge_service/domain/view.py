@@ -1,7 +1,8 @@
 """What a policy may look at, and how its statements narrow what is left for those below."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
@@ -171,14 +172,15 @@ class View:
         unsteered = [name for name in resting if not self.takes_setpoint(name)]
         return resting | {name: self.bands[name].nearest(self.outcome_w(name)) for name in unsteered}
 
-    def hears(self, rung: str, statement: Statement) -> View:
-        """The view after a rung's statement."""
-        draft = _Draft(self, rung, statement)
-        if isinstance(statement, HandsOff):
-            draft.let_go(statement)
-        else:
-            draft.narrow(statement)
-        return draft.view()
+    def hears(self, rung: str, *statements: Statement) -> View:
+        """The view after a rung's statements, in their order."""
+        view = self
+        for together in _heard_together(statements):
+            draft = _Draft(view, rung)
+            for statement in together:
+                draft.hear(statement)
+            view = draft.view()
+        return view
 
     def share(
         self,
@@ -221,6 +223,20 @@ class View:
         return _sums(self.site, self.legs)
 
 
+def _heard_together(statements: Iterable[Statement]) -> Iterator[tuple[Statement, ...]]:
+    """Statements that only settle chargers go in one draft: each is given what the sums leave while the others rest.
+
+    What the one before means for the others' bands takes nothing of that away, so it can be worked out once.
+    """
+    for settles, alike in groupby(statements, _only_settles):
+        together = tuple(alike)
+        yield from [together] if settles else [(statement,) for statement in together]
+
+
+def _only_settles(statement: Statement) -> bool:
+    return isinstance(statement, Narrowing) and statement.site is None and not statement.legs and not statement.bands
+
+
 def _sums(site: Band, legs: Iterable[Sum]) -> list[Sum]:
     """The sums that bind; a site without a bound is none."""
     return [*([] if site == ANY else [Sum(site)]), *legs]
@@ -260,14 +276,14 @@ def _is_rested(view: View, name: str) -> bool:
 
 
 class _Draft:
-    """A view while one statement is heard.
+    """A view while statements of a rung are heard.
 
     What keeps all sums reachable together: at every moment they allow that those that are open rest. A charger is
     given what the sums leave while the others rest, so that stays true whoever is settled next, and at what.
     """
 
-    def __init__(self, view: View, rung: str, statement: Statement) -> None:
-        self._view, self._rung, self._statement = view, rung, statement
+    def __init__(self, view: View, rung: str) -> None:
+        self._view, self._rung = view, rung
         self._bands, self._settled, self._steps = dict(view.bands), dict(view.settled), dict(view.steps)
         self._site, self._legs = view.site, view.legs
         self._resting: dict[str, int] = {}
@@ -277,7 +293,7 @@ class _Draft:
         self._open_sums()
 
     def view(self) -> View:
-        """The view after the statement, with each bound's meaning for the other bounds."""
+        """The view after what was heard, with each bound's meaning for the other bounds."""
         site, view = self._site, self._view
         if self._sums:
             if not self._propagated and len(self._settled) < len(self._bands):
@@ -300,7 +316,14 @@ class _Draft:
             view.fresh,
         )
 
-    def let_go(self, statement: HandsOff) -> None:
+    def hear(self, statement: Statement) -> None:
+        self._statement = statement
+        if isinstance(statement, HandsOff):
+            self._let_go(statement)
+        else:
+            self._narrow(statement)
+
+    def _let_go(self, statement: HandsOff) -> None:
         """What a charger does that is let alone counts as it is; a sum that it exceeds is left as it makes it."""
         charger = statement.charger
         if charger in self._settled:
@@ -315,7 +338,7 @@ class _Draft:
             self._resting[charger] = power_w
             self._bound(self._site, self._legs)
 
-    def narrow(self, statement: Narrowing) -> None:
+    def _narrow(self, statement: Narrowing) -> None:
         """Hear the sums first, then the bands, then who is settled."""
         if statement.site is not None or statement.legs:
             self._narrow_sums(statement)
