@@ -15,6 +15,7 @@ from enum import IntEnum
 from modbus_connection import ModbusUnit
 from modbus_connection.model import Component, float32, int32, string, uint64
 
+from edge_service.chargers.acquaintance import Acquaintance
 from edge_service.chargers.plausible import MOST_W, counted, text, within
 from edge_service.chargers.traffic_lease import TrafficLease
 from edge_service.domain.model import (
@@ -200,17 +201,16 @@ class EvtecBidiPro10:
         self._nameplate, self._station = Nameplate(unit), Station(unit)
         self._connector = 0
         self._session, self._command = Session(unit), Command(unit)
-        self._unsubscribe = unit.on_connection_lost(self._forget)
+        self._device = Acquaintance[tuple[str, str, str]](id, unit, self._forget)
         self._looking, self._ordering = asyncio.Lock(), asyncio.Lock()
-        # Who it is, whether that was asked on the connection that stands, and whether all else was read on it.
-        self._texts: tuple[str, str, str] | None = None
-        self._identified = self._changed = self._looked = False
+        # Whether all was read on the connection that stands.
+        self._looked = False
         self._grace_until = 0.0
         # The vehicle on the plug has told its ceiling: from then on 0 means 0.
         self._ceiling_told = False
 
     def _forget(self) -> None:
-        self._identified = self._looked = self._ceiling_told = False
+        self._looked = self._ceiling_told = False
 
     # Who it is
 
@@ -218,18 +218,15 @@ class EvtecBidiPro10:
         """Read who it is, find the connector, read what it shows. Writes nothing."""
         self._lease.require_renewed(self.id)
         async with self._looking:
-            self._identified = False
-            await self._identify()
+            await self._device.identify(self._introduce, again=True)
             await self._find_connector()
             await self._look()
-        self._changed = False
-        model, serial, version = self._texts or ("", "", "")
+        self._device.accept()
+        model, serial, version = self._device.identity or ("", "", "")
         return DeviceIdentity("EVtec", model, serial, version, tuple(self._findings())), self._capability()
 
-    async def _identify(self) -> None:
-        """Learn who answers on this connection; another one than before is not commanded until it is probed."""
-        if self._identified:
-            return
+    async def _introduce(self) -> tuple[str, str, str]:
+        """Model, serial, version."""
         await self._ask(self._nameplate)
         texts = (text(self._nameplate.model), text(self._nameplate.serial), text(self._nameplate.version))
         if MODEL_HAS not in texts[0].lower():
@@ -237,9 +234,8 @@ class EvtecBidiPro10:
                 f"{self.id}: model '{texts[0]}' is no BiDiPro, whose model has '{MODEL_HAS}' in it; check address, "
                 "port (5020), unit number and model"
             )
-        self._changed = self._changed or (self._texts is not None and texts != self._texts)
-        self._texts, self._identified = texts, True
         self._grace_until = self._monotonic() + ERROR_GRACE_S
+        return texts
 
     async def _find_connector(self) -> None:
         """The lowest that is configured. Raises DeviceUnreachableError where none is: it may still boot."""
@@ -303,10 +299,10 @@ class EvtecBidiPro10:
 
     async def read_fast(self, now: datetime) -> FastReading:
         """There is none, since every message counts for the watchdog."""
-        raise self._refusal("every message feeds its watchdog: it has no fast lane", "not_supported")
+        raise self._device.refusal("every message feeds its watchdog: it has no fast lane", "not_supported")
 
     async def _know(self) -> None:
-        await self._identify()
+        await self._device.identify(self._introduce)
         if not self._connector:
             await self._find_connector()
 
@@ -407,13 +403,12 @@ class EvtecBidiPro10:
 
     async def _order(self, order: Order) -> None:
         if isinstance(order, Limits):
-            raise self._refusal("takes a setpoint, not a pair of limits", "not_supported")
+            raise self._device.refusal("takes a setpoint, not a pair of limits", "not_supported")
         if not self._looked:
             async with self._looking:
                 await self._know()
                 await self._look()
-        if self._changed:
-            raise self._refusal("another device or firmware answers; probe it again first", "identity_changed")
+        self._device.require_accepted()
         match order:
             case Power(w=w) if w:
                 await self._follow(w)
@@ -441,26 +436,26 @@ class EvtecBidiPro10:
     def _require_able(self, w: int) -> None:
         state = self._session.state
         if abs(w) > RATING_W:
-            raise self._refusal(f"{w} W is beyond its {RATING_W} W", "beyond_rating")
+            raise self._device.refusal(f"{w} W is beyond its {RATING_W} W", "beyond_rating")
         if state in PREPARING | {State.BOOT}:
             raise OrderUnderWayError(f"{self.id}: the session has not begun yet (state {state})")
         if state == State.READY:
             raise DeviceRefusedError(f"{self.id}: no vehicle is plugged in")
         if state == State.RESERVED:
-            raise self._refusal("it is reserved (OCPP)", "busy")
+            raise self._device.refusal("it is reserved (OCPP)", "busy")
         if state not in IN_SESSION:
             errors = ", ".join(_errors(self._session.errors)) or "none shown"
-            raise self._refusal(f"it takes no order in state {state}; errors: {errors}", "device_failure")
+            raise self._device.refusal(f"it takes no order in state {state}; errors: {errors}", "device_failure")
 
     def _within_window(self, w: int) -> int:
         """Never more than ordered; less where the vehicle allows less."""
         why = _why_no_charge(self._session) if w > 0 else _why_no_discharge(self._session)
         if why is not None:
-            raise self._refusal(WHY[why], why)
+            raise self._device.refusal(WHY[why], why)
         allowed_w = min(w, self._charge_max_w) if w > 0 else max(w, -self._discharge_max_w)
         least_w = max(LEAST_W, within(self._session.charge_floor_w, 0, RATING_W) or 0) if w > 0 else LEAST_W
         if abs(allowed_w) < least_w:
-            raise self._refusal(f"{allowed_w} W is less than the {least_w:.0f} W it can do", "dead_zone_left")
+            raise self._device.refusal(f"{allowed_w} W is less than the {least_w:.0f} W it can do", "dead_zone_left")
         return allowed_w
 
     async def _put(self, block: Component, name: str, value: int) -> None:
@@ -474,14 +469,13 @@ class EvtecBidiPro10:
         await self._ask(block)
         self._note_standing()
         if getattr(block, name) != value:
-            raise self._refusal(f"{name} reads {getattr(block, name)} although {value} was written", "not_applied")
-
-    def _refusal(self, why: str, reason: str) -> DeviceRefusedError:
-        return DeviceRefusedError(f"{self.id}: {why}", reason)
+            raise self._device.refusal(
+                f"{name} reads {getattr(block, name)} although {value} was written", "not_applied"
+            )
 
     async def close(self) -> None:
         """Let go of the connection; the charger's timeout ends what stands."""
-        self._unsubscribe()
+        self._device.close()
 
 
 def _why_no_charge(session: Session) -> str | None:

@@ -9,6 +9,7 @@ Source: Sigenergy "Modbus Protocol" V2.9 (2026-05-13); field reports as named on
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -17,6 +18,7 @@ from typing import ClassVar, Literal
 from modbus_connection import ModbusUnit
 from modbus_connection.model import Component, RegisterSpace, gauge, int32, raw_register, string, uint32
 
+from edge_service.chargers.acquaintance import Acquaintance
 from edge_service.chargers.link import Unit
 from edge_service.chargers.plausible import MOST_W, counted, text, within
 from edge_service.domain.model import (
@@ -304,14 +306,6 @@ class SigenergyOptions:
     request_gap_s: float = field(default=1.0, metadata={"min": 0, "max": 10})
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the probe found."""
-
-    texts: tuple[str, str, str]
-    capability: Capability
-
-
 class SigenergyEvdc:
     """An EVDC behind its inverter's Modbus unit; implements ``ports.Charger``. ``monotonic`` gives rising seconds."""
 
@@ -339,8 +333,7 @@ class SigenergyEvdc:
         self._alarms = Alarms(unit)
         self._allowed = Allowed(unit)
         self._grid = PlantGrid(plant)
-        self._known: _Known | None = None
-        self._changed = False
+        self._capability: Capability | None = None
         self._looks = 0
         self._looks_in_a_row = 0
         self._others = 0
@@ -348,10 +341,7 @@ class SigenergyEvdc:
         self._session_at: datetime | None = None
         self._session_read_at = float("-inf")
         self._grid_at: datetime | None = None
-        # The device is known only as long as the connection over which it was identified lives.
-        self._losses = 0
-        self._identified_at_loss = -1
-        self._unsubscribe = unit.on_connection_lost(self._count_loss)
+        self._device = Acquaintance[tuple[str, str, str]](id, unit)
         self._ordering = asyncio.Lock()
         # An order of ours stands: limits, or a session that we started.
         self._ours = False
@@ -360,21 +350,15 @@ class SigenergyEvdc:
         self._starts = 0
         self._started_at = float("-inf")
 
-    def _count_loss(self) -> None:
-        self._losses += 1
-
     # Who it is
 
     async def probe(self) -> tuple[DeviceIdentity, Capability]:
         """Read identity, ratings and state, in two requests, or three with firmware before V2.9. Writes nothing."""
-        losses = self._losses
-        self._forget()
-        await self._nameplate.refresh()
+        await self._device.identify(self._introduce, again=True)
         self._session = await self._find_session()
-        capability = _capability(self._session, self._options)
-        texts = self._nameplate.texts
-        self._known, self._changed, self._identified_at_loss = _Known(texts, capability), False, losses
-        model, serial, firmware = texts
+        self._capability = capability = _capability(self._session, self._options)
+        self._device.accept()
+        model, serial, firmware = self._nameplate.texts
         findings = _findings(self._session, capability, self._options)
         return DeviceIdentity("Sigenergy", model, serial, firmware, findings), capability
 
@@ -391,23 +375,20 @@ class SigenergyEvdc:
         await older.refresh()
         return older
 
-    def _forget(self) -> None:
-        """What was read over another connection is no longer believed."""
+    async def _introduce(self) -> tuple[str, str, str]:
+        """Model, serial, firmware. What was read over another connection is no longer believed."""
         for block in (self._session, self._alarms, self._allowed, self._grid):
             block.fresh = False
+        await self._nameplate.refresh()
+        return self._nameplate.texts
 
-    async def _identified(self) -> _Known:
-        """What is known of a device that has identified itself on this very connection."""
-        if self._known is None:
+    async def _known(self) -> Capability:
+        """What a device can do that has identified itself on this very connection."""
+        if self._capability is None:
             await self.probe()
-        assert self._known is not None
-        if self._identified_at_loss != self._losses:
-            losses = self._losses
-            self._forget()
-            await self._nameplate.refresh()
-            self._changed = self._changed or self._nameplate.texts != self._known.texts
-            self._identified_at_loss = losses
-        return self._known
+        assert self._capability is not None
+        await self._device.identify(self._introduce)
+        return self._capability
 
     # Reading
 
@@ -417,17 +398,17 @@ class SigenergyEvdc:
         The reading is as old as the session in it, ``grid_at`` as the grid. Raises DeviceError where the session is not
         read; another block that is not reads as unknown.
         """
-        known = await self._identified()
+        capability = await self._known()
         looks, began = self._looks, self._monotonic()
         if self._session_is_due(began):
             await self._look()
             self._looks_in_a_row += 1
         else:
-            await self._read_another(known.capability, now)
+            await self._read_another(capability, now)
             self._looks_in_a_row = 0
         if self._looks != looks:  # by this reading, or by an order meanwhile
             self._session_at, self._session_read_at = now, began
-        return self._reading(known.capability, now)
+        return self._reading(capability, now)
 
     def _session_is_due(self, now: float) -> bool:
         """Every second time; twice running where orders took up the line."""
@@ -438,12 +419,14 @@ class SigenergyEvdc:
     async def _read_another(self, capability: Capability, now: datetime) -> None:
         """Of eight such requests six are for the grid, one each for limits and alarms."""
         turn, self._others = self._others % 8, self._others + 1
+        block: Block = self._grid
         if turn == 1 and capability.control is Control.TWO_LIMITS:
-            await _try(self._allowed)
+            block = self._allowed
         elif turn == 5:
-            await _try(self._alarms)
-        else:
-            await _try(self._grid)
+            block = self._alarms
+        with suppress(DeviceError):  # one that is refused or silent reads as unknown
+            await block.refresh()
+        if block is self._grid:
             self._grid_at = now
 
     async def _look(self) -> None:
@@ -487,7 +470,7 @@ class SigenergyEvdc:
 
     async def read_fast(self, now: datetime) -> FastReading:
         """There is none: at one request a second nothing is fast."""
-        raise self._refusal("it answers one request a second and has no fast lane", "not_supported")
+        raise self._device.refusal("it answers one request a second and has no fast lane", "not_supported")
 
     # Ordering
 
@@ -498,31 +481,27 @@ class SigenergyEvdc:
         ours, and leaves a discharge alone. Refusal reasons: ``not_supported``, ``identity_changed``, ``not_applied``.
         """
         async with self._ordering:
-            known = await self._identified()
-            if known.capability.control is not Control.TWO_LIMITS:
+            capability = await self._known()
+            if capability.control is not Control.TWO_LIMITS:
                 self._require_nothing(order)
                 return
-            if self._changed:
-                raise self._refusal("another device or firmware answers; probe it again first", "identity_changed")
+            self._device.require_accepted()
             if not self._session.fresh:
                 await self._look()
             match order:
                 case Limits():
-                    await self._limit(order, known.capability)
+                    await self._limit(order, capability)
                 case Stop() | Hold() | Pause():
                     await self._cease()
                     self._ran, self._starts = False, 0
                 case Release():
                     await self._release()
                 case Power():
-                    raise self._refusal("takes a pair of limits, not a setpoint", "not_supported")
+                    raise self._device.refusal("takes a pair of limits, not a setpoint", "not_supported")
 
     def _require_nothing(self, order: Order) -> None:
         if not isinstance(order, Release):
-            raise self._refusal("cannot be commanded over Modbus with this firmware", "not_supported")
-
-    def _refusal(self, why: str, reason: str) -> DeviceRefusedError:
-        return DeviceRefusedError(f"{self.id}: {why}", reason)
+            raise self._device.refusal("cannot be commanded over Modbus with this firmware", "not_supported")
 
     async def _limit(self, limits: Limits, capability: Capability) -> None:
         """A pair of which neither side reaches the floor is a stop: more than was allowed is never written for it."""
@@ -537,7 +516,9 @@ class SigenergyEvdc:
         await self._write_limits(wanted)
         if discharge_w > FLOOR_W >= limits.charge_max_w and self._session.stands is State.CHARGING:
             await self._cease()
-            raise self._refusal("a session charges where a discharge is wanted; open it in the app", "not_applied")
+            raise self._device.refusal(
+                "a session charges where a discharge is wanted; open it in the app", "not_applied"
+            )
         await self._start_if_needed()
 
     async def _write_limits(self, wanted: Mapping[int, int]) -> None:
@@ -552,7 +533,7 @@ class SigenergyEvdc:
         await self._allowed.refresh()
         for at, watts in changes.items():
             if self._allowed.holds(at) != watts:
-                raise self._refusal(
+                raise self._device.refusal(
                     f"{at} reads {self._allowed.holds(at)} W although {watts} W was written", "not_applied"
                 )
 
@@ -576,7 +557,7 @@ class SigenergyEvdc:
             await self._look()
             if self._session.rests:
                 return
-        raise self._refusal("the session runs on although it was stopped", "not_applied")
+        raise self._device.refusal("the session runs on although it was stopped", "not_applied")
 
     async def _release(self) -> None:
         """In an outage a charging of ours must not go on at the expense of the house's battery."""
@@ -587,15 +568,7 @@ class SigenergyEvdc:
 
     async def close(self) -> None:
         """Forget the connection. Writes nothing: what stands is a limit or an ended session."""
-        self._unsubscribe()
-
-
-async def _try(block: Block) -> None:
-    """Refresh a block without which we can go on; one that is refused or silent reads as unknown."""
-    try:
-        await block.refresh()
-    except DeviceError:
-        return
+        self._device.close()
 
 
 def _within_limits(watts: int, rating_w: int) -> int:

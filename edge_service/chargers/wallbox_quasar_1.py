@@ -15,6 +15,7 @@ from enum import IntEnum
 from modbus_connection import ModbusUnit
 from modbus_connection.model import Component, gauge, integer, string
 
+from edge_service.chargers.acquaintance import Acquaintance
 from edge_service.chargers.plausible import text
 from edge_service.chargers.traffic_lease import TrafficLease
 from edge_service.domain.model import (
@@ -318,6 +319,10 @@ class QuasarOptions:
     )
 
 
+# Firmware, the two words of the serial number, part number.
+type Introduction = tuple[int, int, int, str]
+
+
 class WallboxQuasar1:
     """A Wallbox Quasar 1 behind one Modbus unit; implements ``ports.Charger``. ``monotonic`` gives rising seconds."""
 
@@ -336,11 +341,8 @@ class WallboxQuasar1:
         self._monotonic = monotonic
         self._identity_registers, self._registers = Identity(unit), Registers(unit)
         unit.set_message_spacing(READ_GAP_S)
-        self._unsubscribe = unit.on_connection_lost(self._forget_registers)
+        self._device = Acquaintance[Introduction](id, unit, self._forget_registers)
         self._reading_turn, self._ordering = asyncio.Lock(), asyncio.Lock()
-        # Who it is, and whether that was asked on the connection that stands.
-        self._identity: tuple[int, int, int, str] | None = None
-        self._identified = self._changed = False
         self._met_at = 0.0
         # What was read on this connection, with what was written since in its place.
         self._seen: Seen | None = None
@@ -366,7 +368,7 @@ class WallboxQuasar1:
         return False
 
     def _forget_registers(self) -> None:
-        self._seen, self._identified = None, False
+        self._seen = None
         self._sent.clear()
 
     # Who it is
@@ -375,13 +377,12 @@ class WallboxQuasar1:
         """Read who it is and all that it shows. Writes nothing."""
         self._lease.require_renewed(self.id)
         async with self._reading_turn:
-            self._identified = False
-            await self._identify()
+            await self._device.identify(self._introduce, again=True)
             seen = await self._look()
-        self._changed = False
+        self._device.accept()
         self._told_mode = self._takes_watts
         self._volts_per_step = round(seen.volts or 230)
-        firmware, high, low, part = self._identity or (0, 0, 0, "")
+        firmware, high, low, part = self._device.identity or (0, 0, 0, "")
         findings = tuple(_findings(seen, takes_watts=self._takes_watts is not False))
         identity = DeviceIdentity("Wallbox", f"Quasar {part}".strip(), str(high << 16 | low), str(firmware), findings)
         return identity, self._capability(seen)
@@ -402,10 +403,8 @@ class WallboxQuasar1:
             lease=Lease.TRAFFIC,
         )
 
-    async def _identify(self) -> None:
-        """Learn who answers on this connection; another one than before is not commanded until it is probed."""
-        if self._identified:
-            return
+    async def _introduce(self) -> Introduction:
+        """Learn who answers; of another one than before nothing is known."""
         await self._ask(self._identity_registers)
         found = self._identity_registers
         identity = (
@@ -414,10 +413,10 @@ class WallboxQuasar1:
             _number(found.serial_low),
             text(found.part_number),
         )
-        if self._identity is not None and identity != self._identity:
-            self._changed, self._takes_watts = True, None
-            self._soc = SocFilter()
-        self._identity, self._identified, self._met_at = identity, True, self._monotonic()
+        if self._device.identity not in (None, identity):
+            self._takes_watts, self._soc = None, SocFilter()
+        self._met_at = self._monotonic()
+        return identity
 
     async def _ask(self, block: Component) -> None:
         try:
@@ -446,7 +445,7 @@ class WallboxQuasar1:
         if self._last is not None and self._seen is not None and self._is_quiet:
             return self._last
         async with self._reading_turn:
-            await self._identify()
+            await self._device.identify(self._introduce)
             seen = await self._look()
         soc = self._soc.see(seen.soc, seen.at, plugged=seen.plugged)
         self._last = self._reading(seen, soc, now)
@@ -544,7 +543,7 @@ class WallboxQuasar1:
 
     async def _order(self, order: Order) -> None:
         if isinstance(order, Limits):
-            raise self._refusal("takes a setpoint, not a pair of limits", "not_supported")
+            raise self._device.refusal("takes a setpoint, not a pair of limits", "not_supported")
         seen = await self._known()
         if not isinstance(order, Release):
             self._released_at = None
@@ -557,31 +556,27 @@ class WallboxQuasar1:
         """What was read on this connection; nothing is written to registers that were not."""
         if self._seen is None:
             async with self._reading_turn:
-                await self._identify()
+                await self._device.identify(self._introduce)
                 await self._look()
-        if self._changed:
-            raise self._refusal(
-                "another device or firmware answers; probe it again before it may be commanded", "identity_changed"
-            )
+        self._device.require_accepted()
         assert self._seen is not None
         return self._seen
-
-    def _refusal(self, why: str, reason: str) -> DeviceRefusedError:
-        return DeviceRefusedError(f"{self.id}: {why}", reason)
 
     def _require_able(self, seen: Seen, order: Order) -> None:
         if not isinstance(order, Power) or not order.w:
             return
         if abs(order.w) > seen.limit_w:
-            raise self._refusal(f"{order.w} W is beyond the charger's limit of {seen.limit_w} W", "beyond_rating")
+            raise self._device.refusal(
+                f"{order.w} W is beyond the charger's limit of {seen.limit_w} W", "beyond_rating"
+            )
         if seen.state in NO_CAR:
             raise DeviceRefusedError(f"{self.id}: no vehicle is plugged in")
         if seen.state in FAULTY:
-            raise self._refusal(f"it shows an error ({', '.join(seen.alarms) or seen.state})", "device_failure")
+            raise self._device.refusal(f"it shows an error ({', '.join(seen.alarms) or seen.state})", "device_failure")
         if seen.state == State.WALLBOX_APP:
-            raise self._refusal("the Wallbox app has control; end its schedule or session there", "local_mode")
+            raise self._device.refusal("the Wallbox app has control; end its schedule or session there", "local_mode")
         if seen.state in BLOCKED or seen.state not in _STATES:
-            raise self._refusal(
+            raise self._device.refusal(
                 f"its state {seen.state} takes no order; switch Power Sharing and Power Boost off", "busy"
             )
 
@@ -759,7 +754,7 @@ class WallboxQuasar1:
             self._takes_watts = False
             raise self._under_way("it takes no setpoint in watts (it does not read back)")
         if count >= 2 and now - at < RETRY_S:
-            raise self._refusal(
+            raise self._device.refusal(
                 f"register {step.address} does not keep {step.value}; another controller may command the charger",
                 "not_applied",
             )
@@ -802,7 +797,7 @@ class WallboxQuasar1:
 
     async def close(self) -> None:
         """Let go of the connection; the charger's watchdog ends what stands."""
-        self._unsubscribe()
+        self._device.close()
 
 
 def _authority(seen: Seen) -> Authority:
