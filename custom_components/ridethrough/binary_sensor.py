@@ -1,8 +1,8 @@
 """Facts that are so or not. Off needs evidence; without any the state is unknown."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import override
+from typing import Any, override
 
 from homeassistant.components.binary_sensor import (
     BinarySensorDeviceClass,
@@ -14,11 +14,31 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import RidethroughConfigEntry
-from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
+from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always, nothing_more
 from .program_events import BY_HAND, is_active
 from .wire import ChargerWire, ProgramWire, SiteWire
 
 PARALLEL_UPDATES = 0
+
+# What a charger tells of its vehicle and of the grid is no fault of its own.
+NO_FAULT = frozenset(
+    {
+        "session_not_bidirectional",
+        "v2g_not_offered",
+        "window_unknown",
+        "ac_disconnect",
+        "grid_disconnect",
+        "over_frequency",
+        "under_frequency",
+        "ac_over_volt",
+        "ac_under_volt",
+        "pcs_1_grid_power_outage",
+        "pcs_1_grid_over_voltage",
+        "pcs_1_grid_under_voltage",
+        "pcs_1_grid_over_frequency",
+        "pcs_1_grid_under_frequency",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +47,7 @@ class BinaryRow[PartT](BinarySensorEntityDescription):
 
     value: Callable[[PartT, bool | None], bool | None]
     exists: Callable[[PartT], bool] = always
+    attributes: Callable[[PartT], Mapping[str, Any]] = nothing_more
 
 
 def grid_present(site: SiteWire, before: bool | None) -> bool | None:
@@ -59,6 +80,13 @@ def contact_active(contact: str) -> Callable[[SiteWire, bool | None], bool | Non
 def in_state(state: str) -> Callable[[ChargerWire, bool | None], bool | None]:
     """Whether the charger says to be in this state; not known without contact."""
     return lambda charger, _: charger["state"] == state if charger["connected"] else None
+
+
+def problem(charger: ChargerWire, _: bool | None) -> bool | None:
+    """Whether the charger tells a fault of its own; not known without contact."""
+    if not charger["connected"]:
+        return None
+    return charger["state"] == "fault" or any(alarm not in NO_FAULT for alarm in charger.get("alarms", ()))
 
 
 SITE_FACTS: tuple[BinaryRow[SiteWire], ...] = (
@@ -113,6 +141,15 @@ CHARGER_FACTS: tuple[BinaryRow[ChargerWire], ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
         value=lambda charger, _: charger["connected"],
     ),
+    BinaryRow(
+        key="problem",
+        translation_key="problem",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value=problem,
+        exists=lambda charger: "alarms" in charger,
+        attributes=lambda charger: {"alarms": tuple(charger.get("alarms", ()))},
+    ),
 )
 PROGRAM_FACTS: tuple[BinaryRow[ProgramWire], ...] = (
     BinaryRow(
@@ -139,8 +176,10 @@ class RidethroughBinarySensor[PartT](RidethroughEntity[PartT], BinarySensorEntit
 
     @override
     def _shown(self, part: PartT) -> Hashable:
+        attributes = self.entity_description.attributes(part)
+        self._attr_extra_state_attributes = dict(attributes)
         self._attr_is_on = self.entity_description.value(part, self._attr_is_on)
-        return self._attr_is_on
+        return (self._attr_is_on, tuple(attributes.items()))
 
 
 class ControllerSensor(RidethroughBinarySensor[SiteWire]):

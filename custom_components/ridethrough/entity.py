@@ -49,6 +49,11 @@ def always(_: Any) -> bool:
     return True
 
 
+def nothing_more(_: Any) -> Mapping[str, Any]:
+    """No attributes."""
+    return {}
+
+
 def identifier(installation: str, kind: str, subject: str) -> tuple[str, str]:
     """The device registry's name of a site, charger or program."""
     return (DOMAIN, installation if kind == "site" else f"{installation}-{kind}-{subject}")

@@ -23,9 +23,9 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
-from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, Scope, add_as_they_come, always
+from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, Scope, add_as_they_come, always, nothing_more
 from .program_events import BY_HAND, measured_event, next_event, shown_event, time_of
-from .wire import ChargerWire, DepartureState, EventWire, ProgramWire, SiteWire, SwitchWire
+from .wire import ChargerWire, DepartureState, EventWire, ProgramWire, SiteWire, StepState, SwitchWire
 
 PARALLEL_UPDATES = 0
 
@@ -138,16 +138,24 @@ ORDER_REASONS = [
     "refused",
 ]
 
-
-def nothing_more(_: Any) -> Mapping[str, Any]:
-    """No attributes."""
-    return {}
+# The reasons of a step that ask for a flow, and what it is called when charger and vehicle allow none.
+WISHES: Mapping[str, str] = {
+    "manual_discharge": "discharge_limit",
+    "event": "discharge_limit",
+    "manual_charge": "charge_limit",
+    "departure_charges": "charge_limit",
+    "departure_late": "charge_limit",
+    "storm_charges": "charge_limit",
+    "charges_for_event": "charge_limit",
+    "fills_reserve": "charge_limit",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SensorRow[PartT](SensorEntityDescription):
     """One sensor. ``deadband``: a smaller change may wait; ``other``: the option for words we do not know yet.
-    ``attributes``: what belongs to the value and changes with it, each a text, a number or a yes or no."""
+    ``attributes``: what belongs to the value and changes with it, each a text, a number, a yes or no,
+    or a tuple of texts."""
 
     value: Callable[[PartT], Value]
     attributes: Callable[[PartT], Mapping[str, Any]] = nothing_more
@@ -392,9 +400,32 @@ def order_stage(charger: ChargerWire) -> str:
 
 
 def limited_by(charger: ChargerWire) -> str | None:
-    """Why the order is not followed as given."""
+    """Why the order is not followed as given, or why what is wished comes to nothing."""
     order = charger["order"]
-    return "none" if order is None or order["reason"] is None else order["reason"]
+    if order is not None and order["reason"] is not None:
+        return order["reason"]
+    return _forbidden_by(charger) or "none"
+
+
+def _forbidden_by(charger: ChargerWire) -> str | None:
+    """What charger and vehicle tell of the direction that is wished, while they allow nothing in it."""
+    last = charger["why"][-1] if charger["why"] else None
+    wished = WISHES.get(last["reason"]) if last is not None and last["low_w"] == last["high_w"] == 0 else None
+    for step in charger["why"]:
+        bound_w = step["low_w"] if wished == "discharge_limit" else step["high_w"]
+        if wished is not None and step["reason"] == "device" and bound_w == 0:
+            return next((alarm for alarm in _alarms(step) if alarm in ORDER_REASONS), wished)
+    return None
+
+
+def _alarms(step: StepState) -> tuple[str, ...]:
+    return tuple(step["data"].get("limited_by", ()))
+
+
+def told_of_limit(charger: ChargerWire) -> Mapping[str, Any]:
+    """What the charger tells while it allows nothing in a direction."""
+    told = next((alarms for step in charger["why"] if (alarms := _alarms(step))), ())
+    return {"limited_by": told} if told else {}
 
 
 def why(charger: ChargerWire) -> str | None:
@@ -483,7 +514,7 @@ CHARGER_SENSORS: tuple[SensorRow[ChargerWire], ...] = (
     energy_row("energy_charged", lambda charger: charger["energy_charged_wh"]),
     energy_row("energy_discharged", lambda charger: charger["energy_discharged_wh"]),
     enum_row("control_reason", CONTROL_REASONS, lambda charger: charger["reason"]),
-    enum_row("why", STEP_REASONS, why),
+    enum_row("why", STEP_REASONS, why, attributes=told_of_limit),
     enum_row("order", ["none", *ORDER_STAGES], order_stage, attributes=order_evidence),
     enum_row(
         "limited_by",

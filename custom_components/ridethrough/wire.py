@@ -113,6 +113,7 @@ class ChargerWire(TypedDict):
     departure: NotRequired[DepartureState | None]
     departures: NotRequired[list[DeparturePlanState]]
     miles_per_kwh: NotRequired[float]
+    alarms: NotRequired[list[str]]
 
 
 class EvidenceState(TypedDict):

@@ -244,6 +244,7 @@ def _charger(shown: Shown, name: str) -> wire.ChargerWire:
         "departure": _departure(shown, name),
         "departures": [_plan(plan) for plan in shown.settings.departures.get(name, ())],
         "miles_per_kwh": shown.settings.miles_per_kwh.get(name, DEFAULT_MILES_PER_KWH),
+        "alarms": list(seen.alarms),
     }
 
 

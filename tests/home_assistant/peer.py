@@ -106,6 +106,7 @@ def home() -> wire.State:
                 "departure": None,
                 "departures": [],
                 "miles_per_kwh": 3.0,
+                "alarms": [],
             }
         },
         "programs": {

@@ -414,6 +414,64 @@ async def test_an_order_carries_the_time_of_each_stage_it_reached(
     assert told == {f"{stage}_at": time for stage, time in reached.items()}
 
 
+def step(rung: str, reason: str, low_w: int, high_w: int, **data: Any) -> dict[str, Any]:
+    return {"rung": rung, "reason": reason, "low_w": low_w, "high_w": high_w, "data": data}
+
+
+def asked_for(reason: str, low_w: int, high_w: int, *limited_by: str) -> dict[str, Any]:
+    """A charger that allows this, and a wish that comes to nothing."""
+    told = {"limited_by": list(limited_by)} if limited_by else {}
+    held = {"kind": "hold", "power_w": 0, "stage": "held", "reason": None}
+    return {
+        "order": held,
+        "alarms": list(limited_by),
+        "why": [step("device_safety", "device", low_w, high_w, **told), step("manual", reason, 0, 0)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("seen", "limited_by", "told", "problem"),
+    [
+        (asked_for("manual_discharge", 0, 9600, "v2g_not_offered"), "v2g_not_offered", ["v2g_not_offered"], STATE_OFF),
+        (asked_for("manual_discharge", 0, 9600, "over_temp"), "discharge_limit", ["over_temp"], STATE_ON),
+        (asked_for("event", 0, 9600), "discharge_limit", None, STATE_OFF),
+        (asked_for("manual_charge", -9600, 0, "error_bit_39"), "charge_limit", ["error_bit_39"], STATE_ON),
+        (asked_for("manual_charge", 0, 9600, "v2g_not_offered"), "none", ["v2g_not_offered"], STATE_OFF),
+        (asked_for("manual_hold", 0, 9600, "v2g_not_offered"), "none", ["v2g_not_offered"], STATE_OFF),
+        (asked_for("rests", -9600, 9600) | {"alarms": ["grid_disconnect"]}, "none", None, STATE_OFF),
+        ({"state": "fault"}, "none", None, STATE_ON),
+    ],
+)
+async def test_a_charger_says_why_nothing_flows_and_whether_it_has_a_problem(
+    hass: HomeAssistant,
+    house: MockConfigEntry,
+    peer: Peer,
+    eventually: Eventually,
+    seen: dict[str, Any],
+    limited_by: str,
+    told: list[str] | None,
+    problem: str,
+) -> None:
+    await peer.push(lambda state: state["chargers"]["driveway"].update(seen, soc_pct=12.0))
+    await eventually(lambda: shown(hass, "sensor.driveway_charger_vehicle_battery") == "12.0")
+    assert shown(hass, "sensor.driveway_charger_limited_by") == limited_by
+    why = attributes(hass, "sensor.driveway_charger_why", "limited_by")
+    assert [list(values) for values in why.values()] == ([] if told is None else [told])  # type: ignore[call-overload]
+    assert shown(hass, "binary_sensor.driveway_charger_problem") == problem
+
+
+async def test_all_that_a_charger_tells_is_an_attribute_of_its_problem(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    problem = "binary_sensor.driveway_charger_problem"
+    assert hass.states.get(problem).attributes["alarms"] == ()  # type: ignore[union-attr]
+    await peer.push(lambda state: state["chargers"]["driveway"].update(alarms=["grid_disconnect"]))
+    await eventually(lambda: attributes(hass, problem, "alarms") == {"alarms": ("grid_disconnect",)})
+    assert shown(hass, problem) == STATE_OFF
+    await peer.push(lambda state: state["chargers"]["driveway"].update(connected=False, alarms=[]))
+    await eventually(lambda: shown(hass, problem) == STATE_UNKNOWN)
+
+
 async def test_an_older_edge_that_lacks_the_newer_keys_breaks_nothing(
     hass: HomeAssistant, everything_enabled: None, entry: MockConfigEntry, peer: Peer, eventually: Eventually
 ) -> None:
@@ -424,6 +482,7 @@ async def test_an_older_edge_that_lacks_the_newer_keys_breaks_nothing(
         NEXT,
         "switch.home_storm_hold",
         "sensor.home_backup_reserve_now",
+        "binary_sensor.driveway_charger_problem",
         "binary_sensor.home_stop_button",
         "sensor.home_leg_1_power",
         "number.driveway_charger_miles_per_kwh",

@@ -1,5 +1,8 @@
 """Device safety: what charger and vehicle can take now. A charger that we cannot see or may not command is let go."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from edge_service.domain.band import ZERO, Band
 from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import (
@@ -28,15 +31,37 @@ _NOT_READY_WHY = frozenset(f"charger_{state}" for state in NOT_READY)
 def device_safety(view: View) -> tuple[Statement, ...]:
     """One statement per charger that is let alone; for all others the bands that device and vehicle allow."""
     let_alone: list[Statement] = []
-    bands: dict[str, Band] = {}
+    bands: dict[tuple[str, ...], dict[str, Band]] = {}
     for charger in view.open_chargers:
         reading, capability = view.reading(charger), view.capability(charger)
         why = _why_not_ours(reading, capability) or _why_let_alone(view, charger)
         if why or reading is None or capability is None:
-            let_alone.append(HandsOff(charger, why or "no_contact", withdraw=_withdraws(view, why or "no_contact")))
+            let_alone.append(_let_alone(view, charger, why or "no_contact"))
         else:
-            bands[charger] = _allowed(reading, capability)
-    return (*let_alone, Narrowing("device", bands=frozen_map(bands))) if bands else tuple(let_alone)
+            limited_by = _limited_by(reading, capability)
+            bands.setdefault(limited_by, {})[charger] = _allowed(reading, capability)
+    allowed = [Narrowing("device", bands=frozen_map(alike), data=_told(why)) for why, alike in bands.items()]
+    return (*let_alone, *allowed)
+
+
+def _let_alone(view: View, charger: str, why: str) -> HandsOff:
+    """Where the charger's own word is the reason, with what it tells of that."""
+    reading = view.reading(charger)
+    alarms = reading.alarms if reading is not None and why in _NOT_READY_WHY else ()
+    return HandsOff(charger, why, withdraw=_withdraws(view, why), data=_told(alarms))
+
+
+def _limited_by(reading: ChargerReading, capability: Capability) -> tuple[str, ...]:
+    """What the device tells while it allows nothing in a direction that it is made for."""
+    if reading.plugged is False:
+        return ()
+    charges = reading.charge_max_w != 0 or capability.charge_rating_w == 0
+    discharges = reading.discharge_max_w != 0 or capability.discharge_rating_w == 0
+    return () if charges and discharges else reading.alarms
+
+
+def _told(alarms: tuple[str, ...]) -> Mapping[str, Any]:
+    return frozen_map({"limited_by": list(alarms)} if alarms else None)
 
 
 def _why_not_ours(reading: ChargerReading | None, capability: Capability | None) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edge_service.chargers import evtec_bidipro_10, sigenergy_evdc, sunspec_7xx
 from edge_service.domain.commands import COMMANDS
 from edge_service.domain.memory import DepartureStage, EventStage, IslandStep
 from edge_service.domain.model import AtEnd, Authority, ChargerState, Grid, ManualKind, Mode, Stage, Supply
@@ -164,6 +165,24 @@ def test_every_reason_of_an_order_is_documented_and_has_words() -> None:
 
 def test_every_stage_of_an_order_is_documented_and_has_words() -> None:
     assert values_of("OrderState", "stage") == states("order") - {"none"} == frozenset(Stage)
+
+
+def test_every_alarm_that_has_a_name_is_documented_and_has_words() -> None:
+    codes = {
+        *evtec_bidipro_10.WHY,
+        "power_unit_error",
+        *(alarm.name.lower() for alarm in sunspec_7xx.Alarm if alarm.name),
+    }
+    for word, names in sigenergy_evdc._ALARM_NAMES.items():
+        codes |= {f"{word}_{name}" for name in names.values()}
+    assert codes == documented("Alarms") == alarm_words("sensor", "why", "limited_by")
+    assert codes == alarm_words("binary_sensor", "problem", "alarms")
+    assert missing(evtec_bidipro_10.WHY, documented("Reasons of an order")) == []
+
+
+def alarm_words(platform: str, key: str, attribute: str) -> frozenset[str]:
+    """The values of an attribute that have words."""
+    return frozenset(WORDS["entity"][platform][key]["state_attributes"][attribute]["state"])
 
 
 def test_every_occurrence_is_documented_and_told() -> None:

@@ -55,6 +55,26 @@ def shown(settings: Settings | None = None, facts: SiteFacts | None = None, /, *
     return state
 
 
+DISCHARGE = Settings(manual=frozen_map({"car": ManualOrder(ManualKind.DISCHARGE, NOW, after(7200), 5000)}))
+
+
+def test_a_discharge_that_the_vehicle_does_not_offer_says_so() -> None:
+    told = {"discharge_max_w": 0, "alarms": ("v2g_not_offered",)}
+    seen = car(shown(DISCHARGE, chargers={"car": told}))
+    assert seen["alarms"] == ["v2g_not_offered"]
+    device, *_, last = seen["why"]
+    assert (device["rung"], device["low_w"], device["data"]) == (
+        "device_safety",
+        0,
+        {"limited_by": ["v2g_not_offered"]},
+    )
+    assert (last["reason"], last["low_w"], last["high_w"]) == ("manual_discharge", 0, 0)
+
+
+def test_a_charger_without_contact_tells_no_alarm() -> None:
+    assert car(shown(silent=True))["alarms"] == []
+
+
 def leaving(hours: float, **changes: Any) -> Settings:
     """The car leaves once, with 90 % unless told otherwise."""
     asked = {"soc_pct": 90.0} | changes
