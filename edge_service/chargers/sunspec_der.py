@@ -370,6 +370,8 @@ class SunSpecDer:
         self._function: Function | None = None
         # Its timer did not run although it was armed: it gets no orders until it is probed again.
         self._timer_stands = False
+        # An order of ours is enabled under no timer, and its withdrawal has not read back yet.
+        self._outlives = False
         self._changed = False
         self._moved = False
         self._reads = 0
@@ -403,6 +405,7 @@ class SunSpecDer:
         models = await _bind(self._unit, await discover(self._unit), self._options)
         await models.common.refresh()
         await models.survey.refresh(everything=True)
+        self._outlives = self._outlives and models.common.identity == self._identity
         self._models, self._identity = models, models.common.identity
         self._function = _function(models)
         self._capability = _capability(models, self._function, self._options)
@@ -549,6 +552,8 @@ class SunSpecDer:
         if self._may_carry_a_house and not _ends_by_itself(control, function, may_carry=True):
             await self._start(models, now, needed=False)
             raise self._refusal("an order would outlive us, and the charger might carry the house", "not_supported")
+        if self._outlives:
+            await self._withdraw(models)
         if self._timer_stands:
             raise self._refusal("its reversion timer did not run when it was armed; probe it again", "not_applied")
         return control
@@ -607,7 +612,7 @@ class SunSpecDer:
         """Write, read back, and see the timer run.
 
         What starts a timer anew is the device's own: any write, one of its time, or the enabling. Each is tried; where
-        none helps the order would outlive us, so it is withdrawn.
+        none helps the order would outlive us, so it is withdrawn; each later order sees to that until it reads back.
         """
         off, on = control.encoded(function, {function.enabled: 0}), control.encoded(function, {function.enabled: 1})
         timer = {at: part for at, part in words.items() if at == _offset(control, function.timer)}
@@ -618,10 +623,13 @@ class SunSpecDer:
             self._require_held(control, function, words)
             if self._timer_runs(control, function):
                 return
-        self._timer_stands = True
+        self._timer_stands = self._outlives = True
+        left_s = control.timer_left_s(function)
         await self._send(control, function, off)
+        await control.refresh()
+        self._outlives = not control.holds(off)
         raise self._refusal(
-            f"its reversion timer shows {control.timer_left_s(function)} s after {self._options.lease_s} s were armed;"
+            f"its reversion timer shows {left_s} s after {self._options.lease_s} s were armed;"
             " the order would outlive us and was withdrawn",
             "not_applied",
         )
@@ -672,9 +680,10 @@ class SunSpecDer:
 
     async def _withdraw(self, models: _Models) -> None:
         """Disable what we order by, in one write and its read-back, unless it is known to be disabled."""
-        ours, self._written = self._written is not None, None
+        ours, self._written = self._outlives or self._written is not None, None
         control, function = models.control, self._function or IN_WATTS
         if control is None or getattr(control, function.enabled) in {None, 0}:
+            self._outlives = self._outlives and (control is None or getattr(control, function.enabled) is None)
             return
         if not ours and _is_of_others(control, function):
             return
@@ -685,6 +694,7 @@ class SunSpecDer:
         await control.refresh()
         if not control.holds(words):
             raise self._refusal("the setpoint stays enabled although it was withdrawn", "not_applied")
+        self._outlives = False
 
     async def _start(self, models: _Models, now: datetime, *, needed: bool) -> None:
         """Start what is stopped. Standing by is left alone until power is wanted. The state tells whether it starts."""

@@ -22,7 +22,7 @@ from edge_service.domain.model import (
     Release,
     Stop,
 )
-from edge_service.ports import DeviceRefusedError
+from edge_service.ports import DeviceError, DeviceRefusedError, DeviceUnreachableError
 from edge_service.simulation.inverter import Stage
 from tests.edge.chargers.sunspec_variants import VARIANTS, Bench, bench, dump, dump_path, recorded, written
 
@@ -402,6 +402,43 @@ async def test_an_order_whose_timer_does_not_run_is_withdrawn_refused_and_not_tr
     await charger.charger.probe()
     assert await refused(charger, Power(-3000)) == "not_applied"
     assert len(charger.unit.tried) > tried
+
+
+def lose_withdrawals(charger: Bench, point: str, count: int) -> None:
+    """Of the writes that disable it, the first (a renewal by enabling anew) arrives, the next ``count`` are lost."""
+    unit = charger.unit
+    at, arrives, seen = unit.face.image.points[point].address, unit.write_registers, iter(range(count + 1))
+
+    async def write(address: int, values: list[int]) -> None:
+        if address == at and values == [0] and next(seen, 0):
+            raise DeviceUnreachableError("lost")
+        await arrives(address, values)
+
+    unit.write_registers = write  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("then", [Power(-9000), Hold(), Pause(), Stop(), Release()], ids=str)
+async def test_whatever_is_ordered_next_first_repeats_a_withdrawal_that_was_lost(then: Order) -> None:
+    charger = bench("timer never runs")
+    lose_withdrawals(charger, "704.WSetEna", 3)
+    with pytest.raises(DeviceUnreachableError):
+        await charger.cycle(Power(-9000))
+    assert charger.house.inverter.settings.setpoint_enabled
+    for _ in range(4):
+        with suppress(DeviceError):
+            await charger.cycle(then)
+    assert not charger.house.inverter.settings.setpoint_enabled
+
+
+async def test_a_cap_whose_withdrawal_was_lost_is_still_known_as_ours_after_a_probe() -> None:
+    charger = bench("timer never runs", no_wset=True)
+    lose_withdrawals(charger, "704.WMaxLimPctEna", 1)
+    with pytest.raises(DeviceUnreachableError):
+        await charger.cycle(Limits(9600, 3000))
+    await charger.charger.probe()
+    assert charger.house.inverter.settings.cap_enabled
+    await charger.cycle(Release())
+    assert not charger.house.inverter.settings.cap_enabled
 
 
 async def test_a_timer_that_runs_down_and_does_nothing_cannot_be_told_from_a_right_one() -> None:
