@@ -40,30 +40,30 @@ def document(cycles: Sequence[Cycle], version: str, mark: Mark | None = None) ->
     """Cycles that follow each other, the first with memory, as plain values. Raises ``ScenarioError`` without any."""
     if not cycles or cycles[0].memory is None:
         raise ScenarioError("nothing is recorded there")
-    first = cycles[0]
+    first, nameless = cycles[0], _Nameless()
     return {
         "recorded": FORMAT,
         "made_by": version,
         "mark": None if mark is None else {"at": mark.at.isoformat(), "what": mark.what, "subject": mark.subject},
-        "facts": _nameless(to_plain(first.facts, SiteFacts)),
-        "settings": _nameless(to_plain(first.settings, Settings)),
-        "memory": _nameless(to_plain(first.memory, Memory)),
-        "observation": _nameless(to_plain(first.observation, Observation)),
+        "facts": nameless.of(to_plain(first.facts, SiteFacts)),
+        "settings": nameless.of(to_plain(first.settings, Settings)),
+        "memory": nameless.of(to_plain(first.memory, Memory)),
+        "observation": nameless.of(to_plain(first.observation, Observation)),
         "decision": first.decision,
         "cycles": len(cycles),
         "memories": {
-            str(number): _nameless(to_plain(after.memory, Memory))
+            str(number): nameless.of(to_plain(after.memory, Memory))
             for number, (before, after) in enumerate(pairwise(cycles), 1)
             if after.memory is not None and after.memory.at != before.at
         },
         "changes": [
             {"path": list(path), "at": _span([number + 1 for number in numbers]), **_packed(values)}
-            for path, numbers, values in columns([_changes(*pair) for pair in pairwise(cycles)])
+            for path, numbers, values in columns([_changes(*pair, nameless) for pair in pairwise(cycles)])
         ],
     }
 
 
-def _changes(before: Cycle, after: Cycle) -> list[Change]:
+def _changes(before: Cycle, after: Cycle, nameless: _Nameless) -> list[Change]:
     """All that changed from one cycle to the next, without names."""
     parts: list[tuple[str, list[Change]]] = [
         ("observation", changes(Observation, before.observation, after.observation)),
@@ -71,22 +71,30 @@ def _changes(before: Cycle, after: Cycle) -> list[Change]:
         ("facts", changes(SiteFacts, before.facts, after.facts)),
         ("decision", _plain_changes(before.decision, after.decision)),
     ]
-    return [((part, *path), _without_name(path, value)) for part, made in parts for path, value in made]
+    return [((part, *path), nameless.of(value, path)) for part, made in parts for path, value in made]
 
 
 def _plain_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     return [] if before is after else [((key,), value) for key, value in after.items() if before.get(key) != value]
 
 
-def _without_name(path: Sequence[str | int], value: Any) -> Any:
-    return NAMELESS if path and path[-1] == "name" and isinstance(value, str) else _nameless(value)
+class _Nameless:
+    """Takes out each name that a person or a utility gave. Plans to leave are told apart by theirs: they get others."""
 
+    def __init__(self) -> None:
+        self._plans: dict[str, str] = {}
 
-def _nameless(plain: Any) -> Any:
-    """The same with every name that a person or a utility gave taken out; no decision looks at one."""
-    if isinstance(plain, dict):
-        return {key: _without_name((key,), value) for key, value in plain.items()}
-    return [_nameless(item) for item in plain] if isinstance(plain, list) else plain
+    def of(self, plain: Any, path: Sequence[str | int] = ()) -> Any:
+        """A plain value without names; ``path``: where it stands in its part of the document."""
+        if isinstance(plain, dict):
+            return {key: self.of(value, (*path, key)) for key, value in plain.items()}
+        if isinstance(plain, list):
+            return [self.of(item, (*path, number)) for number, item in enumerate(plain)]
+        if not isinstance(plain, str) or not path:
+            return plain
+        if path[-1] == "plan_id" or (path[-1] == "id" and path[0] == "departures"):
+            return self._plans.setdefault(plain, f"plan_{len(self._plans) + 1}")
+        return NAMELESS if path[-1] == "name" else plain
 
 
 def _span(numbers: Sequence[int]) -> list[int] | str:

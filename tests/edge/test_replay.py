@@ -14,7 +14,16 @@ import pytest
 from edge_service.command_line import main
 from edge_service.domain.decide import decide
 from edge_service.domain.memory import EventMemory, EventStage, Memory
-from edge_service.domain.model import Happening, Observation, Settings, SiteFacts, frozen_map
+from edge_service.domain.model import (
+    Departure,
+    DeparturePlan,
+    Happening,
+    Observation,
+    Settings,
+    SiteFacts,
+    Storm,
+    frozen_map,
+)
 from edge_service.domain.policies import LADDER
 from edge_service.journal.recording import CycleRecorder, RecordedCycle, kept_stretches, keyframed_parts, read_stretch
 from edge_service.journal.store import SqliteJournal
@@ -182,6 +191,29 @@ async def test_a_document_holds_cycles_exactly_and_no_name(tmp_path: Path) -> No
     assert "Hot evening" not in text
     assert "Elm" not in text
     assert len(text) < 30_000
+
+
+async def test_what_people_call_their_departures_and_storms_is_not_in_a_document(tmp_path: Path) -> None:
+    work, doctor = DeparturePlan("night shift", at=after(9000), soc_pct=80.0), DeparturePlan("doctor", at=after(20000))
+    leaves = Departure("night shift", after(9000), 80.0)
+    async with a_recording(tmp_path) as house:
+        for second in range(60):
+            both = (work, doctor) if second > 20 else (doctor,)
+            house.settings = Settings(
+                departures=frozen_map({"car": both if second < 50 else (doctor, work)}),
+                storm=Storm(after(9000), 90.0, "Nor'easter at the cabin"),
+            )
+            seen = house.seen(second)
+            house.sees(replace(seen, departures=frozen_map({"car": leaves})) if second > 20 else seen)
+    cycles = recorded(tmp_path)
+    text = text_of(document(cycles, "1.2.3"))
+    for name in ("night shift", "doctor", "cabin"):
+        assert name not in text
+    back = recorded_cycles(json.loads(text))
+    names = [[plan.id for plan in one.settings.departures["car"]] for one in back]
+    assert (names[0], names[30], names[59]) == (["plan_1"], ["plan_2", "plan_1"], ["plan_1", "plan_2"])
+    assert back[30].observation.departures["car"].plan_id == "plan_2"
+    assert different(back, Replay()) == []
 
 
 async def test_what_is_too_much_is_cut_around_what_it_is_about(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from edge_service.command_line import main
 from edge_service.simulation import acts
 from tests.edge.edge_kit import RunningEdge, a_house
 
-from .peer import INSTALLATION, TOKEN, Eventually, Peer
+from .peer import INSTALLATION, TOKEN, Eventually, Peer, at, departure
 
 
 async def test_the_download_holds_state_and_history_and_no_secret(
@@ -40,6 +40,44 @@ async def test_the_download_holds_state_and_history_and_no_secret(
     text = json.dumps(told)
     for secret in (TOKEN, INSTALLATION, "127.0.0.1", "SN-0042", "Driveway"):
         assert secret not in text
+
+
+async def test_what_people_call_their_departures_and_storms_is_not_in_the_download(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    plan = {"id": "night shift", "at": None, "weekdays": ["mon"], "local_time": "22:00", "soc_pct": 80.0}
+    plans = [plan | {"id": name, "miles": None, "skip_until": None} for name in ("doctor", "night shift")]
+    coming = departure() | {"id": "night shift"}
+    storm = {"until": at(90_000), "reserve_pct": 90.0, "name": "Storm at the cabin"}
+
+    def change(state: Any) -> None:
+        state["chargers"]["driveway"].update(departures=plans, departure=coming)
+        state["site"]["storm"] = storm
+
+    await peer.push(change)
+    await eventually(lambda: bool(house.runtime_data.data["site"].get("storm")))
+    send = house.runtime_data.async_command
+    await send("set_departure", charger="driveway", id="night shift", at=at(7200), soc_pct=80)
+    await send("prepare_for_storm", until=at(90_000), reserve_pct=90, name="Storm at the cabin")
+    await send("opt_out", event="peak-1")
+    peer.recording = {
+        "recordings": [{"settings": {"departures": {"driveway": [{"id": "doctor"}]}}, "plan_id": "doctor"}]
+    }
+    told: Any = await get_diagnostics_for_config_entry(hass, hass_client, house)
+    for name in ("night shift", "doctor", "cabin"):
+        assert name not in json.dumps(told)
+    driveway = told["state"]["chargers"]["driveway"]
+    shown = {one["id"] for one in driveway["departures"]}
+    assert shown == {"plan_1", "plan_2"}
+    assert driveway["departure"]["id"] in shown
+    assert told["commands"][0]["args"]["id"] == driveway["departure"]["id"]
+    assert told["commands"][2]["args"] == {"event": "peak-1"}
+    (recorded,) = told["recording"]["recordings"]
+    assert (
+        recorded["plan_id"]
+        == recorded["settings"]["departures"]["driveway"][0]["id"]
+        == driveway["departures"][0]["id"]
+    )
 
 
 @pytest.mark.parametrize("answer", [None, [], "text"])
