@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from edge_service.departures import next_time
@@ -16,8 +17,14 @@ from edge_service.programs.manual import ManualEventError, by_hand, enter_event
 
 LOG = logging.getLogger(__name__)
 
-# A stop that is not on disk yet would be forgotten by a restart: it is written again and again.
-KEEP_STOP_EVERY_S = 5.0
+# What counts and is not on disk yet would be forgotten by a restart: it is written again and again.
+KEEP_EVERY_S = 5.0
+# So long a person's stop, which counts at once, waits for word from the disk.
+STOP_AWAITS_DISK_S = 2.0
+# What undoes a stop or matters in an outage counts although the disk fails. Everything else is refused then.
+COUNTS_UNKEPT = frozenset(
+    {"reset_stop", "set_mode", "set_at_end", "end_backup", "postpone_return", "opt_out", "opt_in", "resume"}
+)
 
 
 class Household:
@@ -27,7 +34,9 @@ class Household:
         self._settings = settings
         self._intake, self._journal, self._clock = intake, journal, clock
         self._one_at_a_time = asyncio.Lock()
-        self._saving: set[asyncio.Task[None]] = set()
+        self._saving: set[asyncio.Task[Any]] = set()
+        self._unkept: dict[str, tuple[Mapping[str, Any], datetime]] = {}
+        self._keeping: asyncio.Task[None] | None = None
         self._presses = 0
 
     @property
@@ -42,32 +51,53 @@ class Household:
         self._settings = settings
         self._write_behind(self._save_expired())
 
-    def _write_behind(self, saving: Coroutine[Any, Any, None]) -> None:
+    def _write_behind[T](self, saving: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(saving, name="save settings")
         self._saving.add(task)
         task.add_done_callback(self._saving.discard)
+        return task
 
     def press_stop(self) -> None:
         """The button of the site is pressed: stopped from now on, whatever the disk does. Cheap while it stands."""
         self._presses += 1
         if not self._settings.stopped:
-            self._latch_stop()
+            self._latch_stop({"by": "contact"})
 
-    def _latch_stop(self) -> None:
+    def _latch_stop(self, args: Mapping[str, Any]) -> asyncio.Task[bool]:
+        """The task tells whether it could be written at the first attempt."""
         self._settings = replace(self._settings, stopped=True)
-        self._write_behind(self._save_stop())
+        return self._write_behind(self._kept("stop", args))
 
-    async def _save_stop(self) -> None:
-        """Until it is on disk, or reset."""
-        while self._settings.stopped:
+    async def _kept(self, command: str, args: Mapping[str, Any]) -> bool:
+        """Whether what stands could be written, in its turn."""
+        async with self._one_at_a_time:
             try:
-                async with self._one_at_a_time:
-                    await self._journal.save_settings(self._settings, "stop", {"by": "contact"}, self._clock.now())
+                await self._journal.save_settings(self._settings, command, args, self._clock.now())
             except OSError as error:
-                LOG.error("the stop stands, but is not on disk: %s", error)
-                await asyncio.sleep(KEEP_STOP_EVERY_S)
-            else:
-                return
+                self._keep_trying(command, args, error)
+                return False
+            return True
+
+    def _keep_trying(self, command: str, args: Mapping[str, Any], error: OSError) -> None:
+        LOG.error("%s counts, but is not on disk: %s", command, error)
+        self._unkept[command] = args, self._clock.now()
+        if self._keeping is None or self._keeping.done():
+            self._keeping = self._write_behind(self._keep())
+
+    async def _keep(self) -> None:
+        """Write what stands until everything that counts is on disk."""
+        while self._unkept:
+            await asyncio.sleep(KEEP_EVERY_S)
+            async with self._one_at_a_time:
+                await self._try_unkept()
+
+    async def _try_unkept(self) -> None:
+        try:
+            for command, (args, at) in tuple(self._unkept.items()):
+                await self._journal.save_settings(self._settings, command, args, at)
+                del self._unkept[command]
+        except OSError as error:
+            LOG.error("%s: not on disk yet: %s", ", ".join(self._unkept), error)
 
     async def _save_expired(self) -> None:
         """In its turn, and what stands then: a command that was answered meanwhile must not be undone on disk."""
@@ -80,35 +110,42 @@ class Household:
     async def carry_out(
         self, name: str, args: Mapping[str, Any], facts: SiteFacts, memory: Memory, *, local: bool
     ) -> Mapping[str, Any]:
-        """Change settings or events; returns once that is on disk. Raises ``CommandRefusedError``."""
+        """Change settings or events; returns once that is on disk. Raises ``CommandRefusedError``.
+
+        With ``kept`` False in the answer it counts, but is not on disk yet. Raises OSError where it does not count.
+        """
+        if name == "stop":
+            return await self._stop(args)
+        presses = self._presses
         async with self._one_at_a_time:
-            presses = self._presses
             try:
                 return await self._do(name, Asked(args, self._settings, facts, memory, self._clock.now(), local))
             finally:
-                if self._presses != presses:
-                    self._latch_stop()  # pressed meanwhile: the command wrote settings that knew nothing of it
+                if self._presses != presses and not self._settings.stopped:
+                    self._latch_stop({"by": "meanwhile"})  # since it was asked; it wrote settings without the stop
 
     async def _do(self, name: str, asked: Asked) -> Mapping[str, Any]:
         special = self._special.get(name)
         if special is not None:
             return await special(self, asked)
         settings = carry_out(name, asked)
-        if name == "stop":
-            return await self._stop(settings, asked)
-        await self._journal.save_settings(settings, name, asked.args, asked.now)
-        self._settings = settings
-        return {"stood": asked.settings.stopped} if name == "reset_stop" else {}
-
-    async def _stop(self, settings: Settings, asked: Asked) -> Mapping[str, Any]:
-        """A person's stop counts at once; a disk that fails only means that a restart would forget it."""
-        self._settings = settings
+        stood = {"stood": asked.settings.stopped} if name == "reset_stop" else {}
         try:
-            await self._journal.save_settings(settings, "stop", asked.args, asked.now)
+            await self._journal.save_settings(settings, name, asked.args, asked.now)
         except OSError as error:
-            LOG.error("the stop stands, but is not on disk: %s", error)
-            return {"kept": False}
-        return {}
+            if name not in COUNTS_UNKEPT:
+                raise
+            self._keep_trying(name, asked.args, error)
+            stood["kept"] = False
+        self._settings = settings
+        return stood
+
+    async def _stop(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A person's stop waits for nothing: neither for other commands nor for the disk."""
+        self._presses += 1
+        writing = self._latch_stop(args)
+        await asyncio.wait({writing}, timeout=STOP_AWAITS_DISK_S)
+        return {} if writing.done() and writing.result() else {"kept": False}
 
     async def _skip_departure(self, asked: Asked) -> Mapping[str, Any]:
         """Which time is the next needs the site's clock on the wall, so it is found here."""

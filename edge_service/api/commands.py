@@ -19,6 +19,8 @@ _LOGGER = logging.getLogger(__name__)
 LONGEST_DEADLINE = timedelta(minutes=10)
 # Numbers of notices count up from 1. Beyond this, JSON readers disagree about a whole number, and SQLite holds 63 bits.
 MOST_NUMBER = 2**53
+# A disk that writes something else takes milliseconds; one that takes longer must not keep a person from stopping.
+STOP_RECALLED_WITHIN_S = 0.25
 
 
 class Executor(Protocol):
@@ -65,7 +67,7 @@ class Commands:
 
     async def _answer(self, key: str, command_id: str, message: Mapping[str, Any], client: Client) -> wire.Result:
         try:
-            if (known := await self._recall(key)) is not None:
+            if (known := await self._known(key, message)) is not None:
                 return known
             stage, data = await self._carried_out(key, message, client)
             result = wire.Result(type="result", id=command_id, ok=True, stage=stage, data=data)
@@ -125,6 +127,15 @@ class Commands:
         self._hub.delivered(number)
         await self._journal.mark_notice(number, delivered_at=self._clock.now())
 
+    async def _known(self, key: str, message: Mapping[str, Any]) -> wire.Result | None:
+        """The answer that was given before. A stop, harmless to repeat, waits for no disk that hangs."""
+        if message.get("name") != "stop":
+            return await self._recall(key)
+        try:
+            return await asyncio.wait_for(self._recall(key), STOP_RECALLED_WITHIN_S)
+        except TimeoutError:
+            return None
+
     async def _recall(self, key: str) -> wire.Result | None:
         """A disk that fails must not keep a person from stopping the charger: then nothing is recalled."""
         try:
@@ -179,6 +190,6 @@ def _is_sound(args: Mapping[str, Any]) -> bool:
 def _moment(text: Any) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
-    except TypeError, ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except TypeError, ValueError, OverflowError:  # the last: a time with its offset before the year 1
         return None
-    return moment.astimezone(UTC) if moment.tzinfo is not None else None

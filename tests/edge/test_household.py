@@ -8,7 +8,7 @@ import pytest
 from edge_service.departures import next_departures
 from edge_service.domain.commands import CommandRefusedError
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
-from edge_service.domain.model import Event, Grid, ManualKind, ManualOrder, Mode, Settings, frozen_map
+from edge_service.domain.model import AtEnd, Event, Grid, ManualKind, ManualOrder, Mode, Settings, frozen_map
 from edge_service.household import Household
 from edge_service.intake import Intake
 from tests.edge.domain.houses import a_site, after, an_event
@@ -76,7 +76,12 @@ async def test_settings_are_on_disk_before_they_are_answered_and_count_no_sooner
 
 
 @pytest.mark.parametrize(
-    ("name", "args"), [("set_mode", {"mode": "paused"}), ("reset_stop", {}), ("enter_event", an_evening())]
+    ("name", "args"),
+    [
+        ("set_backup_reserve", {"pct": 50}),
+        ("set_departure", {"charger": "car", "at": after(3600).isoformat(), "soc_pct": 80}),
+        ("enter_event", an_evening()),
+    ],
 )
 @leaping
 async def test_what_cannot_be_kept_is_not_promised(name: str, args: dict[str, Any]) -> None:
@@ -95,6 +100,70 @@ async def test_a_stop_counts_although_the_disk_fails_and_says_that_it_is_not_kep
     assert home.household.settings.stopped
     home.journal.disk_fails = False
     assert await home.command("stop") == {}
+    assert home.journal.settings.stopped
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "wanted"),
+    [
+        ("reset_stop", {}, Settings()),
+        ("set_mode", {"mode": "paused"}, Settings(stopped=True, mode=Mode.PAUSED)),
+        ("set_at_end", {"at_end": "lend"}, Settings(stopped=True, at_end=AtEnd.LEND)),
+    ],
+)
+@leaping
+async def test_what_undoes_a_stop_or_matters_in_an_outage_counts_although_the_disk_fails(
+    name: str, args: dict[str, Any], wanted: Settings
+) -> None:
+    home = Home(Settings(stopped=True))
+    home.journal.disk_fails = True
+    assert (await home.command(name, local=True, **args))["kept"] is False
+    assert home.household.settings == wanted
+    await passes(60)
+    home.journal.disk_fails = False
+    await until(lambda: home.journal.wrote == [f"settings: {name}"], within_s=6)
+    assert home.journal.settings == wanted
+    await passes(60)
+    assert home.journal.wrote == [f"settings: {name}"]
+
+
+@leaping
+async def test_a_stop_on_a_disk_that_fails_is_written_once_the_disk_works() -> None:
+    home = Home()
+    home.journal.disk_fails = True
+    assert await home.command("stop") == {"kept": False}
+    home.journal.disk_fails = False
+    await until(lambda: home.journal.settings.stopped, within_s=6)
+
+
+@leaping
+async def test_a_stop_waits_for_no_other_command_and_is_not_undone_by_it() -> None:
+    home = Home()
+    home.journal.slow_s = 60.0
+    reserve = asyncio.create_task(home.command("set_backup_reserve", pct=40))
+    await passes(0.5)
+    answer = asyncio.create_task(home.command("stop"))
+    await until(lambda: home.household.settings.stopped, within_s=0.1)
+    await until(answer.done, within_s=5)
+    assert await answer == {"kept": False}
+    await reserve
+    assert home.household.settings == Settings(backup_reserve_pct=40, stopped=True)
+    await until(lambda: home.journal.settings == home.household.settings, within_s=200)
+
+
+@leaping
+async def test_a_reset_that_was_asked_before_a_stop_does_not_undo_it() -> None:
+    home = Home(Settings(stopped=True))
+    home.journal.slow_s = 10.0
+    reserve = asyncio.create_task(home.command("set_backup_reserve", pct=40))
+    await passes(0.5)
+    reset = asyncio.create_task(home.command("reset_stop", local=True))
+    await passes(0.5)
+    await home.command("stop")
+    await asyncio.gather(reserve, reset)
+    assert home.household.settings.stopped
+    await passes(60)
+    assert home.household.settings.stopped
     assert home.journal.settings.stopped
 
 

@@ -371,6 +371,8 @@ async def test_another_client_with_the_same_id_has_its_own_command(house: House)
         ({"deadline": "2026-07-16T21:00:00Z"}, "bad_argument"),
         ({"deadline": "2026-07-15T21:00:05"}, "bad_argument"),
         ({"deadline": None}, "bad_argument"),
+        ({"deadline": "0001-01-01T00:00:00+14:00"}, "bad_argument"),
+        ({"deadline": "9999-12-31T23:59:59-14:00"}, "bad_argument"),
         ({"args": []}, "bad_argument"),
         ({"args": {"a": "\ud800"}}, "bad_argument"),
         ({"name": ["x"]}, "bad_argument"),
