@@ -8,9 +8,9 @@ from enum import IntEnum
 from math import inf, nan
 
 from edge_service.simulation.history import History
-from edge_service.simulation.inverter import Inverter, Surroundings
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.quirks import Quirks
+from edge_service.simulation.session_inverter import SessionInverter
 from edge_service.simulation.vehicle import Vehicle
 
 RATING_W = 10_000.0
@@ -39,18 +39,14 @@ class State(IntEnum):
 IN_SESSION = frozenset({State.CURRENT_DEMAND, State.GRID_FEED_IN, State.CHARGING_END})
 
 
-class EvtecInverter(Inverter):
+class EvtecInverter(SessionInverter):
     """The setpoint is in force while ``settings.setpoint_enabled``; the fallback power is what the lease reverts to."""
 
     def __init__(self, options: SiteOptions, vehicle: Vehicle, history: History, quirks: Quirks) -> None:
-        rating_w = min(RATING_W, options.rating_w)
-        super().__init__(replace(options, rating_w=rating_w, island_capable=False), vehicle, history)
-        self.quirks = quirks
+        super().__init__(replace(options, rating_w=min(RATING_W, options.rating_w)), vehicle, history, quirks)
         self.booted_s = self.plugged_s = history.now_s
-        self.prepared_in_s = inf
         # The fallback power is in force: what was ordered ran out.
         self.reverted = False
-        self._plugged = vehicle.plugged
 
     @property
     def errors(self) -> int:
@@ -118,18 +114,6 @@ class EvtecInverter(Inverter):
         super()._expire_lease()
         self.reverted = True
 
-    def time_to_change_s(self) -> float:
-        return min(super().time_to_change_s(), self.prepared_in_s)
-
-    def elapse(self, dt_s: float) -> float:
-        self.prepared_in_s -= dt_s
-        return super().elapse(dt_s)
-
-    def settle(self, around: Surroundings) -> None:
-        if self.prepared_in_s <= 0:
-            self.prepared_in_s = inf
-        if self.vehicle.plugged != self._plugged:
-            self._plugged = self.vehicle.plugged
-            self.prepared_in_s = PREPARE_S if self._plugged else inf
-            self.plugged_s = self.history.now_s
-        super().settle(around)
+    def change_plug(self) -> None:
+        self.prepared_in_s = PREPARE_S if self.vehicle.plugged else inf
+        self.plugged_s = self.history.now_s

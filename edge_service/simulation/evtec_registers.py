@@ -5,17 +5,17 @@ across objects, a hole or part of a value, 3 for a value out of bounds or outsid
 feeds the communication timeout. The registers are laid out from ``data/evtec_bidipro_10.yaml``.
 """
 
-import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from edge_service.simulation.evtec_inverter import EvtecInverter, State
 from edge_service.simulation.house import House
 from edge_service.simulation.modbus_server import Faceless, RefusalCode, RefusalError
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.quirks import Quirk, Quirks
-from edge_service.simulation.sunspec_layout import Facts, facts
+from edge_service.simulation.sunspec_layout import facts
+from edge_service.simulation.typed_registers import Register, registers
 
+MODEL = "evtec_bidipro_10"
 OBJECT, CONNECTORS = 100, 10
 STATION_END, CONNECTOR_END = 44, 90
 LONGEST_TIMEOUT_S = 600
@@ -44,38 +44,6 @@ QUIRKS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
-    """One value of the map, ``address`` within its object; ``scale`` turns its raw number into the named unit."""
-
-    name: str
-    address: int
-    kind: str
-    size: int
-    scale: float
-    writable: bool
-
-    def words(self, value: float | str) -> list[int]:
-        if self.kind.startswith("str"):
-            raw = str(value).encode("ascii").ljust(2 * self.size, b"\0")[: 2 * self.size]
-        elif self.kind == "f32":
-            raw = struct.pack(">f", float(value))
-        else:
-            raw = round(float(value) / self.scale).to_bytes(2 * self.size, "big", signed=self.kind == "s32")
-        return [int.from_bytes(raw[at : at + 2]) for at in range(0, len(raw), 2)]
-
-
-def _registers(scope: str) -> dict[int, Register]:
-    source: Facts = facts("evtec_bidipro_10")
-    return {entry["address"]: _register(entry) for entry in source["registers"] if entry["scope"] == scope}
-
-
-def _register(entry: Facts) -> Register:
-    kind = entry["type"]
-    size = int(kind[3:]) if kind.startswith("str") else {"s32": 2, "f32": 2, "u64": 4}[kind]
-    return Register(entry["name"], entry["address"], kind, size, float(entry.get("scale", 1)), entry["access"] == "rw")
-
-
 class EvtecRegisters(Faceless):
     """Register face over ``House``, whose inverter it replaces by the BiDiPro's."""
 
@@ -84,7 +52,7 @@ class EvtecRegisters(Faceless):
         self._house = house
         self.inverter = EvtecInverter(options, house.vehicle, house.history, quirks)
         house.inverter = self.inverter
-        self._station, self._connector = _registers("charge_point"), _registers("connector")
+        self._station, self._connector = registers(MODEL, "charge_point"), registers(MODEL, "connector")
         self.timeout_s = self.fallback_w = self.suspend_mode = 0
 
     @property
@@ -119,7 +87,7 @@ class EvtecRegisters(Faceless):
     def _charge_point(self) -> Mapping[str, float | str]:
         told = {"model": "ECP4 sim"} if "other_model" in self.quirks else {}
         return {
-            **facts("evtec_bidipro_10")["simulator"]["seed"],
+            **facts(MODEL)["simulator"]["seed"],
             **told,
             "fallback_power": self._fallback_w,
             "cp_state": 1,
@@ -176,7 +144,7 @@ class EvtecRegisters(Faceless):
         written: dict[str, float] = {}
         while values:
             register = known.get(at)
-            if register is None or not register.writable or register.size > len(values):
+            if register is None or register.access != "rw" or register.size > len(values):
                 raise RefusalError(RefusalCode.ADDRESS)
             raw, values = values[: register.size], values[register.size :]
             written[register.name] = self._meant(register, raw)
@@ -187,7 +155,7 @@ class EvtecRegisters(Faceless):
         return written
 
     def _meant(self, register: Register, raw: list[int]) -> float:
-        value = int.from_bytes(b"".join(word.to_bytes(2) for word in raw), signed=True)
+        value = round(register.number(raw))
         allowed = {
             "communication_timeout": 0 <= value <= LONGEST_TIMEOUT_S,
             "fallback_power": abs(value) <= MOST_W,

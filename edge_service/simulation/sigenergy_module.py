@@ -3,14 +3,13 @@
 What no source tells is assumed as in ``data/sigenergy_evdc.yaml``, ``simulator.assumed``.
 """
 
-from dataclasses import replace
 from enum import IntEnum
 from math import inf
 
 from edge_service.simulation.history import History
-from edge_service.simulation.inverter import Inverter, Surroundings
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.quirks import Quirks
+from edge_service.simulation.session_inverter import SessionInverter
 from edge_service.simulation.vehicle import Vehicle
 
 PREPARE_S = 3.0
@@ -29,19 +28,16 @@ class State(IntEnum):
     DISCHARGING = 8
 
 
-class EvdcModule(Inverter):
+class EvdcModule(SessionInverter):
     """A session runs from its start to its stop or to the pulled plug."""
 
     def __init__(self, options: SiteOptions, vehicle: Vehicle, history: History, quirks: Quirks) -> None:
-        super().__init__(replace(options, island_capable=False), vehicle, history)
-        self.quirks = quirks
+        super().__init__(options, vehicle, history, quirks)
         self.charge_limit_w = self.discharge_limit_w = options.rating_w
         self.running = False
         self.ended = False
         self.latched = False
-        self.prepared_in_s = inf
         self.session_began_wh = (0.0, 0.0)
-        self._plugged = vehicle.plugged
 
     @property
     def state(self) -> State:
@@ -90,18 +86,6 @@ class EvdcModule(Inverter):
             self.history.violate("zero_limit_latched_car")
         self.charge_limit_w = watts
 
-    def time_to_change_s(self) -> float:
-        return min(super().time_to_change_s(), self.prepared_in_s)
-
-    def elapse(self, dt_s: float) -> float:
-        self.prepared_in_s -= dt_s
-        return super().elapse(dt_s)
-
-    def settle(self, around: Surroundings) -> None:
-        if self.prepared_in_s <= 0:
-            self.prepared_in_s = inf
-        if self.vehicle.plugged != self._plugged:
-            self._plugged = self.vehicle.plugged
-            self.running = self.ended = self.latched = False
-            self.prepared_in_s = inf
-        super().settle(around)
+    def change_plug(self) -> None:
+        self.running = self.ended = self.latched = False
+        self.prepared_in_s = inf

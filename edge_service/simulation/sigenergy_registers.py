@@ -5,14 +5,14 @@ firmware or part of a value; 3 for a value out of bounds. The registers are laid
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from edge_service.simulation.house import House
 from edge_service.simulation.modbus_server import Faceless, RefusalCode, RefusalError, SeveralUnits, SilentError
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.quirks import Quirk, Quirks
 from edge_service.simulation.sigenergy_module import EvdcModule
-from edge_service.simulation.sunspec_layout import Facts, facts
+from edge_service.simulation.sunspec_layout import facts
+from edge_service.simulation.typed_registers import Register, registers
 
 DC_V = 400.0
 PLANT_UNIT = 247
@@ -37,39 +37,6 @@ QUIRKS = {
     "unsigned_power": Quirk("its power is positive in both directions"),
     "off_grid_by_hand": Quirk("somebody has taken the plant off the grid in the app"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    """One value of the map; ``scale`` turns its raw number into the named unit."""
-
-    name: str
-    address: int
-    size: int
-    text: bool
-    scale: float
-    access: str
-    newer: bool
-
-    def words(self, value: float | str) -> list[int]:
-        if self.text:
-            raw = str(value).encode("ascii").ljust(2 * self.size, b"\0")[: 2 * self.size]
-        else:
-            raw = round(float(value) / self.scale).to_bytes(2 * self.size, "big", signed=float(value) < 0)
-        return [int.from_bytes(raw[place : place + 2]) for place in range(0, len(raw), 2)]
-
-
-def _registers(scope: str) -> dict[int, Register]:
-    source: Facts = facts("sigenergy_evdc")
-    return {entry["address"]: _register(entry) for entry in source["registers"] if entry["scope"] == scope}
-
-
-def _register(entry: Facts) -> Register:
-    kind = entry["type"]
-    text = kind.startswith("str")
-    size = int(kind[3:]) if text else 2 if kind.endswith("32") else 1
-    newer = "since" in entry or entry["address"] == 41000
-    return Register(entry["name"], entry["address"], size, text, float(entry.get("scale", 1)), entry["access"], newer)
 
 
 class Line:
@@ -104,7 +71,7 @@ class Registers(Faceless):
     def __init__(self, scope: str, line: Line, quirks: Quirks) -> None:
         self._line = line
         self._quirks = quirks
-        self.known = _registers(scope)
+        self.known = registers("sigenergy_evdc", scope)
 
     def values(self) -> Mapping[str, float | str]:
         raise NotImplementedError
@@ -121,13 +88,17 @@ class Registers(Faceless):
         held = self.values()
         words: dict[int, int] = {}
         for register in self.known.values():
-            if register.access in access and not (register.newer and "old_firmware" in self._quirks):
+            if register.access in access and not (self._is_newer(register) and "old_firmware" in self._quirks):
                 own = register.words(held[register.name])
                 words |= {register.address + place: word for place, word in enumerate(own)}
         wanted = range(address, address + count)
         if any(at not in words for at in wanted):
             raise RefusalError(RefusalCode.ADDRESS)
         return [words[at] for at in wanted]
+
+    @staticmethod
+    def _is_newer(register: Register) -> bool:
+        return register.since is not None or register.name == "start_stop"
 
 
 class InverterUnit(Registers):
@@ -189,7 +160,7 @@ class InverterUnit(Registers):
         return written
 
     def _meant(self, register: Register, raw: list[int]) -> float:
-        value = int.from_bytes(b"".join(word.to_bytes(2) for word in raw)) * register.scale
+        value = register.number(raw)
         most = STOP if register.name == "start_stop" else self._module.options.rating_w
         if value > most:
             raise RefusalError(RefusalCode.VALUE)
