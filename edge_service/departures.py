@@ -13,14 +13,14 @@ _MINUTE = timedelta(minutes=1)
 
 
 def next_departures(
-    plans: Mapping[str, tuple[DeparturePlan, ...]], now: datetime, time_zone: str
+    plans: Mapping[str, tuple[DeparturePlan, ...]], now: datetime, time_zone: str | None
 ) -> dict[str, Departure]:
     """The next departure of each charger's vehicle; chargers without one are left out."""
     coming = {charger: next_departure(of_charger, now, time_zone) for charger, of_charger in plans.items()}
     return {charger: departure for charger, departure in coming.items() if departure is not None}
 
 
-def next_departure(plans: Iterable[DeparturePlan], now: datetime, time_zone: str) -> Departure | None:
+def next_departure(plans: Iterable[DeparturePlan], now: datetime, time_zone: str | None) -> Departure | None:
     """The earliest departure after ``now``; of two at the same time the one that asks for more percent."""
     times = ((next_time(plan, now, time_zone), plan) for plan in plans)
     coming = [(at, plan) for at, plan in times if at is not None]
@@ -30,8 +30,11 @@ def next_departure(plans: Iterable[DeparturePlan], now: datetime, time_zone: str
     return Departure(plan.id, at, plan.soc_pct, plan.miles)
 
 
-def next_time(plan: DeparturePlan, now: datetime, time_zone: str) -> datetime | None:
-    """When the plan's vehicle leaves next, after ``now`` and after what is skipped; None: never again."""
+def next_time(plan: DeparturePlan, now: datetime, time_zone: str | None) -> datetime | None:
+    """When the plan's vehicle leaves next, after ``now`` and after what is skipped; None: never again.
+
+    A weekly plan has no time at a site that does not say in which zone it is.
+    """
     after = now if plan.skip_until is None else max(now, plan.skip_until)
     if plan.at is not None:
         return plan.at if plan.at > after else None
@@ -46,8 +49,10 @@ def _first_of_week(weekdays: tuple[int, ...], local_time: str, monday: date, tim
     return tuple(_to_utc(datetime.combine(day, at), zone) for day in days if day.weekday() in weekdays)
 
 
-def _next_weekly(weekdays: tuple[int, ...], local_time: str | None, after: datetime, time_zone: str) -> datetime | None:
-    if local_time is None or not weekdays:
+def _next_weekly(
+    weekdays: tuple[int, ...], local_time: str | None, after: datetime, time_zone: str | None
+) -> datetime | None:
+    if local_time is None or time_zone is None or not weekdays:
         return None
     # From the day before: a local day can begin a day before or after that of UTC.
     yesterday = after.date() - timedelta(days=1)

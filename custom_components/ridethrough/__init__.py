@@ -5,6 +5,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.typing import ConfigType
 
+from .clocks import Clocks
 from .const import DOMAIN
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
 from .entity import site_device, subjects
@@ -38,6 +39,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: RidethroughConfigEntry) 
     site = dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **site_device(coordinator))
     coordinator.site_device_id = site.id
     await Notices(coordinator).async_start()
+    await Clocks(coordinator).async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     coordinator.async_follow()
     return True

@@ -180,7 +180,7 @@ class SiteWire(TypedDict):
     outage: OutageWire | None
     started_at: str
     cycle_late_p99_ms: float | None
-    time_zone: NotRequired[str]
+    time_zone: NotRequired[str | None]
     storm: NotRequired[StormState | None]
     backup_reserve_effective_pct: NotRequired[float]
     contacts: NotRequired[dict[str, bool | None]]

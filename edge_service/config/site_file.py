@@ -84,7 +84,7 @@ class ContactConfig:
 
 @dataclass(frozen=True, slots=True)
 class SiteConfig:
-    """The grid connection. Powers in positive watts; ``export_max_w`` 0: export is not permitted."""
+    """The grid connection. Powers in positive watts; ``export_max_w`` 0: no export. ``time_zone`` None: not told."""
 
     name: str
     import_max_w: int
@@ -94,7 +94,7 @@ class SiteConfig:
     outage_after_s: float = 2.0
     announce_return_s: float = 60.0
     leg_max_w: tuple[int, ...] = ()
-    time_zone: str = "UTC"
+    time_zone: str | None = None
     departure_first: bool = False
     generator_max_w: int = 0
 

@@ -31,8 +31,6 @@ FARTHEST_DEPARTURE = timedelta(days=30)
 # A week with two trips a day, and some for once.
 MOST_DEPARTURES = 20
 LONGEST_NAME = 80
-# What the configuration takes where ``time_zone`` is left out; who lives by it says ``Etc/UTC``.
-TIME_ZONE_NOT_TOLD = "UTC"
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -320,11 +318,10 @@ def _set_departure(asked: Asked) -> Settings:
 
 def _check_time_zone(asked: Asked) -> None:
     """Half past seven of a site that does not say where it is would be somebody else's."""
-    if asked.facts.time_zone == TIME_ZONE_NOT_TOLD:
+    if asked.facts.time_zone is None:
         raise CommandRefusedError(
             "time_zone_needed",
             "a weekly departure needs the site's time_zone in site.yaml",
-            found=TIME_ZONE_NOT_TOLD,
             allowed="America/New_York",
         )
 
@@ -428,6 +425,8 @@ def _clear_departure(asked: Asked) -> Settings:
 def skip_departure(asked: Asked, at: datetime | None) -> Settings:
     """Leave out the plan's next time ``at``. A plan for once, or one without a next time, goes."""
     charger, plan = departure_plan(asked)
+    if plan.at is None:
+        _check_time_zone(asked)
     if plan.at is not None or at is None:
         return _clear_departure(asked)
     skipped = replace(plan, skip_until=at)

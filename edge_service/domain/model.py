@@ -419,6 +419,7 @@ class SiteFacts:
     ``enter_service_s``: continuous good grid before return (IEEE 1547-2018 default 300 s).
     ``export_max_w`` 0: export is not permitted. ``leg_max_w``: what each leg of the service carries, empty: not told.
     ``generator_max_w``: what the chargers may draw together while a generator runs. ``contacts``: those that are wired.
+    ``time_zone``: what clocks on the wall go by, such as ``America/New_York``; None: not told.
     ``departure_first``: a departure stands above a manual order, as a depot wants it.
     """
 
@@ -438,7 +439,7 @@ class SiteFacts:
     leg_max_w: tuple[int, ...] = ()
     contacts: frozenset[Contact] = frozenset()
     generator_max_w: int = 0
-    time_zone: str = "UTC"
+    time_zone: str | None = None
     departure_first: bool = False
 
     def is_fresh(self, at: datetime, now: datetime) -> bool:

@@ -79,7 +79,7 @@ async def setpoint_w(site: SimulatedSite) -> object:
 
 
 @asynccontextmanager
-async def a_house_in(folder: Path, time_zone: str = "UTC") -> AsyncIterator[tuple[SimulatedSite, RunningEdge]]:
+async def a_house_in(folder: Path, time_zone: str | None = None) -> AsyncIterator[tuple[SimulatedSite, RunningEdge]]:
     """A site whose edge is told where it is; a car at 70 %."""
     async with SimulatedSite(QUICK_SITE) as site:
         config = config_of(site, folder)

@@ -36,6 +36,14 @@ def test_a_weekly_plan_means_the_clock_on_the_wall(now: str, leaves: str) -> Non
     assert next_time(weekly(), utc(now), BOSTON) == utc(leaves)
 
 
+def test_a_weekly_plan_has_no_time_where_nobody_said_in_which_zone() -> None:
+    once = DeparturePlan("once", at=utc("2026-07-16T11:30"), soc_pct=80.0)
+    now = utc("2026-07-15T05:00")
+    assert next_departures({"car": (weekly(), once), "van": (weekly(),)}, now, None) == {
+        "car": Departure("once", utc("2026-07-16T11:30"), 80.0)
+    }
+
+
 def test_a_time_that_the_clocks_skip_is_the_first_after_the_gap() -> None:
     # 8 March 2026: from 02:00 to 03:00 in Boston; 03:00 there is 07:00 UTC.
     assert next_time(weekly("02:30", (6,)), utc("2026-03-07T12:00"), BOSTON) == utc("2026-03-08T07:00")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings as bounded, strategies as st
 
-from edge_service.domain.commands import COMMANDS, Asked, CommandRefusedError, carry_out, expire
+from edge_service.domain.commands import COMMANDS, Asked, CommandRefusedError, carry_out, expire, skip_departure
 from edge_service.domain.memory import EventMemory, EventStage, GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import (
     ChargerFacts,
@@ -151,6 +151,15 @@ def test_a_plan_replaces_the_one_of_its_name_and_no_other() -> None:
 def test_a_site_that_does_not_say_where_it_is_has_no_half_past_seven() -> None:
     what = replace(asked(charger="car", weekdays=["mon"], local_time="07:30", soc_pct=80), facts=a_site("car"))
     assert refusal("set_departure", what) == "time_zone_needed"
+
+
+def test_a_weekly_departure_that_has_lost_its_time_zone_is_not_skipped_away() -> None:
+    plan = DeparturePlan("weekly", weekdays=(0,), local_time="07:30", soc_pct=80)
+    settings = Settings(departures=frozen_map({"car": (plan,)}))
+    what = replace(asked(settings=settings, charger="car", id="weekly"), facts=a_site("car"))
+    with pytest.raises(CommandRefusedError) as refused:
+        skip_departure(what, None)
+    assert refused.value.code == "time_zone_needed"
 
 
 def test_a_charger_has_so_many_departures_and_no_more() -> None:
