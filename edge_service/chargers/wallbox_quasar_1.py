@@ -263,7 +263,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A register that must hold a value. ``urgent``: it takes power away, and waits for nothing."""
+    """A register that must hold a value. ``urgent``: it takes power away or makes safe, and waits for nothing."""
 
     address: int
     value: int
@@ -604,9 +604,8 @@ class WallboxQuasar1:
             yield from self._start(seen)
 
     def _take(self, seen: Seen, w: int = 0) -> Iterator[Step]:
-        """Control, then the watchdog before anything else, then what may move by itself, then watts or amperes."""
-        yield Step(CONTROL, REMOTE)
-        yield Step(WATCHDOG, self._options.lease_s)
+        """Control and the watchdog before anything else, then what may move by itself, then watts or amperes."""
+        yield from self._seize(seen)
         yield Step(AUTO_START, 0)
         mode = CURRENT_MODE if self._takes_watts is False else POWER_MODE
         if self._view(seen, SETPOINT_TYPE) != mode:
@@ -614,6 +613,14 @@ class WallboxQuasar1:
             if self._view(seen, setpoint.address) != setpoint.value:
                 yield Step(setpoint.address, 0)  # what was left there must not come into force
             yield Step(SETPOINT_TYPE, mode)
+
+    def _seize(self, seen: Seen) -> Iterator[Step]:
+        """Control brings into force what was left in the setpoints, without a watchdog: so all that goes at once."""
+        yield Step(CONTROL, REMOTE, urgent=True)
+        yield Step(WATCHDOG, self._options.lease_s, urgent=True)
+        if self._view(seen, CONTROL) != REMOTE:
+            yield Step(CURRENT, 0, urgent=True)
+            yield Step(POWER, 0, urgent=True)
 
     def _setpoint(self, w: int) -> Step:
         if self._takes_watts is not False:
@@ -675,11 +682,10 @@ class WallboxQuasar1:
 
     def _cease(self, seen: Seen) -> Iterator[Step]:
         """The session ends and no other begins by itself."""
-        yield Step(CONTROL, REMOTE, urgent=True)
+        yield from self._seize(seen)
         yield from self._stop(seen)
         yield from self._zero(seen)
         yield Step(AUTO_START, 0, urgent=True)
-        yield Step(WATCHDOG, self._options.lease_s)
 
     def _stop(self, seen: Seen) -> Iterator[Step]:
         if seen.state in IN_SESSION and self._monotonic() - self._stopped_at >= RETRY_S:
@@ -705,7 +711,7 @@ class WallboxQuasar1:
         for step in urgent:
             await self._write(seen, step, order)
         if urgent:
-            raise self._under_way("power was taken away; its read-back is awaited")
+            raise self._under_way("what could not wait was written; its read-back is awaited")
         if self._is_quiet or seen.at < self._written_at + self._options.write_gap_s:
             raise self._under_way("what was written is not read back yet")
         if left:

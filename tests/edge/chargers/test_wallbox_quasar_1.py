@@ -237,7 +237,7 @@ async def test_another_charger_after_a_reconnect_is_not_commanded_until_it_is_pr
     clock.pass_(1)
     with pytest.raises(OrderUnderWayError):
         await charger.order(Power(-3000), T0)
-    assert registers.writes == [(CONTROL, [1])]
+    assert registers.writes == [(CONTROL, [1]), (WATCHDOG, [LEASE_S])]
 
 
 # ------------------------------------------------------------------------------------------------ what it reads
@@ -412,7 +412,8 @@ async def test_it_tells_when_the_charger_took_the_setpoint_and_not_when_it_was_o
 async def test_after_a_write_it_is_left_alone_for_2_5_seconds_and_the_cycle_does_not_wait() -> None:
     async with a_world() as world:
         await world.until_proven(Power(-5000))
-        times = [write.at for write in world.site.writes]
+        control, *times = [write.at for write in world.site.writes]
+        assert times[0] == control, "the watchdog does not wait"
         assert all((after - before).total_seconds() >= 2.5 for before, after in pairwise(times))
         await world.cycle(Power(-4000))
         before = await world.charger.read(world.now)
@@ -471,6 +472,25 @@ async def test_what_was_left_in_a_setpoint_does_not_come_into_force() -> None:
         world.face.words |= {81: 1, 260: 6000}
         await world.until_proven(Power(-3000))
         assert world.writes.index((POWER, 0)) < world.writes.index((MODE, 1)) < world.writes.index((POWER, -3000))
+
+
+@pytest.mark.parametrize("in_amperes", [False, True])
+@pytest.mark.parametrize("order", [Power(-5000), Power(3000), Hold(), Pause(), Stop()], ids=str)
+async def test_at_no_write_of_a_takeover_may_the_edge_die_and_leave_an_old_setpoint_in_force(
+    order: Order, in_amperes: bool
+) -> None:
+    """The app took control, with our session running, and gives it back."""
+    async with a_world(power_mode_unsupported=in_amperes) as world:
+        await world.until_proven(Power(-5000))
+        await world.keep(Power(-5000), 20)
+        world.face.write_registers(CONTROL, [0])
+        world.pass_(5)
+        before = len(world.writes)
+        await world.cycle(order)
+        old = (CURRENT, 0) if in_amperes else (POWER, 0)
+        assert world.writes[before : before + 3] == [(CONTROL, 1), (WATCHDOG, LEASE_S), old]
+        world.pass_(3600)
+        assert world.power_w == 0
 
 
 async def test_a_watchdog_that_somebody_reset_is_armed_again() -> None:
@@ -677,7 +697,7 @@ async def test_a_stop_takes_control_of_a_charger_that_charges_by_itself() -> Non
         world.site.house.set_vehicle(plugged=True)
         world.pass_(15)
         await world.until_proven(Stop())
-        assert world.writes[:3] == [(CONTROL, 1), (ACTION, 2), (AUTO_START, 0)]
+        assert world.writes[:4] == [(CONTROL, 1), (WATCHDOG, LEASE_S), (ACTION, 2), (AUTO_START, 0)]
         assert (world.face.state, world.power_w) == (4, 0)
 
 
