@@ -34,6 +34,9 @@ from edge_service.domain.view import Settled, Step, View
 FLOOR_HYSTERESIS_PCT = 1.0
 # A reserve is refilled once the charge is this far below it: standby loss alone starts no charging.
 FILL_BELOW_PCT = 2.0
+# A vehicle rounds its charge, and some jump by two points and back while they balance their cells.
+FULL_SOC_PCT = 100.0
+NOT_FULL_BELOW_PCT = 97.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,8 @@ def _seen(view: View, charger: str, call: Call | None) -> ChargerMemory:
     highest = max(driver, backup)
     if soc < (highest if "fill" in before.low else highest - FILL_BELOW_PCT):
         low.add("fill")
+    if soc >= FULL_SOC_PCT or ("full" in before.low and soc >= NOT_FULL_BELOW_PCT):
+        low.add("full")
     return before if low == before.low else replace(before, low=frozenset(low))
 
 

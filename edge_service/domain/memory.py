@@ -155,7 +155,8 @@ class DepartureMemory:
 
 @dataclass(frozen=True, slots=True)
 class ChargerMemory:
-    """What was last wanted of a charger and since when; ``low``: the floors it is below, with hysteresis.
+    """What was last wanted of a charger and since when; ``low``: the floors it is below, with hysteresis,
+    and ``full``.
 
     ``silent_since``: no answer since then. ``due_since`` and ``late_since``: since when the site's room is too small
     for its departure to wait, or to be reached.

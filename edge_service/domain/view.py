@@ -156,7 +156,10 @@ class View:
         return reading.soc_pct if reading else None
 
     def is_low(self, charger: str, floor: str) -> bool:
-        """Whether the charger is at or below a floor, with hysteresis: ``driver``, ``backup`` or ``event``."""
+        """Whether the charger is at or below a floor, with hysteresis: ``driver``, ``backup`` or ``event``.
+
+        ``full``: likewise, whether its vehicle takes no more.
+        """
         return floor in self.memory.charger(charger).low
 
     def outcome_w(self, charger: str) -> int:

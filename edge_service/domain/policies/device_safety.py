@@ -20,8 +20,6 @@ from edge_service.domain.model import (
 )
 from edge_service.domain.view import HandsOff, Narrowing, Statement, View
 
-FULL_SOC_PCT = 100.0
-
 NOT_READY = frozenset(
     {ChargerState.OFFLINE, ChargerState.BOOTING, ChargerState.UNAVAILABLE, ChargerState.FAULT, ChargerState.BLOCKED}
 )
@@ -39,7 +37,7 @@ def device_safety(view: View) -> tuple[Statement, ...]:
             let_alone.append(_let_alone(view, charger, why or "no_contact"))
         else:
             limited_by = _limited_by(reading, capability)
-            bands.setdefault(limited_by, {})[charger] = _allowed(reading, capability)
+            bands.setdefault(limited_by, {})[charger] = _allowed(view, charger, reading, capability)
     allowed = [Narrowing("device", bands=frozen_map(alike), data=_told(why)) for why, alike in bands.items()]
     return (*let_alone, *allowed)
 
@@ -112,14 +110,14 @@ def _withdraws(view: View, why: str) -> bool:
     return suspect and (why == "no_contact" or why in _NOT_READY_WHY)
 
 
-def _allowed(reading: ChargerReading, capability: Capability) -> Band:
+def _allowed(view: View, charger: str, reading: ChargerReading, capability: Capability) -> Band:
     if reading.plugged is False:
         return ZERO
     charge_w = _least(capability.charge_rating_w, reading.charge_max_w)
     discharge_w = _least(capability.discharge_rating_w, reading.discharge_max_w)
     if reading.soc_pct is None or reading.soc_pct <= EMPTY_SOC_PCT:
         discharge_w = 0
-    if reading.soc_pct is not None and reading.soc_pct >= FULL_SOC_PCT:
+    if view.is_low(charger, "full"):
         charge_w = 0
     return Band(-discharge_w, charge_w)
 

@@ -7,9 +7,10 @@ import pytest
 
 from edge_service.domain.decide import decide
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
-from edge_service.domain.model import ChargerFacts, ChargerState, Grid, Settings, SiteFacts, frozen_map
+from edge_service.domain.model import ChargerFacts, ChargerState, Grid, Settings, SiteFacts, Storm, frozen_map
+from edge_service.domain.realise import order_power_w
 from edge_service.domain.view import Step
-from tests.edge.domain.houses import DER, a_site, an_observation
+from tests.edge.domain.houses import DER, a_site, after, an_observation
 
 TIED = Memory(grid=GridMemory(Grid.ON), island=IslandMemory(IslandStep.TIED))
 ONLY_CHARGES = frozen_map({"car": ChargerFacts("car", "Car", replace(DER, discharge_rating_w=0))})
@@ -55,3 +56,20 @@ def test_each_charger_has_its_own_reason() -> None:
 def test_a_charger_with_a_fault_tells_its_alarms() -> None:
     step = top_step(a_site(), "car", {"car": {"state": ChargerState.FAULT, "alarms": ("error_1_0x0004",)}})
     assert (step.reason, step.data) == ("charger_fault", {"limited_by": ["error_1_0x0004"]})
+
+
+def test_a_full_vehicle_whose_charge_jumps_is_not_charged_on_and_off() -> None:
+    facts, memory = a_site(), TIED
+    people = Settings(storm=Storm(after(3600), 100.0))
+    asked: dict[float, list[bool]] = {}
+    for second, soc_pct in enumerate([97.9, 100.0, 97.9, 99.9, 100.0, 97.0, 96.9, 97.9, 99.9, 100.0, 99.9]):
+        decision = decide(an_observation(second, {"car": {"soc_pct": soc_pct}}), memory, people, facts)
+        asked.setdefault(soc_pct, []).append(bool(order_power_w(decision.orders["car"])))
+        memory = decision.memory
+    assert asked == {
+        97.9: [True, False, True],
+        100.0: [False, False, False],
+        99.9: [False, True, False],
+        97.0: [False],
+        96.9: [True],
+    }
