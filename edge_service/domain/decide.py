@@ -123,7 +123,7 @@ def _look(observation: Observation, memory: Memory, settings: Settings, facts: S
         house_w=None,
         bands=frozen_map({name: _rated(facts, name) for name in facts.chargers}),
     )
-    events = [event for event in observation.events if performance.takes_part(settings, event)]
+    events = [event for event in observation.events if settings.takes_part(event)]
     call = Timeline(events).at(observation.now)
     chargers = {name: _seen(view, name, call) for name in facts.chargers}
     view = replace(view, memory=replace(view.memory, chargers=frozen_map(chargers)))
@@ -148,9 +148,8 @@ def _house_w(view: View) -> int | None:
 
 
 def _others_w(view: View) -> int | None:
-    meter = view.observation.meter
-    fresh = meter is not None and view.facts.is_fresh(meter.at, view.observation.now)
-    if meter is None or not fresh or meter.power_w is None:
+    meter = view.facts.fresh(view.observation.meter, view.observation.now)
+    if meter is None or meter.power_w is None:
         return None
     return meter.power_w - sum(_known_powers(view))
 

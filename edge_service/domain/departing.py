@@ -20,7 +20,6 @@ from edge_service.domain.forecast import (
 )
 from edge_service.domain.memory import ChargerMemory, DepartureMemory, DepartureStage
 from edge_service.domain.model import Departure, frozen_map
-from edge_service.domain.performance import takes_part
 from edge_service.domain.timeline import Timeline
 from edge_service.domain.view import View
 
@@ -177,7 +176,7 @@ def _careful(needs: Mapping[str, Need], start: datetime) -> dict[str, Job]:
 def _free_at(view: View) -> datetime:
     """When a vehicle that gives in the event that runs can be charged again."""
     now = view.observation.now
-    call = Timeline(event for event in view.observation.events if takes_part(view.settings, event)).at(now)
+    call = Timeline(event for event in view.observation.events if view.settings.takes_part(event)).at(now)
     return now if call is None else max(now, call.event.end)
 
 

@@ -78,7 +78,8 @@ class IslandMemory:
 class EventMemory:
     """What was delivered in an event. Energies positive when the chargers (or the site) supplied.
 
-    ``supplied_w`` and ``exported_w``: the powers up to which that is counted; None while nothing is.
+    ``supplied_w`` and ``exported_w``: the powers up to which that is counted; None while nothing is. ``begun``: the
+    vehicles are being charged for it.
     """
 
     stage: EventStage
@@ -94,6 +95,7 @@ class EventMemory:
     site_wh: float | None = 0.0
     supplied_w: float | None = None
     exported_w: float | None = None
+    begun: bool = False
 
     def is_over(self, now: datetime) -> bool:
         """Nothing more will happen in this event."""

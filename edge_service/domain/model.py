@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 
 def frozen_map[K, V](items: Mapping[K, V] | None = None) -> Mapping[K, V]:
@@ -407,6 +407,13 @@ class ChargerFacts:
     legs: tuple[int, ...] = ()
 
 
+class Timed(Protocol):
+    """What was seen at a moment."""
+
+    @property
+    def at(self) -> datetime: ...
+
+
 # Two readings of one clock a moment apart may come in either order; more than this is a clock that was set back.
 CLOCK_TOLERANCE_S = 2.0
 
@@ -445,6 +452,10 @@ class SiteFacts:
     def is_fresh(self, at: datetime, now: datetime) -> bool:
         """A reading this old still counts. One from the future does not: the clock was set back since."""
         return -CLOCK_TOLERANCE_S <= (now - at).total_seconds() <= self.stale_after_s
+
+    def fresh[R: Timed](self, reading: R | None, now: datetime) -> R | None:
+        """The reading; None where there is none or it counts no more."""
+        return reading if reading is not None and self.is_fresh(reading.at, now) else None
 
 
 # -------------------------------------------------------------------------------- wishes of people
@@ -555,6 +566,10 @@ class Settings:
     def storm_at(self, now: datetime) -> Storm | None:
         """The storm that is prepared for, unless it is over."""
         return self.storm if self.storm is not None and now < self.storm.until else None
+
+    def takes_part(self, event: Event) -> bool:
+        """The event stands, and neither it nor its program was opted out of."""
+        return not (event.cancelled or event.uid in self.opted_out or event.program_id in self.not_participating)
 
     def event_floor(self, program: str) -> float:
         """Percent below which an event of this program does not discharge; the reserves apply besides."""

@@ -1,111 +1,28 @@
 """An event's life and account: what it needs, what can be promised, what was delivered, what it earns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from edge_service.domain.forecast import EFFICIENCY
+from edge_service.domain.band import Sum
 from edge_service.domain.memory import OVER, EventMemory, EventStage, Memory, SeasonMemory
-from edge_service.domain.model import Event, Grid, Mode, Program, Settings, SlotKind, frozen_map
+from edge_service.domain.model import Event, Grid, Program, frozen_map
+from edge_service.domain.preparing import (
+    Prospect,
+    feasible_w,
+    is_prepared_for,
+    lacks_energy,
+    limits,
+    prospect,
+    target_w,
+)
 from edge_service.domain.view import View
 
-# Charging for an event starts this much earlier than the arithmetic asks.
-HEAD_START = timedelta(minutes=30)
-TIME_FACTOR = 1.5
 # Below this share of the energy asked for an event counts as missed.
 MISSED_SHARE = 0.01
 # A longer gap between two decisions (a restart, a stall) is not filled with invented energy.
 LONGEST_STEP = timedelta(seconds=10)
 KEPT_OVER = 20
-
-
-def takes_part(settings: Settings, event: Event) -> bool:
-    """The event stands, and neither it nor its program was opted out of."""
-    return not (event.cancelled or event.uid in settings.opted_out or event.program_id in settings.not_participating)
-
-
-def target_w(event: Event) -> int | None:
-    """The strongest power asked, negative when supplying; None where the event names no power."""
-    powers = [slot.power_w for slot in event.slots if slot.kind is SlotKind.POWER]
-    return min(powers) if powers else None
-
-
-def needed_wh(event: Event) -> float:
-    """AC energy the chargers give if the whole event is served; 0 where the event names no power."""
-    return sum(
-        max(0, -slot.power_w) * (slot.end - slot.start).total_seconds() / 3600
-        for slot in event.slots
-        if slot.kind is SlotKind.POWER
-    )
-
-
-def floor_pct(view: View, program_id: str, charger: str) -> float:
-    """Percent below which an event does not discharge this charger's vehicle."""
-    settings = view.settings
-    reserve_pct = settings.reserve_pct(view.observation.now)
-    return max(settings.drivers_reserve(charger), reserve_pct, settings.event_floor(program_id))
-
-
-def is_withheld(view: View, event: Event) -> bool:
-    """The vehicles give nothing at the event's start, as people have decided up to now: a mode, a storm."""
-    storm = view.settings.storm
-    return view.settings.mode is not Mode.AUTOMATIC or (storm is not None and event.start < storm.until)
-
-
-def spare_wh(view: View, program_id: str, charger: str) -> float:
-    """AC energy above the floor; 0 while the charge is not known."""
-    reading = view.reading(charger)
-    if reading is None or reading.soc_pct is None or reading.capacity_wh is None:
-        return 0.0
-    above_pct = max(0.0, reading.soc_pct - floor_pct(view, program_id, charger))
-    return above_pct / 100 * reading.capacity_wh * EFFICIENCY
-
-
-def full_wh(view: View, program_id: str, charger: str) -> float:
-    """AC energy above the floor of a full vehicle; 0 while its size is not known."""
-    reading = view.reading(charger)
-    if reading is None or reading.capacity_wh is None:
-        return 0.0
-    return max(0.0, 100.0 - floor_pct(view, program_id, charger)) / 100 * reading.capacity_wh * EFFICIENCY
-
-
-def missing_wh(view: View, event: Event, charger: str) -> float:
-    """AC energy this charger's vehicle has yet to take in before the event; the chargers share alike."""
-    share = needed_wh(event) / max(1, len(view.facts.chargers))
-    return max(0.0, share - spare_wh(view, event.program_id, charger)) / EFFICIENCY**2
-
-
-def must_charge_now(view: View, event: Event, charger: str) -> bool:
-    """Energy is missing, and the time left is what charging it takes, with a head start."""
-    missing = missing_wh(view, event, charger)
-    reading = view.reading(charger)
-    if missing <= 0 or reading is None or reading.soc_pct is None:
-        return False
-    charge_w = max(1, view.bands[charger].hi)
-    takes = timedelta(hours=missing / charge_w) * TIME_FACTOR + HEAD_START
-    return event.start - view.observation.now <= takes
-
-
-def feasible_w(view: View, event: Event) -> int | None:
-    """Power that can be held to the event's end as of now, negative; None where the event names no power."""
-    target, now = target_w(event), view.observation.now
-    hours = (event.end - max(now, event.start)).total_seconds() / 3600
-    if target is None or target >= 0 or hours <= 0:
-        return target
-    if is_withheld(view, event):
-        return 0
-    hours_before = max(0.0, (event.start - now).total_seconds() / 3600)
-    energy_wh, rating_w = 0.0, 0
-    for charger in view.facts.chargers:
-        capability, reading = view.capability(charger), view.reading(charger)
-        if capability is None or reading is None or reading.plugged is False:
-            continue
-        rating_w += capability.discharge_rating_w
-        charged_wh = capability.charge_rating_w * hours_before * EFFICIENCY**2
-        energy_wh += min(
-            full_wh(view, event.program_id, charger), spare_wh(view, event.program_id, charger) + charged_wh
-        )
-    return -min(-target, rating_w, int(energy_wh / hours))
 
 
 def earnings_usd(event: EventMemory, program: Program | None) -> float | None:
@@ -120,9 +37,10 @@ def follow(view: View, before: Mapping[str, EventMemory], last: datetime | None)
     now = view.observation.now
     present = {event.uid: event for event in view.observation.events}
     accounts: dict[str, EventMemory] = {}
+    bounds = limits(view) if present else ()
     for uid, event in present.items():
         if event.slots and (uid in before or (event.end > now and not event.cancelled)):
-            accounts[uid] = _account(view, event, before.get(uid), last)
+            accounts[uid] = _account(view, event, before.get(uid), last, bounds)
     for uid, account in before.items():
         if uid not in accounts:
             accounts[uid] = _without_event(account, now)
@@ -130,24 +48,28 @@ def follow(view: View, before: Mapping[str, EventMemory], last: datetime | None)
 
 
 # An event that was over and is asked for again (listed again, or made longer) goes on where it was.
-def _account(view: View, event: Event, before: EventMemory | None, last: datetime | None) -> EventMemory:
+def _account(
+    view: View, event: Event, before: EventMemory | None, last: datetime | None, bounds: Sequence[Sum]
+) -> EventMemory:
     now = view.observation.now
+    if before is not None and before.is_over(now) and (event.cancelled or now >= event.end):
+        return before
+    outlook = prospect(view, event, bounds)
     if before is None:
         return EventMemory(
-            EventStage.ANNOUNCED if takes_part(view.settings, event) else EventStage.OPTED_OUT,
+            EventStage.ANNOUNCED if view.settings.takes_part(event) else EventStage.OPTED_OUT,
             now,
             event.name,
             event.program_id,
             event.start,
             event.end,
             target_w(event),
-            feasible_w(view, event),
+            feasible_w(view, event, outlook),
+            begun=is_prepared_for(view, event),
         )
-    if before.is_over(now) and (event.cancelled or now >= event.end):
-        return before
     counted = before.stage is EventStage.RUNNING
     account = _add_energy(view, before, last) if counted else replace(before, supplied_w=None, exported_w=None)
-    stage = _stage(view, event, account)
+    stage = _stage(view, event, account, outlook)
     return replace(
         account,
         stage=stage,
@@ -156,15 +78,16 @@ def _account(view: View, event: Event, before: EventMemory | None, last: datetim
         start=event.start,
         end=event.end,
         target_w=target_w(event),
-        feasible_w=feasible_w(view, event) if stage not in OVER else account.feasible_w,
+        feasible_w=feasible_w(view, event, outlook) if stage not in OVER else account.feasible_w,
+        begun=is_prepared_for(view, event),
     )
 
 
-def _stage(view: View, event: Event, account: EventMemory) -> EventStage:
+def _stage(view: View, event: Event, account: EventMemory, outlook: Prospect) -> EventStage:
     now = view.observation.now
     if event.cancelled:
         return EventStage.CANCELLED
-    if not takes_part(view.settings, event):
+    if not view.settings.takes_part(event):
         return EventStage.OPTED_OUT
     if now >= event.end:
         return _result(account)
@@ -172,8 +95,7 @@ def _stage(view: View, event: Event, account: EventMemory) -> EventStage:
         # A restarted edge knows nothing for a moment; what it had begun goes on at the charger by its lease.
         goes_on = view.grid is Grid.UNKNOWN and account.stage is EventStage.RUNNING
         return EventStage.RUNNING if view.tied or goes_on else EventStage.INTERRUPTED
-    short = any(missing_wh(view, event, charger) > 0 for charger in view.facts.chargers)
-    return EventStage.PREPARING if short else EventStage.PREPARED
+    return EventStage.PREPARING if lacks_energy(view, event, outlook) else EventStage.PREPARED
 
 
 def _without_event(account: EventMemory, now: datetime) -> EventMemory:
