@@ -26,7 +26,6 @@ from edge_service.api import wire
 
 PER_SITE = 40
 STARTS_WITHIN_S = 300.0
-SETTLES_S = 15.0
 # What the driver reads of such a charger in a cycle; the bare client reads the same.
 BLOCKS = "40070:27,40292:35,40371:63"
 HEADS = ("who", "chargers", "Hz", "CPU %", "us per poll", "missed", "late p99 ms", "RSS MB", "to bare")
@@ -42,6 +41,7 @@ class Plan:
     chargers: int
     hertz: float
     seconds: float
+    settle_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ async def measure(plan: Plan, folder: Path) -> Found:
             words += ["--lane-ms", "100"] if plan.who == EDGE_WITH_LANE else []
             child = await _child(stack, "fleet_edge", words, announce)
             await _listen(stack, [(int(one["port"]), _text(Path(one["token"]))) for one in _json(announce)])
-        await asyncio.sleep(SETTLES_S)
+        await asyncio.sleep(plan.settle_s)
         figures = int(_json(fleet)["figures"])
         await _gaps(figures)
         before = _cpu_s(child.pid)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from benchmarks import decision_cost
+from benchmarks import chargers_per_core, decision_cost
 from benchmarks.figures import Spread, table
 from benchmarks.grid_loss import CYCLE, EDGE, HEADS, LANE, Plan, rows, run
 
@@ -32,3 +32,12 @@ def test_a_percentile_is_one_of_the_trials() -> None:
     spread = Spread.of([number / 1000 for number in range(1, 201)])
     assert (spread.shortest, spread.p50, spread.p90, spread.p99, spread.longest) == (1, 100, 180, 198, 200)
     assert Spread.of([0.004]) == Spread(1, 4.0, 4.0, 4.0, 4.0, 4.0)
+
+
+async def test_a_fleet_is_polled_by_the_edge_and_by_the_bare_loop() -> None:
+    whos = (chargers_per_core.BARE, chargers_per_core.EDGE)
+    async with asyncio.timeout(60):
+        found = await chargers_per_core.run([chargers_per_core.Plan(who, 3, 2, 2, settle_s=1) for who in whos])
+    assert [one.plan.who for one in found] == list(whos)
+    assert all(one.polls > 0 and one.cpu_pct > 0 and one.rss_mb > 0 for one in found)
+    assert len(table(chargers_per_core.HEADS, chargers_per_core.rows(found)).splitlines()) == 4
