@@ -347,6 +347,8 @@ class WallboxQuasar1:
         # What was read on this connection, with what was written since in its place.
         self._seen: Seen | None = None
         self._sent: dict[int, tuple[int, float]] = {}
+        # The setpoint other than zero that we wrote last, with its register.
+        self._own: tuple[int, int] | None = None
         self._last: ChargerReading | None = None
         self._written_at = float("-inf")
         self._silences = 0
@@ -414,7 +416,7 @@ class WallboxQuasar1:
             text(found.part_number),
         )
         if self._device.identity not in (None, identity):
-            self._takes_watts, self._soc = None, SocFilter()
+            self._takes_watts, self._soc, self._own = None, SocFilter(), None
         self._met_at = self._monotonic()
         return identity
 
@@ -438,7 +440,8 @@ class WallboxQuasar1:
     async def read(self, now: datetime) -> ChargerReading:
         """Read it in three blocks. In the quiet after a write the last reading, with its own time.
 
-        Raises DeviceError also while it must not be read, lest its watchdog be fed.
+        Raises DeviceError also while it must not be read, lest its watchdog be fed, and when it took our own setpoint
+        back because no watchdog of ours would end it.
         """
         self._lease.require_renewed(self.id)
         self._require_told_mode()
@@ -447,6 +450,7 @@ class WallboxQuasar1:
         async with self._reading_turn:
             await self._device.identify(self._introduce)
             seen = await self._look()
+            await self._end_own(seen)
         soc = self._soc.see(seen.soc, seen.at, plugged=seen.plugged)
         self._last = self._reading(seen, soc, now)
         return self._last
@@ -475,8 +479,28 @@ class WallboxQuasar1:
     def _is_standing(self, seen: Seen) -> bool:
         """Whether the charger follows a setpoint under the watchdog that we set."""
         ours = self._view(seen, CONTROL) == REMOTE and self._view(seen, WATCHDOG) == self._options.lease_s
-        in_session = seen.state in IN_SESSION or self._started_at > seen.at
-        return ours and in_session and self._in_force_w(seen) != 0
+        return ours and self._in_session(seen) and self._in_force_w(seen) != 0
+
+    def _in_session(self, seen: Seen) -> bool:
+        return seen.state in IN_SESSION or self._started_at > seen.at
+
+    async def _end_own(self, seen: Seen) -> None:
+        """Take back a setpoint of ours that nobody renews and that no watchdog of ours ends; what others set stays."""
+        if self._own is None or not self._lease.cannot_end:
+            return
+        if not self._in_session(seen) or self._view(seen, self._own[0]) != self._own[1]:
+            self._own = None  # what follows an end is somebody else's, though it be the same number
+        elif self._view(seen, CONTROL) == REMOTE and self._own[0] == self._setpoint_register(seen):
+            await self._withdraw(seen)
+            raise DeviceError(
+                f"{self.id}: our setpoint of {self._own[1]} was set to 0: nobody renews it, and another client keeps "
+                f"it alive, by its messages or by the idle timeout (it is {seen.ours[WATCHDOG]} s, ours is "
+                f"{self._options.lease_s} s); connect no other client to this charger"
+            )
+
+    def _setpoint_register(self, seen: Seen) -> int:
+        """The one that is in force."""
+        return POWER if self._view(seen, SETPOINT_TYPE) == POWER_MODE else CURRENT
 
     def _require_told_mode(self) -> None:
         if self._takes_watts is False and self._told_mode is not False:
@@ -771,7 +795,7 @@ class WallboxQuasar1:
     async def _withdraw(self, seen: Seen) -> None:
         """No setpoint without a watchdog."""
         if self._view(seen, CONTROL) == REMOTE and self._in_force_w(seen):
-            address = POWER if self._view(seen, SETPOINT_TYPE) == POWER_MODE else CURRENT
+            address = self._setpoint_register(seen)
             await self._unit.write_register(address, 0)
             self._note_written(seen, Step(address, 0, power_w=0), self._monotonic())
 
@@ -780,6 +804,8 @@ class WallboxQuasar1:
             self._guard(self._view(seen, step.address), step, now)
         self._written_at = now
         self._lease.heard()
+        if step.address in (CURRENT, POWER) and step.value:
+            self._own = step.address, step.value
         if step.address != ACTION:
             self._sent[step.address] = step.value, now
             self._lease.stands = self._is_standing(seen)

@@ -761,12 +761,18 @@ async def test_an_order_that_is_refused_keeps_the_one_before_it_no_longer_alive(
         assert (world.face.state, world.power_w) == (4, 0)
 
 
+def an_heir(world: World) -> World:
+    """The same site after the edge was started anew."""
+    unit = world.charger._unit
+    heir = World(world.site, world.clock, WallboxQuasar1("left", unit, QuasarOptions(), monotonic=world.clock))
+    unit.set_message_spacing(0)
+    return heir
+
+
 async def test_what_stands_from_an_earlier_life_is_not_kept_alive_by_looking_at_it() -> None:
     async with a_world() as world:
         await world.until_proven(Power(-5000))
-        unit = world.charger._unit
-        heir = World(world.site, world.clock, WallboxQuasar1("left", unit, QuasarOptions(), monotonic=world.clock))
-        unit.set_message_spacing(0)
+        heir = an_heir(world)
         await heir.keep(None, 20 + LEASE_S + 5)
         assert (heir.known().state, heir.known().power_w) == (ChargerState.IDLE, 0)
 
@@ -791,13 +797,63 @@ async def test_a_charger_without_an_order_is_read_as_long_as_one_likes() -> None
         assert world.trouble == ""
 
 
-async def test_a_setpoint_that_somebody_else_keeps_alive_is_read_on() -> None:
+async def test_a_setpoint_of_unknown_origin_that_somebody_keeps_alive_is_read_on() -> None:
     async with a_world() as world:
         await world.until_proven(Power(-5000))
+        heir = an_heir(world)
         for _ in range(120):
             world.face.read_registers(537, 1)
+            await heir.cycle(None)
+        assert heir.known().at == world.now
+        assert heir.known().power_w == -4600
+
+
+@pytest.mark.parametrize("timeout_s", [0, 3600])
+@pytest.mark.parametrize("in_amperes", [False, True])
+async def test_our_own_setpoint_is_taken_back_when_another_client_changed_the_watchdog_and_nobody_orders(
+    timeout_s: int, in_amperes: bool
+) -> None:
+    async with a_world(power_mode_unsupported=in_amperes) as world:
+        await world.until_proven(Power(-5000))
+        world.face.write_registers(WATCHDOG, [timeout_s])
+        await world.keep(None, 25)
+        assert "another client keeps it alive" in world.trouble
+        assert world.writes[-1] == (CURRENT if in_amperes else POWER, 0)
+        assert world.power_w == 0
+        written = len(world.writes)
+        await world.keep(None, 60)
+        assert (len(world.writes), world.known().at) == (written, world.now)
+
+
+async def test_our_own_setpoint_is_taken_back_when_another_client_feeds_the_watchdog_and_nobody_orders() -> None:
+    async with a_world() as world:
+        await world.until_proven(Power(-5000))
+        for _ in range(20 + LEASE_S + 5):
+            world.face.read_registers(537, 1)
             await world.cycle(None)
-        assert world.known().at == world.now
+        assert "another client keeps it alive" in world.trouble
+        assert world.power_w == 0
+
+
+async def test_a_withdrawal_that_was_lost_is_written_again() -> None:
+    async with a_world() as world:
+        await world.until_proven(Power(-5000))
+        world.face.write_registers(WATCHDOG, [0])
+        await world.keep(None, 21)
+        assert world.face.words[POWER] == 0
+        world.face.words[POWER] = -5000  # as if it had been taken without effect
+        await world.keep(None, 10)
+        assert world.face.words[POWER] == 0
+
+
+async def test_the_setpoint_of_another_controller_is_left_alone_though_it_be_the_number_that_was_ours() -> None:
+    async with a_world() as world:
+        await world.until_proven(Power(-5000))
+        await world.keep(None, 20 + LEASE_S + 5)
+        assert world.known().state is ChargerState.IDLE
+        for register, value in ((WATCHDOG, 3600), (ACTION, 1), (POWER, -5000 & 0xFFFF)):
+            world.face.write_registers(register, [value])
+        await world.keep(None, 60)
         assert world.known().power_w == -4600
 
 
