@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +24,15 @@ from edge_service.journal.database import Database, JournalError, Layout, transa
 from edge_service.journal.delta import columns, cycles_of, patch
 from edge_service.journal.digest import Digest, digest
 from edge_service.journal.encoding import Change, changes, from_plain, patched, to_plain
+from edge_service.journal.keeping import (
+    DISK_LEFT_BYTES,
+    KEPT_BYTES,
+    ROOM_WITHIN_BYTES,
+    MarkBudget,
+    free_bytes,
+    room_within,
+    shrink,
+)
 from edge_service.ports import Mark
 
 _LOGGER = logging.getLogger(__name__)
@@ -129,10 +138,23 @@ class _Batch:
 
 
 class CycleRecorder:
-    """Takes cycles without waiting and writes them on a thread of its own. ``lost`` counts what could not be kept."""
+    """Takes cycles without waiting and writes them on a thread of its own. ``lost`` counts what could not be kept.
 
-    def __init__(self, folder: Path, keyframe_every: int = KEYFRAME_EVERY, write_every: int = WRITE_EVERY) -> None:
+    ``kept_bytes``: what is kept for good takes no more. ``disk_left``: bytes left on the disk.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        keyframe_every: int = KEYFRAME_EVERY,
+        write_every: int = WRITE_EVERY,
+        kept_bytes: int = KEPT_BYTES,
+        disk_left: Callable[[Path], int] = free_bytes,
+    ) -> None:
         self._folder = folder
+        self._kept_bytes, self._disk_left = kept_bytes, disk_left
+        self._budget = MarkBudget()
+        self._has_room = True
         self._database = Database(folder / FILE, LAYOUT)
         self._keyframe_every = keyframe_every
         self._write_every = write_every
@@ -145,11 +167,19 @@ class CycleRecorder:
         self.lost = 0
 
     @classmethod
-    async def open(cls, folder: Path, keyframe_every: int = KEYFRAME_EVERY, write_every: int = WRITE_EVERY) -> Self:
+    async def open(
+        cls,
+        folder: Path,
+        keyframe_every: int = KEYFRAME_EVERY,
+        write_every: int = WRITE_EVERY,
+        kept_bytes: int = KEPT_BYTES,
+        disk_left: Callable[[Path], int] = free_bytes,
+    ) -> Self:
         """Open or make ``folder/telemetry.db``; a damaged file is moved aside. Raises ``JournalError``."""
-        recorder = cls(folder, keyframe_every, write_every)
+        recorder = cls(folder, keyframe_every, write_every, kept_bytes, disk_left)
         try:
             await recorder._database.open()
+            recorder._budget = MarkBudget(await recorder._database.run(_known_marks))
         except BaseException:
             await recorder._database.close()
             raise
@@ -166,19 +196,25 @@ class CycleRecorder:
     ) -> None:
         """Take one cycle. Never waits and never raises; everything given must be immutable.
 
-        A cycle with ``marks`` gets a keyframe, and is written at once together with them.
+        A cycle with ``marks`` that are kept gets a keyframe, and is written at once together with them.
         """
-        self.keep(marks)
+        marks = self.keep(marks)
         if len(self._cycles) >= BUFFER_AT_MOST:
             self.lost += 1
             return
-        self._cycles.append(_Cycle(observation, memory_before, settings, facts, decision, bool(marks)))
+        marked = self._budget.keyframe(marks, observation.now)
+        self._cycles.append(_Cycle(observation, memory_before, settings, facts, decision, marked))
         if marks or len(self._cycles) >= self._write_every:
             self._write_soon()
 
-    def keep(self, marks: Sequence[Mark]) -> None:
-        """Keep the recording around these for good: written with the next cycles, again and again until it is."""
-        self._marks.extend(marks)
+    def keep(self, marks: Sequence[Mark]) -> Sequence[Mark]:
+        """Keep the recording around these for good: written with the next cycles, again and again until it is.
+
+        Returns those that are kept: of what comes again and again only some.
+        """
+        granted = self._budget.granted(marks)
+        self._marks.extend(granted)
+        return granted
 
     def add_minute(self, at: datetime, values: Mapping[str, float | None]) -> None:
         """Take the means of one minute: ``grid_w``, ``house_w`` and any others, such as ``charger.power_w``."""
@@ -219,7 +255,7 @@ class CycleRecorder:
 
     def _write(self, connection: sqlite3.Connection, batch: _Batch) -> None:
         try:
-            rows = [row.values() for row in self._rows(batch.cycles)]
+            rows = [row.values() for row in self._rows(self._recorded(connection, batch.cycles))]
             with transaction(connection):
                 connection.executemany(
                     "INSERT INTO stretch (first_at, last_at, keyframe, body) VALUES (?, ?, ?, ?)", rows
@@ -236,6 +272,21 @@ class CycleRecorder:
             raise
         if batch.cycles:
             self._tidy_if_due(connection, batch.cycles[-1].observation.now)
+
+    def _recorded(self, connection: sqlite3.Connection, cycles: list[_Cycle]) -> list[_Cycle]:
+        """The cycles, none while the disk is nearly full: the journal needs what is left."""
+        has_room = self._disk_left(self._folder) >= DISK_LEFT_BYTES or room_within(connection) >= ROOM_WITHIN_BYTES
+        if has_room is not self._has_room:
+            self._has_room = has_room
+            _LOGGER.log(
+                logging.WARNING if has_room else logging.ERROR,
+                "The recording goes on" if has_room else "The disk is nearly full: nothing is recorded; make room",
+            )
+        if has_room:
+            return cycles
+        self.lost += len(cycles)
+        self._last = None
+        return []
 
     def _rows(self, cycles: list[_Cycle]) -> list[_Row]:
         """Cycles in rows; a keyframe always begins one."""
@@ -275,6 +326,7 @@ class CycleRecorder:
                 "kept.first_at <= stretch.last_at AND kept.last_at >= stretch.first_at)",
                 (looked_at, _time(now - RECORDING_KEPT)),
             )
+            shrink(connection, _time(now - RECORDING_KEPT), self._kept_bytes)
             connection.execute("DELETE FROM minute WHERE at < ?", (_time(now - MINUTES_KEPT),))
 
 
@@ -309,6 +361,12 @@ def _kept(connection: sqlite3.Connection, mark: Mark) -> tuple[str, str, str, st
         (_time(mark.start - KEYFRAME_WITHIN), start),
     ).fetchone()
     return _time(mark.at), mark.what, mark.subject, key[0] or start, _time(mark.end)
+
+
+def _known_marks(connection: sqlite3.Connection) -> list[tuple[datetime, str, str]]:
+    """Kinds, subjects and times of the last marks: enough of them for a day of any site."""
+    rows = connection.execute("SELECT at, what, subject FROM kept ORDER BY at DESC LIMIT ?", (MARKS_AT_MOST,))
+    return [(datetime.fromisoformat(at), what, subject) for at, what, subject in rows]
 
 
 def _json(value: Any) -> str:

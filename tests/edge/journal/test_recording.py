@@ -303,6 +303,86 @@ async def test_a_mark_that_the_disk_refuses_is_kept_once_the_disk_works(tmp_path
     assert [mark.at for one in kept_stretches(tmp_path) for mark in one.marks] == [AT + SECOND]
 
 
+async def test_of_a_fault_that_comes_and_goes_all_day_four_marks_are_kept_also_over_a_restart(tmp_path: Path) -> None:
+    recorder = await CycleRecorder.open(tmp_path)
+    recorder.keep([a_mark(4 * number) for number in range(3)])
+    recorder.keep([a_mark(4), a_mark(5, "order_refused")])
+    await recorder.close()
+    again = await CycleRecorder.open(tmp_path)
+    again.keep([a_mark(4 * number) for number in range(1, 150)])
+    again.keep([a_mark(4 * number, "outage_started") for number in range(150)])
+    again.keep([a_mark(86400 + 4)])
+    await again.close()
+    kept = [mark for stretch in kept_stretches(tmp_path) for mark in stretch.marks]
+    counts = {what: sum(mark.what == what for mark in kept) for what in {mark.what for mark in kept}}
+    assert counts == {"fault_raised": 5, "order_refused": 1, "outage_started": 150}
+
+
+async def test_marks_that_follow_each_other_share_a_keyframe_but_an_outage_has_its_own(tmp_path: Path) -> None:
+    marks = {2: a_mark(2), 4: a_mark(4, "order_refused"), 6: a_mark(6, "outage_started"), 8: a_mark(8)}
+    marks[66] = a_mark(66, "control_contested")
+    recorder = await CycleRecorder.open(tmp_path, keyframe_every=1000)
+    recorded = Recorded(recorder)
+    for number in range(70):
+        recorded.add(observed(number), mark=marks.get(number))
+    await recorder.close()
+    assert [cycle.memory.rotation for cycle in read(tmp_path) if cycle.memory] == [0, 2, 6, 66]
+
+
+async def test_what_is_kept_for_good_stays_small_and_outages_go_last(tmp_path: Path) -> None:
+    """The faults go, the older one first, then the older of outages and events."""
+    recorder = await CycleRecorder.open(tmp_path, keyframe_every=10, write_every=10)
+    recorded = Recorded(recorder)
+    whats = {100: "outage_started", 300: "fault_raised", 500: "event_completed", 700: "fault_raised"}
+    for number in range(800):
+        at = next((at for at in whats if number == at), None)
+        recorded.add(observed(number), mark=None if at is None else a_mark(at, whats[at], 40 * SECOND))
+    await recorder.flush()
+    later = AT + timedelta(days=8)
+    recorded.add(replace(observed(0), now=later))
+    await recorder.close()
+    assert await kept_after(tmp_path, 10**9, later) == [100, 300, 500, 700]
+    size = await kept_size(tmp_path)
+    assert await kept_after(tmp_path, size - 1, later) == [100, 500, 700]
+    assert await kept_after(tmp_path, size * 6 // 10, later) == [100, 500]
+    assert await kept_after(tmp_path, size * 4 // 10, later) == [500]
+    assert await kept_size(tmp_path) <= size * 4 // 10
+    assert {second // 100 for second in seconds_of(tmp_path) if second < 1000} == {4, 5}
+
+
+async def kept_after(folder: Path, kept_bytes: int, now: datetime) -> list[float]:
+    """The seconds of the marks that are left once an edge with so much room has tidied."""
+    recorder = await CycleRecorder.open(folder, kept_bytes=kept_bytes)
+    Recorded(recorder).add(replace(observed(0), now=now))
+    await recorder.close()
+    return [(mark.at - AT).total_seconds() for stretch in kept_stretches(folder) for mark in stretch.marks]
+
+
+async def kept_size(folder: Path) -> int:
+    """Bytes of what is older than the ring."""
+    with closing(sqlite3.connect(folder / recording.FILE)) as connection:
+        query = "SELECT coalesce(sum(length(body)), 0) FROM stretch WHERE first_at < '2026-07-02'"
+        return int(connection.execute(query).fetchone()[0])
+
+
+async def test_a_disk_that_is_nearly_full_gets_minutes_and_marks_but_no_cycles(tmp_path: Path) -> None:
+    left = [10**10]
+    recorder = await CycleRecorder.open(tmp_path, write_every=1000, disk_left=lambda _: left[0])
+    recorded = Recorded(recorder)
+    for number, free in enumerate([10**10, 10**8, 10**10]):
+        left[0] = free
+        recorded.add(observed(number), mark=a_mark(number, "outage_started"))
+        recorder.add_minute(AT + number * SECOND, {})
+        await recorder.flush()
+    await recorder.close()
+    assert seconds_of(tmp_path) == [0, 2]
+    assert recorder.lost == 1
+    assert [cycle.memory is not None for cycle in read(tmp_path)] == [True, True]
+    assert len(kept_stretches(tmp_path)[0].marks) == 3
+    with closing(sqlite3.connect(tmp_path / recording.FILE)) as connection:
+        assert connection.execute("SELECT count(*) FROM minute").fetchone() == (3,)
+
+
 async def test_what_follows_a_mark_is_kept_though_the_edge_died_at_it(tmp_path: Path) -> None:
     recorder = await CycleRecorder.open(tmp_path, write_every=1)
     Recorded(recorder).add(observed(1), mark=a_mark(1, around=5 * SECOND))
