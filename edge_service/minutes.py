@@ -44,14 +44,13 @@ def _mean(values: list[float]) -> float | None:
 
 def _values(image: Image) -> dict[str, float | None]:
     now, facts = image.decision.at, image.facts
-    meter = image.observation.meter
-    fresh_meter = meter is not None and facts.is_fresh(meter.at, now)
+    meter = facts.fresh(image.observation.meter, now)
     values: dict[str, float | None] = {
-        "grid_w": meter.power_w if meter is not None and fresh_meter else None,
+        "grid_w": meter.power_w if meter is not None else None,
         "house_w": image.decision.house_w,
     }
-    for name, reading in image.observation.chargers.items():
-        fresh = reading is not None and facts.is_fresh(reading.at, now)
-        values[f"{name}.power_w"] = reading.power_w if reading is not None and fresh else None
-        values[f"{name}.soc_pct"] = reading.soc_pct if reading is not None and fresh else None
+    for name, last in image.observation.chargers.items():
+        reading = facts.fresh(last, now)
+        values[f"{name}.power_w"] = reading.power_w if reading is not None else None
+        values[f"{name}.soc_pct"] = reading.soc_pct if reading is not None else None
     return values

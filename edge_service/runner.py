@@ -325,7 +325,7 @@ class Runner:
             now=now,
             chargers=frozen_map({name: desk.reading for name, desk in self._desks.items()}),
             meter=self._meter_reading,
-            switch=self._fresh_switch(now),
+            switch=self._facts.fresh(self._switch_reading, now),  # one that is silent is where nobody knows
             events=tuple(self._people.events()),
             stopped=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.stopped_at) is not None}),
             contested=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.contested_since)}),
@@ -336,13 +336,6 @@ class Runner:
 
     def _evidence(self) -> dict[str, Evidence]:
         return {name: evidence for name, desk in self._desks.items() if (evidence := desk.evidence) is not None}
-
-    def _fresh_switch(self, now: datetime) -> SwitchReading | None:
-        """A switch that stopped answering is where nobody knows."""
-        reading = self._switch_reading
-        if reading is None or not self._facts.is_fresh(reading.at, now):
-            return None
-        return reading
 
     def _act(self, decision: Decision) -> None:
         for name, desk in self._desks.items():

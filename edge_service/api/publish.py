@@ -115,7 +115,7 @@ def _moment(moment: datetime) -> str:
 def _site(shown: Shown) -> wire.SiteWire:
     facts, settings, decision = shown.facts, shown.settings, shown.decision
     meter, memory = shown.observation.meter, decision.memory
-    fresh_meter = meter if meter and _is_fresh(shown, meter.at) else None
+    fresh_meter = facts.fresh(meter, shown.observation.now)
     return {
         "name": facts.name,
         "grid": decision.grid,
@@ -164,11 +164,8 @@ def _leg_power_w(shown: Shown) -> list[int | None]:
     meter = shown.observation.meter
     if meter is None:
         return []
-    return list(meter.leg_power_w) if _is_fresh(shown, meter.at) else [None] * len(meter.leg_power_w)
-
-
-def _is_fresh(shown: Shown, at: datetime) -> bool:
-    return shown.facts.is_fresh(at, shown.observation.now)
+    fresh = shown.facts.fresh(meter, shown.observation.now)
+    return [None] * len(meter.leg_power_w) if fresh is None else list(fresh.leg_power_w)
 
 
 def _has_backup(facts: SiteFacts) -> bool:
@@ -212,7 +209,7 @@ def _outage(shown: Shown) -> wire.OutageWire | None:
 def _charger(shown: Shown, name: str) -> wire.ChargerWire:
     """A charger that does not answer keeps its last counters; what moves is not known."""
     last = shown.observation.chargers.get(name)
-    reading = last if last is not None and _is_fresh(shown, last.at) else None
+    reading = shown.facts.fresh(last, shown.observation.now)
     seen = reading or ChargerReading(shown.observation.now, ChargerState.OFFLINE)
     plate = shown.nameplates.get(name, Nameplate())
     facts = shown.facts.chargers[name]

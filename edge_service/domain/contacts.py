@@ -9,10 +9,8 @@ from edge_service.domain.model import Contact, Observation, SiteFacts, frozen_ma
 
 def active(observation: Observation, facts: SiteFacts, contact: Contact) -> bool | None:
     """Whether the contact is active now; None: not wired, never read, or its last reading is too old."""
-    reading = observation.contacts.get(contact)
-    if reading is None or contact not in facts.contacts or not facts.is_fresh(reading.at, observation.now):
-        return None
-    return reading.active
+    reading = facts.fresh(observation.contacts.get(contact), observation.now)
+    return None if reading is None or contact not in facts.contacts else reading.active
 
 
 def follow(observation: Observation, memory: Memory, facts: SiteFacts) -> Mapping[Contact, ContactMemory]:

@@ -20,7 +20,6 @@ from edge_service.domain.model import (
     Observation,
     Position,
     SiteFacts,
-    SwitchReading,
 )
 
 # Below half of nominal no appliance runs and no inverter rides through: IEEE 1547-2018 asks to cease within 0.16 s.
@@ -93,7 +92,7 @@ def assess(observation: Observation, memory: GridMemory, facts: SiteFacts) -> As
     pieces = tuple(
         piece
         for piece in collect(observation, facts, memory.state)
-        if facts.is_fresh(piece.at, observation.now)
+        if facts.fresh(piece, observation.now)
         and (piece.position is Position.GRID_SIDE or sees_house)
         and piece.present is not None
     )
@@ -113,15 +112,8 @@ def _sees_grid_through_switch(observation: Observation, memory: GridMemory, fact
     if facts.switch is None:
         return True
     settled = memory.closed_since is not None and observation.now - memory.closed_since >= SWITCH_SETTLE
-    switch = _fresh_switch(observation, facts)
+    switch = facts.fresh(observation.switch, observation.now)
     return settled and not (switch is not None and switch.closed_proven is False)
-
-
-def _fresh_switch(observation: Observation, facts: SiteFacts) -> SwitchReading | None:
-    switch = observation.switch
-    if switch is None or not facts.is_fresh(switch.at, observation.now):
-        return None
-    return switch
 
 
 def _verdict(pieces: Sequence[GridEvidence]) -> Verdict:
@@ -189,12 +181,12 @@ def _since(holds: bool, before: datetime | None, now: datetime) -> datetime | No
 
 def _carried(observation: Observation, facts: SiteFacts) -> bool:
     """A charger carries the house: after a restart there is no hurry to call the grid good."""
-    readings = [reading for reading in observation.chargers.values() if reading is not None]
-    return any(reading.forming and facts.is_fresh(reading.at, observation.now) for reading in readings)
+    readings = [facts.fresh(reading, observation.now) for reading in observation.chargers.values()]
+    return any(reading.forming for reading in readings if reading is not None)
 
 
 def _closed_since(observation: Observation, memory: GridMemory, facts: SiteFacts) -> datetime | None:
-    switch = _fresh_switch(observation, facts)
+    switch = facts.fresh(observation.switch, observation.now)
     if switch is None:
         return memory.closed_since
     if not switch.closed_proven:

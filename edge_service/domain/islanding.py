@@ -25,6 +25,7 @@ from edge_service.domain.model import (
     Supply,
     SwitchOrder,
     SwitchReading,
+    Timed,
 )
 
 # Transfer switches of this class move in well under a second; five leave room for a slow contact.
@@ -55,20 +56,18 @@ class Situation:
     settings: Settings
     facts: SiteFacts
 
-    def fresh(self, at: datetime) -> bool:
-        return self.facts.is_fresh(at, self.observation.now)
+    def fresh[R: Timed](self, reading: R | None) -> R | None:
+        return self.facts.fresh(reading, self.observation.now)
 
     @property
     def former(self) -> ChargerReading | None:
         """A fresh reading of the charger that forms the island."""
-        reading = self.observation.chargers.get(self.memory.former or "")
-        return reading if reading is not None and self.fresh(reading.at) else None
+        return self.fresh(self.observation.chargers.get(self.memory.former or ""))
 
     @property
     def switch(self) -> SwitchReading | None:
         """A fresh reading of the switch."""
-        reading = self.observation.switch
-        return reading if reading is not None and self.fresh(reading.at) else None
+        return self.fresh(self.observation.switch)
 
     @property
     def opened(self) -> bool:
@@ -94,10 +93,10 @@ class Situation:
     @property
     def dark(self) -> bool:
         """Nothing feeds the house now: shown by voltage on the house's side, not by silence, and denied by none."""
-        readings = [r for r in self.observation.chargers.values() if r is not None and self.fresh(r.at)]
+        readings = [one for reading in self.observation.chargers.values() if (one := self.fresh(reading)) is not None]
         voltages = [reading.voltage_v for reading in readings if reading.voltage_v is not None]
-        meter = self.observation.meter
-        if meter is not None and self.facts.meter_position is Position.PROTECTED_SIDE and self.fresh(meter.at):
+        meter = self.fresh(self.observation.meter)
+        if meter is not None and self.facts.meter_position is Position.PROTECTED_SIDE:
             voltages += [] if meter.voltage_v is None else [meter.voltage_v]
         if not voltages or any(reading.forming for reading in readings):
             return False
@@ -362,7 +361,7 @@ def choose_former(observation: Observation, facts: SiteFacts) -> str | None:
         reading = observation.chargers[name]
         if reading is None:
             return True, True, 0.0, name
-        silent = not facts.is_fresh(reading.at, observation.now)
+        silent = facts.fresh(reading, observation.now) is None
         return not reading.forming or silent, silent, -(reading.soc_pct or 0.0), name
 
     able = [

@@ -449,13 +449,11 @@ class SiteFacts:
     time_zone: str | None = None
     departure_first: bool = False
 
-    def is_fresh(self, at: datetime, now: datetime) -> bool:
-        """A reading this old still counts. One from the future does not: the clock was set back since."""
-        return -CLOCK_TOLERANCE_S <= (now - at).total_seconds() <= self.stale_after_s
-
     def fresh[R: Timed](self, reading: R | None, now: datetime) -> R | None:
-        """The reading; None where there is none or it counts no more."""
-        return reading if reading is not None and self.is_fresh(reading.at, now) else None
+        """The reading while it counts. One from the future does not: the clock was set back since."""
+        if reading is None or not -CLOCK_TOLERANCE_S <= (now - reading.at).total_seconds() <= self.stale_after_s:
+            return None
+        return reading
 
 
 # -------------------------------------------------------------------------------- wishes of people

@@ -134,8 +134,8 @@ def _add_energy(view: View, account: EventMemory, last: datetime | None) -> Even
 
 
 def _exported_w(view: View) -> float | None:
-    meter = view.observation.meter
-    if meter is None or meter.power_w is None or not view.facts.is_fresh(meter.at, view.observation.now):
+    meter = view.facts.fresh(view.observation.meter, view.observation.now)
+    if meter is None or meter.power_w is None:
         return None
     return -float(meter.power_w)
 

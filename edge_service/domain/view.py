@@ -114,8 +114,8 @@ class View:
     def __post_init__(self) -> None:
         # Asked for a dozen times per charger and decision; a view is handed what the one before it has found.
         if self.fresh is None:
-            now, is_fresh, readings = self.observation.now, self.facts.is_fresh, self.observation.chargers
-            fresh = {name: one for name, one in readings.items() if one is not None and is_fresh(one.at, now)}
+            now, facts, readings = self.observation.now, self.facts, self.observation.chargers
+            fresh = {name: one for name, last in readings.items() if (one := facts.fresh(last, now)) is not None}
             object.__setattr__(self, "fresh", MappingProxyType(fresh))
 
     @property

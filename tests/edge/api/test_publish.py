@@ -133,7 +133,7 @@ def test_a_vehicle_that_does_not_tell_its_charge_has_a_target_and_no_promise() -
 def test_plans_are_shown_in_the_words_of_the_command() -> None:
     weekly = DeparturePlan("bus", None, (0, 4), "07:30", None, 40.0, skip_until=after(3600))
     settings = Settings(departures=frozen_map({"car": (weekly,)}), miles_per_kwh=frozen_map({"car": 2.5}))
-    seen = car(shown(settings))
+    seen = car(shown(settings, a_site(time_zone="Etc/UTC")))
     assert seen["departures"] == [
         {
             "id": "bus",
@@ -147,6 +147,7 @@ def test_plans_are_shown_in_the_words_of_the_command() -> None:
     ]
     assert seen["departure"]["at"] == "2026-07-17T07:30:00.000Z"
     assert seen["miles_per_kwh"] == 2.5
+    assert car(shown(settings))["departure"] is None
     assert (car(shown())["departures"], car(shown())["departure"], car(shown())["miles_per_kwh"]) == ([], None, 3.0)
 
 
