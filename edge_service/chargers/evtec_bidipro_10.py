@@ -34,6 +34,7 @@ from edge_service.domain.model import (
     Stop,
 )
 from edge_service.ports import (
+    DeviceError,
     DeviceIdentity,
     DeviceRefusedError,
     DeviceUnreachableError,
@@ -205,6 +206,8 @@ class EvtecBidiPro10:
         self._looking, self._ordering = asyncio.Lock(), asyncio.Lock()
         # Whether all was read on the connection that stands.
         self._looked = False
+        # The setpoint other than zero that we wrote last.
+        self._own_w: int | None = None
         self._grace_until = 0.0
         # The vehicle on the plug has told its ceiling: from then on 0 means 0.
         self._ceiling_told = False
@@ -234,6 +237,8 @@ class EvtecBidiPro10:
                 f"{self.id}: model '{texts[0]}' is no BiDiPro, whose model has '{MODEL_HAS}' in it; check address, "
                 "port (5020), unit number and model"
             )
+        if self._device.identity not in (None, texts):
+            self._own_w = None
         self._grace_until = self._monotonic() + ERROR_GRACE_S
         return texts
 
@@ -252,7 +257,7 @@ class EvtecBidiPro10:
         if not number:
             raise DeviceUnreachableError(f"{self.id}: none of its connectors is configured; it may still be booting")
         if number != self._connector:
-            self._connector, self._looked = number, False
+            self._connector, self._looked, self._own_w = number, False, None
             self._session = Session(self._unit, base_offset=OBJECT * number)
             self._command = Command(self._unit, base_offset=OBJECT * number)
 
@@ -290,11 +295,16 @@ class EvtecBidiPro10:
     # Reading
 
     async def read(self, now: datetime) -> ChargerReading:
-        """Read it in three blocks. Raises DeviceError also while it must not be read, lest its watchdog be fed."""
+        """Read it in three blocks.
+
+        Raises DeviceError also while it must not be read, lest its watchdog be fed, and when it took our own setpoint
+        back because no watchdog of ours would end it.
+        """
         self._lease.require_renewed(self.id)
         async with self._looking:
             await self._know()
             await self._look()
+            await self._end_own()
         return self._reading(now)
 
     async def read_fast(self, now: datetime) -> FastReading:
@@ -322,6 +332,22 @@ class EvtecBidiPro10:
         """Whether it follows a setpoint under the timeout that we set."""
         ours = self._station.timeout_s == self._options.lease_s
         self._lease.stands = ours and bool(self._command.setpoint_w) and self._session.state in IN_SESSION
+
+    async def _end_own(self) -> None:
+        """Take back a setpoint of ours that nobody renews and that no watchdog of ours ends; what others set stays."""
+        if self._own_w is None or not self._lease.cannot_end:
+            return
+        own_w = self._own_w
+        if self._session.state not in IN_SESSION or self._command.setpoint_w != own_w:
+            self._own_w = None  # what follows an end is somebody else's, though it be the same number
+            return
+        await self._command.write("setpoint_w", 0)
+        self._lease.heard()
+        raise DeviceError(
+            f"{self.id}: our setpoint of {own_w} W was set to 0: nobody renews it, and another client keeps it alive, "
+            f"by its messages or by the communication timeout (it is {self._station.timeout_s} s, ours is "
+            f"{self._options.lease_s} s); connect no other client to this charger"
+        )
 
     def _reading(self, now: datetime) -> ChargerReading:
         session, in_session = self._session, self._session.state in IN_SESSION
@@ -464,6 +490,8 @@ class EvtecBidiPro10:
             return
         await block.write(name, value)
         self._lease.heard()
+        if name == "setpoint_w" and value:
+            self._own_w = value
         if block is self._command and self.on_written is not None:
             self.on_written()
         await self._ask(block)

@@ -579,6 +579,50 @@ async def test_what_another_client_keeps_alive_is_read_on() -> None:
     assert registers.writes == []
 
 
+@pytest.mark.parametrize("timeout_s", [0, 600])
+async def test_our_own_setpoint_is_taken_back_when_another_client_changed_the_timeout_and_nobody_orders(
+    timeout_s: int,
+) -> None:
+    async with a_world() as world:
+        await world.keep(Power(-4000), 5)
+        world.face.write_registers(TIMEOUT, s32(timeout_s))
+        with pytest.raises(DeviceError, match="another client keeps it alive"):
+            for _ in range(25):
+                await world.cycle()
+        for _ in range(60):
+            await world.cycle()
+        assert world.power_w == 0
+        assert [write for write in world.writes if write[0] == world.writes[-1][0]][1:] == [(world.writes[-1][0], 0)]
+
+
+async def test_our_own_setpoint_is_taken_back_when_another_client_feeds_the_timeout_and_nobody_orders() -> None:
+    async with a_world() as world:
+        await world.keep(Power(-4000), 5)
+        told = ""
+        for _ in range(20 + LEASE_S + 5):
+            world.face.read_registers(TIMEOUT, 2)
+            try:
+                await world.cycle()
+            except DeviceError as error:
+                told = str(error)
+        assert "another client keeps it alive" in told
+        assert world.power_w == 0
+
+
+async def test_a_withdrawal_without_effect_is_written_again() -> None:
+    registers, charger, clock = in_memory()
+    await charger.read(T0)
+    await charger.order(Power(4000), T0)
+    clock.pass_(21)
+    for _ in range(3):
+        registers.words |= {TIMEOUT + 1: 0, SETPOINT + 1: 4000}
+        with pytest.raises(DeviceError, match="another client keeps it alive"):
+            await charger.read(T0)
+    assert (await charger.read(T0)).setpoint_w == 0
+    registers.words[SETPOINT + 1] = 4000
+    assert (await charger.read(T0)).setpoint_w == 4000, "what follows is somebody else's"
+
+
 async def test_a_fallback_power_means_that_no_order_dies_by_itself_and_is_told() -> None:
     async with a_world(fallback_power=True) as world:
         identity, capability = await world.charger.probe()
