@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -41,6 +41,23 @@ MARKS = frozenset(
 )
 KEPT_AROUND = timedelta(minutes=15)
 
+# What comes and goes with a loose wire or a charger that is busy: so many are told an hour, the rest are counted.
+OFTEN = frozenset(
+    {
+        "fault_raised",
+        "fault_cleared",
+        "order_refused",
+        "order_limited",
+        "control_contested",
+        "generator_started",
+        "generator_stopped",
+    }
+)
+TOLD_AN_HOUR = 4
+_HOUR = timedelta(hours=1)
+# A notice that comes back so soon after its end is the same story: it stands again, and nobody is called anew.
+SAME_STORY_WITHIN = timedelta(seconds=60)
+
 # The accounts of a running event are on disk at least this often; a restart may lose no more of them.
 SAVE_MEMORY_EVERY = timedelta(seconds=5)
 
@@ -73,6 +90,33 @@ class Recorder(Protocol):
     ) -> None: ...
 
 
+class Repeats:
+    """Lets only so many of the same through; the next one that is told says how many were not (``repeats``)."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], list[datetime]] = {}
+        self._held_back: Counter[tuple[str, str]] = Counter()
+
+    def told(self, happenings: Iterable[Happening]) -> Iterator[Happening]:
+        """Those that are told, in order."""
+        for happening in happenings:
+            what = happening.kind, happening.subject
+            if happening.kind in OFTEN and self._is_too_much(what, happening.at):
+                self._held_back[what] += 1
+            elif count := self._held_back.pop(what, 0):
+                yield replace(happening, data=frozen_map({**happening.data, "repeats": count}))
+            else:
+                yield happening
+
+    def _is_too_much(self, what: tuple[str, str], at: datetime) -> bool:
+        times = self._told.setdefault(what, [])
+        times[:] = [before for before in times if abs(at - before) < _HOUR]
+        if len(times) >= TOLD_AN_HOUR:
+            return True
+        times.append(at)
+        return False
+
+
 class Scribe:
     """``runner.Witness``: shows each image at once and queues what must reach the disk."""
 
@@ -90,6 +134,8 @@ class Scribe:
         self._minutes = MinuteMeans()
         self._memory_at: datetime | None = None
         self._untold: deque[Happening] = deque(maxlen=MOST_UNTOLD)
+        self._repeats = Repeats()
+        self._ended: dict[str, tuple[str, datetime]] = {}
         self._unnumbered = 0
         self._interrupted: Image | None = None
         self._standing = {notice.key: notice for notice in standing}
@@ -128,7 +174,7 @@ class Scribe:
         """Write what is queued, for ever. A disk that fails costs the record, never the control."""
         while True:
             image = await self._queue.get()
-            self._untold.extend(image.happenings)
+            self._untold.extend(self._repeats.told(image.happenings))
             try:
                 await self._write(image)
             except asyncio.CancelledError:
@@ -143,7 +189,7 @@ class Scribe:
             await self._write(self._interrupted)
         while not self._queue.empty():
             image = self._queue.get_nowait()
-            self._untold.extend(image.happenings)
+            self._untold.extend(self._repeats.told(image.happenings))
             await self._write(image)
 
     async def _write(self, image: Image) -> None:
@@ -176,15 +222,30 @@ class Scribe:
             self._unnumbered += 1
             kept = replace(notice, number=UNKEPT_FROM + self._unnumbered)
         self._standing[kept.key] = kept
-        self._audience.notify(kept)
+        kind, ended_at = self._ended.get(kept.key, ("", kept.raised_at))
+        if kind == kept.kind and abs(kept.raised_at - ended_at) < SAME_STORY_WITHIN:
+            await self._count_as_brought(kept)
+        else:
+            self._audience.notify(kept)
+
+    async def _count_as_brought(self, notice: Notice) -> None:
+        """It stands for everybody to see; a client that connects later does not bring it either."""
+        try:
+            await self._journal.mark_notice(notice.number, delivered_at=notice.raised_at)
+        except OSError as error:
+            LOG.error("notice %s may be brought once more: %s", notice.kind, error)
 
     async def clear(self, key: str, at: datetime) -> None:
         """Take a notice back: its cause is over."""
         self._standing.pop(key, None)
         try:
-            await self._journal.clear_notice(key, at)
+            former = await self._journal.clear_notice(key, at)
         except OSError as error:
             LOG.error("notice %s is cleared here, but not on disk: %s", key, error)
+            return
+        self._ended = {key: end for key, end in self._ended.items() if abs(at - end[1]) < SAME_STORY_WITHIN}
+        if former is not None and former.delivered_at is not None:
+            self._ended[former.key] = former.kind, at
 
     async def _tell(self, happenings: Sequence[Happening]) -> None:
         for happening in happenings:

@@ -200,6 +200,56 @@ async def test_a_notice_that_a_person_has_read_stands_no_longer() -> None:
         assert [notice.number for notice in office.scribe.standing] == [7]
 
 
+@pytest.mark.parametrize(
+    ("delivered", "back_after_s", "kind", "calls"),
+    [(True, 59, "generator", 1), (True, 61, "generator", 2), (False, 2, "generator", 2), (True, 2, "stopped", 2)],
+)
+@leaping
+async def test_a_notice_that_was_brought_and_comes_back_at_once_stands_and_calls_nobody_anew(
+    delivered: bool, back_after_s: float, kind: str, calls: int
+) -> None:
+    office = Office()
+    async with office.writing():
+        await office.sees(an_image(1, notices=(a_notice("generator", "generator"),)))
+        if delivered:
+            await office.journal.mark_notice(1, delivered_at=after(1))
+        await office.sees(an_image(10, cleared=("generator",)))
+        back = replace(a_notice("generator", kind), raised_at=after(10 + back_after_s))
+        await office.sees(an_image(10 + back_after_s, notices=(back,)))
+        assert [notice.number for notice in office.scribe.standing] == [2]
+        assert len(office.bystander.notices) == calls
+        assert [one.delivered_at is None for one in await office.journal.standing_notices()] == [calls == 2]
+
+
+@leaping
+async def test_a_contact_that_bounces_for_an_hour_calls_people_once() -> None:
+    office = Office()
+    async with office.writing():
+        for second in range(0, 3600, 4):
+            notice = replace(a_notice("generator", "generator"), raised_at=after(second))
+            await office.sees(an_image(second, notices=(notice,)))
+            if second == 0:
+                await office.journal.mark_notice(1, delivered_at=after(0))
+            await office.sees(an_image(second + 2, cleared=("generator",)))
+    assert len(office.bystander.notices) == 1
+
+
+@leaping
+async def test_of_a_fault_that_comes_and_goes_four_an_hour_are_told_and_the_next_says_how_many_were_not() -> None:
+    office = Office()
+    async with office.writing():
+        for second in range(0, 3600, 10):
+            await office.sees(an_image(second, "fault_raised", "vehicle_connected"))
+        await office.sees(an_image(3600, "fault_raised"), an_image(3601, "order_refused"))
+    told = [one.happening for one in office.journal.happenings if one.happening.kind == "fault_raised"]
+    assert [(one.at, one.data.get("repeats")) for one in told] == [
+        *((after(second), None) for second in (0, 10, 20, 30)),
+        (after(3600), 356),
+    ]
+    assert office.kinds.count("vehicle_connected") == 360
+    assert office.kinds[-1] == "order_refused"
+
+
 # ------------------------------------------------------------------------------------------------------- the disk fails
 
 
