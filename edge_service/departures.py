@@ -41,8 +41,9 @@ def next_time(plan: DeparturePlan, now: datetime, time_zone: str | None) -> date
     return _next_weekly(plan.weekdays, plan.local_time, after, time_zone)
 
 
-# Asked each second for the same answer: a plan's next time moves once a day.
-@lru_cache(maxsize=256)
+# Asked each second for the same answer: a plan's next time moves once a day. It holds 40 chargers' plans, twenty each,
+# for the week that ends and the one that begins.
+@lru_cache(maxsize=2048)
 def _first_of_week(weekdays: tuple[int, ...], local_time: str, monday: date, time_zone: str) -> tuple[datetime, ...]:
     zone, at = ZoneInfo(time_zone), time.fromisoformat(local_time)
     days = (monday + timedelta(days=number) for number in range(7 + _DAYS_AHEAD))

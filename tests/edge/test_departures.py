@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, strategies as st
 
-from edge_service.departures import next_departure, next_departures, next_time
+from edge_service.departures import _first_of_week, next_departure, next_departures, next_time
 from edge_service.domain.model import Departure, DeparturePlan
 
 BOSTON = "America/New_York"
@@ -52,6 +52,17 @@ def test_a_time_that_the_clocks_skip_is_the_first_after_the_gap() -> None:
 def test_a_time_that_comes_twice_counts_the_first_time() -> None:
     assert next_time(weekly("01:30", (6,)), utc("2026-10-31T12:00"), BOSTON) == utc("2026-11-01T05:30")
     assert next_time(weekly("01:30", (6,)), utc("2026-11-01T05:30"), BOSTON) == utc("2026-11-08T06:30")
+
+
+def test_the_times_of_the_largest_site_are_worked_out_once_a_week() -> None:
+    plans = {
+        f"car{car}": tuple(weekly(f"{(car * 20 + n) // 60 % 24:02}:{(car * 20 + n) % 60:02}") for n in range(20))
+        for car in range(40)
+    }
+    first = next_departures(plans, utc("2026-07-15T05:00"), BOSTON)
+    worked_out = _first_of_week.cache_info().misses
+    assert next_departures(plans, utc("2026-07-15T05:01"), BOSTON).keys() == first.keys()
+    assert _first_of_week.cache_info().misses == worked_out
 
 
 def test_a_plan_for_once_is_over_when_it_is() -> None:
