@@ -30,6 +30,7 @@ KINDS = frozenset(
         "stopped",
         "stop_contact_silent",
         "generator",
+        "generator_failed",
         "generator_contact_silent",
         "service_not_permitted",
         "order_not_followed",

@@ -13,6 +13,14 @@ def active(observation: Observation, facts: SiteFacts, contact: Contact) -> bool
     return None if reading is None or contact not in facts.contacts else reading.active
 
 
+def last_word(observation: Observation, memory: Memory, facts: SiteFacts, contact: Contact) -> bool | None:
+    """What the contact says, or said before it fell silent, over a restart too; None: not wired, or never heard."""
+    if contact not in facts.contacts:
+        return None
+    now_active = active(observation, facts, contact)
+    return memory.contact(contact).active if now_active is None else now_active
+
+
 def follow(observation: Observation, memory: Memory, facts: SiteFacts) -> Mapping[Contact, ContactMemory]:
     """What is remembered of each wired contact: its last word, and since when it is silent."""
     return frozen_map({contact: _heard(observation, memory, facts, contact) for contact in sorted(facts.contacts)})

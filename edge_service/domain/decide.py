@@ -93,7 +93,7 @@ def decide(
         grid=view.grid,
         supply=view.supply,
         orders=frozen_map({name: one.order for name, one in realised.items()}),
-        switch=islanding.switch_order(after.island, view.grid, settings, observation.switch),
+        switch=_switch(view, after),
         reasons=frozen_map({name: settled.rung for name, settled in view.settled.items()}),
         reason=_site_reason(view, ladder),
         steps=view.steps,
@@ -109,10 +109,17 @@ def decide(
     )
 
 
+def _switch(view: View, after: Memory) -> SwitchOrder | None:
+    generator = after.contact(Contact.GENERATOR).active is True
+    switch = view.observation.switch
+    return islanding.switch_order(after.island, view.grid, view.settings, switch, at_generator=generator)
+
+
 def _look(observation: Observation, memory: Memory, settings: Settings, facts: SiteFacts) -> tuple[View, Assessment]:
     memory = memory.not_after(observation.now)
-    grid, assessment = grid_rules.follow(observation, memory.grid, facts)
-    island = islanding.follow(observation, memory.island, grid.state, settings, facts)
+    generator = contacts.last_word(observation, memory, facts, Contact.GENERATOR) is True
+    grid, assessment = grid_rules.follow(observation, memory.grid, facts, at_generator=generator)
+    island = islanding.follow(observation, memory.island, grid.state, settings, facts, at_generator=generator)
     view = View(
         observation=observation,
         memory=replace(memory, grid=grid, island=island),

@@ -2,7 +2,8 @@
 
 Silence is never an outage: a source that says nothing says nothing. While the island switch is open only sources on
 the grid side see the grid. A generator's voltage looks like the grid's to every charger; only its contact can tell. So
-where one is wired its word comes first, and without its word nothing shows that the grid is there.
+where one is wired its word comes first, and without its word nothing shows that the grid is there. But a contact only
+tells where the transfer switch stands: whether the generator feeds the house shows on the house's side.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ SWITCH_SETTLE = timedelta(seconds=3)
 # A suspicion that no source can confirm or clear any more ends here as "unknown".
 SUSPECT_EXPIRES = timedelta(seconds=30)
 A_GENERATOR = "a generator feeds the house"
+# A generator that stumbles under a load, or is started by hand, is given this long beyond the debounce of an outage.
+GENERATOR_RECOVERS = timedelta(seconds=10)
 
 
 class Verdict(StrEnum):
@@ -135,14 +138,23 @@ def _word(piece: GridEvidence) -> str:
     return f"{piece.source}: {says} ({piece.detail})" if piece.detail else f"{piece.source}: {says}"
 
 
-def follow(observation: Observation, memory: GridMemory, facts: SiteFacts) -> tuple[GridMemory, Assessment]:
-    """The next grid memory. See the state diagram in ``docs/architecture.md``."""
+def follow(
+    observation: Observation, memory: GridMemory, facts: SiteFacts, *, at_generator: bool = False
+) -> tuple[GridMemory, Assessment]:
+    """The next grid memory. See the state diagram in ``docs/architecture.md``.
+
+    ``at_generator``: by its contact's last word the transfer switch stands there. If the contact is silent since then,
+    what looks like the grid could be the generator still.
+    """
     now = observation.now
     memory = replace(memory, closed_since=_closed_since(observation, memory, facts))
     assessment = assess(observation, memory, facts)
-    if _on_generator(observation, memory, facts):
-        return _with_generator(memory, now), assessment
+    if at_generator:
+        return _with_generator(memory, assessment, facts, now), assessment
     verdict = assessment.verdict
+    if memory.at_generator:
+        # Its readings may still be those of a moment ago.
+        memory = replace(memory, state=Grid.GENERATOR, at_generator=False, lost_since=None)
     memory = replace(
         memory,
         lost_since=_since(verdict is Verdict.LOST, memory.lost_since, now),
@@ -159,20 +171,37 @@ def follow(observation: Observation, memory: GridMemory, facts: SiteFacts) -> tu
     return moved, assessment
 
 
-def _on_generator(observation: Observation, memory: GridMemory, facts: SiteFacts) -> bool:
-    """The contact says so; or said so and is silent since: what looks like the grid could be the generator still."""
-    if Contact.GENERATOR not in facts.contacts:
-        return False
-    active = contacts.active(observation, facts, Contact.GENERATOR)
-    return memory.state is Grid.GENERATOR if active is None else active
+def _with_generator(memory: GridMemory, assessment: Assessment, facts: SiteFacts, now: datetime) -> GridMemory:
+    """At once, without a debounce; whatever was good or lost before counts anew once the generator has ended.
 
-
-def _with_generator(memory: GridMemory, now: datetime) -> GridMemory:
-    """At once, without a debounce; whatever was good or lost before counts anew once the generator has ended."""
-    anew = replace(memory, lost_since=None, good_since=None, silent_since=None, after_generator=True)
-    if memory.state is Grid.GENERATOR:
+    A generator that stalls is a lost supply like any other: suspected at once, an outage when it does not recover.
+    """
+    feeds = _feeds(assessment.pieces)
+    lost_since = _since(feeds is False, memory.lost_since, now)
+    silent_since = _since(feeds is None, memory.silent_since if memory.at_generator else None, now)
+    known = replace(memory, lost_since=lost_since, silent_since=silent_since)
+    state = _of_generator(known, feeds, facts, now)
+    anew = replace(known, good_since=None, after_generator=True, at_generator=True)
+    if memory.state is state:
         return anew
-    return replace(anew, state=Grid.GENERATOR, since=now, evidence=A_GENERATOR)
+    return replace(anew, state=state, since=now, evidence=A_GENERATOR if state is Grid.GENERATOR else assessment.words)
+
+
+def _feeds(pieces: Sequence[GridEvidence]) -> bool | None:
+    """Whether the house is alive; None: nobody there can tell. A meter may sit before the transfer switch."""
+    house = [piece.present for piece in pieces if piece.position is Position.PROTECTED_SIDE]
+    return any(house) if house else None
+
+
+def _of_generator(memory: GridMemory, feeds: bool | None, facts: SiteFacts, now: datetime) -> Grid:
+    if feeds is None and memory.at_generator and memory.state is not Grid.GENERATOR:
+        expired = _lasted(memory.silent_since, now, SUSPECT_EXPIRES.total_seconds())
+        return Grid.GENERATOR if memory.state is Grid.SUSPECT and expired else memory.state
+    if feeds is not False:
+        return Grid.GENERATOR
+    patience_s = facts.outage_after_s + GENERATOR_RECOVERS.total_seconds()
+    dark = memory.state is Grid.OUTAGE or _lasted(memory.lost_since, now, patience_s)
+    return Grid.OUTAGE if dark else Grid.SUSPECT
 
 
 def _since(holds: bool, before: datetime | None, now: datetime) -> datetime | None:

@@ -48,13 +48,14 @@ RETURN_RETRY = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a guard may look at."""
+    """What a guard may look at. ``at_generator``: the transfer switch stands there, by its contact's last word."""
 
     observation: Observation
     memory: IslandMemory
     grid: Grid
     settings: Settings
     facts: SiteFacts
+    at_generator: bool = False
 
     def fresh[R: Timed](self, reading: R | None) -> R | None:
         return self.facts.fresh(reading, self.observation.now)
@@ -158,8 +159,13 @@ class Situation:
 
     @property
     def wants_island(self) -> bool:
+        """Never while the transfer switch stands at a generator: nobody told on which side of our switch it feeds in.
+
+        In the house, the vehicle would feed a generator that stalled, and whoever refuels it.
+        """
         return (
             self.grid is Grid.OUTAGE
+            and not self.at_generator
             and not (self.settings.stopped or self.settings.end_backup or self.watching or self.at_reserve)
             and self.memory.attempts < MOST_ATTEMPTS
             and self.former_was_heard
@@ -321,19 +327,27 @@ SWITCH_ORDERS: Mapping[IslandStep, SwitchOrder] = {
 
 
 def switch_order(
-    memory: IslandMemory, grid: Grid, settings: Settings, switch: SwitchReading | None
+    memory: IslandMemory,
+    grid: Grid,
+    settings: Settings,
+    switch: SwitchReading | None,
+    *,
+    at_generator: bool = False,
 ) -> SwitchOrder | None:
     """What the switch is told now: it opens in an outage only and not against a stop, closes onto a good grid only.
 
-    An order to open that moved nothing is taken back when the house is fed again, or it would cut it off later.
+    It does not open while the transfer switch stands at a generator.
+
+    An order to open that moved nothing is taken back when the house is fed again, or it would cut it off later; at a
+    generator too.
     """
     if settings.mode is Mode.READ_ONLY:
         return None
     stayed_closed = switch is not None and switch.closed_proven is True and switch.open_proven is not True
-    if stayed_closed and switch is not None and switch.commanded_open and grid in FED:
+    if stayed_closed and switch is not None and switch.commanded_open and (grid in FED or at_generator):
         return SwitchOrder.CLOSE
     order = SWITCH_ORDERS.get(memory.step)
-    if order is SwitchOrder.OPEN and settings.stopped:
+    if order is SwitchOrder.OPEN and (settings.stopped or at_generator):
         return None
     needs = Grid.OUTAGE if order is SwitchOrder.OPEN else Grid.ON
     return order if grid is needs else None
@@ -396,7 +410,13 @@ def _former(observation: Observation, memory: IslandMemory, facts: SiteFacts) ->
 
 
 def follow(
-    observation: Observation, memory: IslandMemory, grid: Grid, settings: Settings, facts: SiteFacts
+    observation: Observation,
+    memory: IslandMemory,
+    grid: Grid,
+    settings: Settings,
+    facts: SiteFacts,
+    *,
+    at_generator: bool = False,
 ) -> IslandMemory:
     """Take at most one transition of the table. A site without a switch stays tied."""
     if facts.switch is None:
@@ -405,7 +425,7 @@ def follow(
         memory = replace(memory, former=_former(observation, memory, facts))
     if memory.step is S.TIED and grid is Grid.ON:
         memory = replace(memory, attempts=0, failure=None, return_failed_at=None)
-    situation = Situation(observation, memory, grid, settings, facts)
+    situation = Situation(observation, memory, grid, settings, facts, at_generator)
     for transition in TABLE[memory.step]:
         if transition.guard(situation):
             return _take(memory, transition, observation.now)

@@ -47,6 +47,7 @@ class GridMemory:
     """The grid's state and the evidence that made it. ``closed_since``: the switch is proven closed since then.
 
     ``after_generator``: a generator fed the house last; the grid has to be good for the enter-service delay first.
+    ``at_generator``: the transfer switch stands at it.
     """
 
     state: Grid = Grid.UNKNOWN
@@ -57,6 +58,7 @@ class GridMemory:
     closed_since: datetime | None = None
     evidence: str = ""
     after_generator: bool = False
+    at_generator: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,7 +269,10 @@ def _trouble(view: View, after: Memory) -> Iterator[Notice]:
 
 
 def _of_contacts(view: View, after: Memory) -> Iterator[Notice]:
-    if after.contact(Contact.GENERATOR).active:
+    at_generator = after.contact(Contact.GENERATOR).active
+    if at_generator and view.grid is Grid.OUTAGE and view.supply is Supply.NONE:
+        yield _notice(view, "generator", "generator_failed", "critical")
+    elif at_generator:
         yield _notice(view, "generator", "generator", "info", charge_max_w=view.facts.generator_max_w)
     for contact, known in after.contacts.items():
         since = known.silent_since

@@ -17,9 +17,11 @@ from edge_service.domain.model import (
     Contact,
     ContactReading,
     Grid,
+    GridEvidence,
     Limits,
     Mode,
     Observation,
+    Position,
     Power,
     Release,
     Settings,
@@ -36,6 +38,7 @@ from tests.edge.domain.houses import (
     DER,
     NAMES,
     T0,
+    a_meter,
     a_site,
     after,
     an_event,
@@ -150,7 +153,10 @@ def test_on_a_generator_nothing_is_given_little_is_taken_and_no_switch_moves(
 ) -> None:
     facts = wired(facts, generator_max_w=cap_w)
     decision = decide(saying(observation, GENERATOR, active=True), memory, people, facts)
-    assert decision.grid is Grid.GENERATOR
+    house = [piece.present for piece in sees_house(observation, decision, facts)]
+    assert decision.grid is Grid.GENERATOR or (
+        decision.grid in (Grid.SUSPECT, Grid.OUTAGE) and house and not any(house)
+    )
     assert decision.switch is not SwitchOrder.OPEN
     if decision.switch is SwitchOrder.CLOSE:
         assert observation.switch is not None
@@ -163,14 +169,81 @@ def test_on_a_generator_nothing_is_given_little_is_taken_and_no_switch_moves(
         assert "demand_response" not in decision.reasons.values()
 
 
+def sees_house(observation: Observation, decision: Decision, facts: SiteFacts) -> list[GridEvidence]:
+    """The fresh words of those on the house's side."""
+    return [
+        piece
+        for piece in decision.evidence
+        if piece.position is Position.PROTECTED_SIDE
+        and piece.present is not None
+        and facts.is_fresh(piece.at, observation.now)
+    ]
+
+
 @given(st.sampled_from(Grid), st.booleans())
 def test_a_generator_is_believed_at_once_and_its_silence_is_not_its_end(state: Grid, active: bool) -> None:
     facts = wired()
     memory = replace(ON_GRID, grid=GridMemory(state, after(-1), good_since=after(-600), closed_since=after(-60)))
-    runs, _ = grid.follow(saying(an_observation(1), GENERATOR, active=True), memory.grid, facts)
+    runs, _ = grid.follow(saying(an_observation(1), GENERATOR, active=True), memory.grid, facts, at_generator=True)
     assert (runs.state, runs.good_since, runs.after_generator) == (Grid.GENERATOR, None, True)
-    silent, _ = grid.follow(saying(an_observation(60), GENERATOR, active=active, age_s=50), runs, facts)
+    silent, _ = grid.follow(
+        saying(an_observation(60), GENERATOR, active=active, age_s=50), runs, facts, at_generator=True
+    )
     assert silent.state is Grid.GENERATOR
+
+
+# What a meter that sits before the transfer switch says, and the charger behind it.
+@pytest.mark.parametrize(
+    ("meter_v", "charger", "states"),
+    [
+        (0.0, True, {Grid.GENERATOR}),
+        (240.0, False, {Grid.SUSPECT, Grid.OUTAGE}),
+        (0.0, False, {Grid.SUSPECT, Grid.OUTAGE}),
+        (0.0, None, {Grid.GENERATOR}),
+        (240.0, None, {Grid.GENERATOR}),
+    ],
+)
+def test_whether_a_generator_feeds_the_house_shows_on_the_houses_side(
+    meter_v: float, charger: bool | None, states: set[Grid]
+) -> None:
+    memory, found, switched = ON_GRID, set(), set()
+    for second in range(1, 60):
+        seen_now = an_observation(second, {"car": {"grid_present": charger}}, meter=a_meter(after(second)))
+        assert seen_now.meter is not None
+        seen_now = replace(seen_now, meter=replace(seen_now.meter, voltage_v=meter_v))
+        decision = decide(saying(seen_now, GENERATOR, active=True), memory, Settings(), wired())
+        memory = decision.memory
+        found.add(decision.grid)
+        switched.add(decision.switch)
+    assert found == states
+    assert switched == {None}
+
+
+def test_a_generator_that_stumbles_is_no_outage() -> None:
+    running, stalled = (1.0, True, True), [(2.0 + second, True, False) for second in range(12)]
+    told = played([running, *stalled, (13.5, True, True)], wired())
+    assert [decision.grid for decision in told] == [Grid.GENERATOR, *[Grid.SUSPECT] * 12, Grid.GENERATOR]
+    assert told[1].orders == {"car": Release()}
+
+
+def test_a_generator_whose_voltage_nobody_sees_any_more_after_it_stalled_stays_failed() -> None:
+    told = played([(1, True, True), *((float(second), True, False) for second in range(2, 20))], wired())
+    blind = saying(Observation(after(21), frozen_map({"car": None})), GENERATOR, active=True)
+    assert decide(blind, told[-1].memory, Settings(), wired()).grid is Grid.OUTAGE
+    at_first = decide(blind, told[5].memory, Settings(), wired())
+    assert at_first.grid is Grid.SUSPECT
+    later = replace(blind, now=after(60))
+    assert decide(later, at_first.memory, Settings(), wired()).grid is Grid.GENERATOR
+
+
+def test_a_contact_that_is_taken_out_of_the_configuration_holds_no_backup_back() -> None:
+    told = played([(1, True, True), *((float(second), True, False) for second in range(2, 20))], wired())
+    memory = told[-1].memory
+    for second in range(20, 25):
+        lost = an_observation(second, {"car": {"grid_present": False}}, meter=a_meter(after(second), voltage_v=0.0))
+        decision = decide(lost, memory, Settings(), a_site())
+        memory = decision.memory
+    assert memory.island.step is IslandStep.OPENING
 
 
 def played(states: list[tuple[float, bool | None, bool]], facts: SiteFacts) -> list[Decision]:
@@ -244,6 +317,10 @@ def test_an_order_to_open_that_moved_nothing_is_taken_back_when_a_generator_feed
     memory = replace(ON_GRID, island=IslandMemory(IslandStep.STUCK, T0, "car"))
     decision = decide(saying(stuck, GENERATOR, active=True), memory, Settings(), wired())
     assert decision.switch is SwitchOrder.CLOSE
+    stands = an_observation(1, {"car": {"grid_present": False}}, switch=stuck.switch)
+    waits = replace(memory, grid=GridMemory(Grid.OUTAGE, T0, lost_since=T0, closed_since=after(-60)))
+    decision = decide(saying(stands, GENERATOR, active=True), waits, Settings(), wired())
+    assert (decision.grid, decision.switch) == (Grid.OUTAGE, SwitchOrder.CLOSE), "nor may it open behind a dead one"
 
 
 def test_a_vendors_own_gateway_is_let_alone_on_a_generator() -> None:

@@ -208,6 +208,7 @@ class House:
     will_form: bool = True
     will_stop: bool = True
     closed: bool = True
+    generator_runs: bool = True
     commanded_open: bool = False
     stopped_at: dict[str, datetime] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
@@ -230,11 +231,12 @@ class House:
     @property
     def _generator(self) -> bool:
         """It feeds the house in the grid's place."""
-        return self.active.get(Contact.GENERATOR, False)
+        return self.generator_runs and self.active.get(Contact.GENERATOR, False)
 
     @property
     def _live(self) -> bool:
-        return ((self.grid or self._generator) and self.closed) or self._island
+        grid = self.grid and not self.active.get(Contact.GENERATOR, False)
+        return ((grid or self._generator) and self.closed) or self._island
 
     def observe(self, now: datetime) -> Observation:
         """Fresh readings of all that is not silent; a silent device keeps its last reading."""
@@ -282,7 +284,7 @@ class House:
         )
 
     def _meter(self, now: datetime) -> MeterReading:
-        flows = self.grid and self.closed and not self._generator
+        flows = self.grid and self.closed and not self.active.get(Contact.GENERATOR, False)
         through_w = self.house_w + sum(0 if d.stopped else d.power_w for d in self.chargers.values())
         return MeterReading(now, through_w if flows else 0, NOMINAL_V if self.grid else 0.0, 60.0)
 
@@ -405,7 +407,7 @@ class Play:
 
     def _set_house(self, given: Mapping[str, Any]) -> None:
         for key, value in given.items():
-            if key not in ("grid", "house_w", "switch_obeys", "will_form", "will_stop", "closed"):
+            if key not in ("grid", "house_w", "switch_obeys", "will_form", "will_stop", "closed", "generator_runs"):
                 raise StoryError(f"the house has no {key!r}")
             setattr(self.house, key, value)
 
