@@ -21,7 +21,7 @@ from edge_service.api.listener import Listen, Tls
 from edge_service.api.pairing import Pairing, Role, installation_id
 from edge_service.api.server import ApiServer, Edge as Door
 from edge_service.config import Config
-from edge_service.domain.commands import CommandRefusedError
+from edge_service.domain.asked import CommandRefusedError, bad_argument
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import Event, Notice, Settings, SiteFacts, frozen_map
 from edge_service.household import Household
@@ -194,7 +194,7 @@ class Edge:
     async def _acknowledge(self, args: Mapping[str, Any]) -> None:
         number = args.get("number")
         if not isinstance(number, int) or isinstance(number, bool):
-            raise CommandRefusedError("bad_argument", "number must be a whole number", argument="number", found=number)
+            raise bad_argument("number", number, "a whole number")
         await self.journal.mark_notice(number, acknowledged_at=self.clock.now())
         self.scribe.acknowledged(number)
 

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from edge_service.departures import next_time
-from edge_service.domain.commands import Asked, CommandRefusedError, carry_out, departure_plan, skip_departure
+from edge_service.domain.asked import Asked, CommandRefusedError
+from edge_service.domain.commands import carry_out
+from edge_service.domain.departure_commands import departure_plan, skip_departure
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import Event, Settings, SiteFacts
 from edge_service.intake import Intake

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol, cast
 
 from edge_service.api import wire
 from edge_service.api.hub import Hub
 from edge_service.api.pairing import Client, Pairing, Role
-from edge_service.domain.commands import CommandRefusedError
+from edge_service.domain.asked import AN_AWARE_TIME, CommandRefusedError, aware_time, bad_argument
 from edge_service.ports import Clock, Journal
 
 _LOGGER = logging.getLogger(__name__)
@@ -102,22 +102,16 @@ class Commands:
     def _checked(self, message: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], datetime]:
         name, args = message.get("name"), message.get("args", {})
         if not isinstance(name, str):
-            raise CommandRefusedError("bad_argument", "name must be a text", argument="name")
+            raise bad_argument("name", _sound(name), "text")
         if not isinstance(args, dict):
-            raise CommandRefusedError("bad_argument", "args must be an object", argument="args")
+            raise bad_argument("args", _sound(args), "an object")
         _require(_is_sound(args), "bad_argument", "args hold text or numbers that cannot be passed on")
         return name, args, self._deadline(message.get("deadline"))
 
     def _deadline(self, text: Any) -> datetime:
-        deadline = _moment(text)
+        deadline = aware_time(text)
         if deadline is None:
-            raise CommandRefusedError(
-                "bad_argument",
-                "deadline must be a time with its offset",
-                argument="deadline",
-                found=text,
-                allowed="2026-07-15T21:00:00Z",
-            )
+            raise bad_argument("deadline", _sound(text), AN_AWARE_TIME, "deadline must be a time with its offset")
         now = self._clock.now()
         _require(deadline > now, "too_late", "the command came after its deadline; do the clocks agree?")
         _require(deadline <= now + LONGEST_DEADLINE, "bad_argument", "the deadline is more than 10 minutes ahead")
@@ -172,10 +166,13 @@ def _require(fact: bool, code: str, message: str) -> None:
 def _notice_number(args: Mapping[str, Any]) -> int:
     number = args.get("number")
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= MOST_NUMBER:
-        raise CommandRefusedError(
-            "bad_argument", "number must be a whole number from 0 to 2^53", argument="number", found=number
-        )
+        raise bad_argument("number", number, "a whole number from 0 to 2^53")
     return number
+
+
+def _sound(value: Any) -> Any:
+    """What was found, as far as it can be sent back."""
+    return value if _is_sound({"found": value}) else None
 
 
 def _is_sound(args: Mapping[str, Any]) -> bool:
@@ -185,11 +182,3 @@ def _is_sound(args: Mapping[str, Any]) -> bool:
     except ValueError, RecursionError:
         return False
     return True
-
-
-def _moment(text: Any) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo is not None else None
-    except TypeError, ValueError, OverflowError:  # the last: a time with its offset before the year 1
-        return None

@@ -6,10 +6,10 @@ from datetime import datetime
 from functools import lru_cache
 
 from edge_service.api import wire
-from edge_service.domain.commands import WEEKDAYS
 from edge_service.domain.contacts import active
 from edge_service.domain.decide import Decision
 from edge_service.domain.departing import DEFAULT_MILES_PER_KWH, UNDER_WAY
+from edge_service.domain.departure_commands import WEEKDAYS
 from edge_service.domain.evidence import reached
 from edge_service.domain.memory import DepartureMemory, EventMemory, IslandStep, SeasonMemory
 from edge_service.domain.model import (

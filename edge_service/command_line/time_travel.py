@@ -62,11 +62,10 @@ def _add_span(parser: argparse.ArgumentParser) -> None:
 
 def moment(text: str) -> datetime:
     """A time with its zone, for argparse."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+    from edge_service.domain.asked import aware_time  # noqa: PLC0415
+
+    found = aware_time(text)
+    if found is None:
         raise argparse.ArgumentTypeError(f"found {text}; allowed: a time with its zone, such as 2026-07-04T17:00:00Z")
     return found
 

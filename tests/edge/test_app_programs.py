@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edge_service.api.pairing import Role
-from edge_service.domain.commands import CommandRefusedError
+from edge_service.domain.asked import CommandRefusedError
 from edge_service.simulation.site import SimulatedSite
 from edge_service.simulation.utility import SimulatedUtility, UtilityOptions
 from tests.edge.domain.houses import after

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from edge_service.domain.commands import CommandRefusedError
+from edge_service.domain.asked import CommandRefusedError
 from edge_service.domain.model import (
     Contact,
     Grid,

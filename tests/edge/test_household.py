@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edge_service.departures import next_departures
-from edge_service.domain.commands import CommandRefusedError
+from edge_service.domain.asked import CommandRefusedError
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import AtEnd, Event, Grid, ManualKind, ManualOrder, Mode, Settings, frozen_map
 from edge_service.household import Household

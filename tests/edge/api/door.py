@@ -19,7 +19,7 @@ from edge_service.api.hub import Hub
 from edge_service.api.listener import Bounds, Listen
 from edge_service.api.pairing import Pairing, Role
 from edge_service.api.server import ApiServer, Edge
-from edge_service.domain.commands import CommandRefusedError
+from edge_service.domain.asked import CommandRefusedError
 from edge_service.domain.model import Happening
 from edge_service.journal.store import SqliteJournal
 

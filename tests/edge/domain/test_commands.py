@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings as bounded, strategies as st
 
-from edge_service.domain.commands import COMMANDS, Asked, CommandRefusedError, carry_out, expire, skip_departure
+from edge_service.domain.asked import Asked, CommandRefusedError
+from edge_service.domain.commands import COMMANDS, carry_out, expire
+from edge_service.domain.departure_commands import skip_departure
 from edge_service.domain.memory import EventMemory, EventStage, GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import (
     ChargerFacts,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from edge_service.domain import grid
-from edge_service.domain.commands import Asked, CommandRefusedError, carry_out
+from edge_service.domain.asked import Asked, CommandRefusedError
+from edge_service.domain.commands import carry_out
 from edge_service.domain.decide import Decision, decide
 from edge_service.domain.memory import ContactMemory, GridMemory, IslandMemory, IslandStep, Memory, OutageMemory
 from edge_service.domain.model import (

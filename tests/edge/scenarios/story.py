@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_service.departures import next_departures
-from edge_service.domain.commands import Asked, CommandRefusedError, carry_out, expire
+from edge_service.domain.asked import Asked, CommandRefusedError
+from edge_service.domain.commands import carry_out, expire
 from edge_service.domain.decide import Decision, decide
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import (
