@@ -33,15 +33,11 @@ class ChargerModel[O]:
     build: Build[O]
 
 
-def _sunspec_der(id: str, unit: ModbusUnit, options: SunSpecOptions, /, *, monotonic: Callable[[], float]) -> Charger:
-    return SunSpecDer(id, unit, options)
-
-
 MODELS: Mapping[str, ChargerModel[Any]] = MappingProxyType(
     {
         "evtec_bidipro_10": ChargerModel(EvtecOptions, EvtecBidiPro10),
         "sigenergy_evdc": ChargerModel(SigenergyOptions, SigenergyEvdc),
-        "sunspec_der": ChargerModel(SunSpecOptions, _sunspec_der),
+        "sunspec_der": ChargerModel(SunSpecOptions, SunSpecDer),
         "wallbox_quasar_1": ChargerModel(QuasarOptions, WallboxQuasar1),
     }
 )

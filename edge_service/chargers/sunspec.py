@@ -11,6 +11,7 @@ from modbus_connection import ModbusUnit
 from modbus_connection.model import RegisterField
 from modbus_connection.model.sunspec import SunSpecComponent, SunSpecModel, SunSpecModels, string
 
+from edge_service.chargers.plausible import text
 from edge_service.ports import DeviceRefusedError, ProtocolViolationError
 
 # Where a device may put its map, in the order in which most do.
@@ -291,20 +292,9 @@ class Common(Model):
     @property
     def identity(self) -> tuple[str, str, str, str]:
         """Manufacturer, model, serial, version; empty where the device leaves them out."""
-        texts = (self.manufacturer, self.model_name, self.serial_number, self.version)
-        return tuple((text or "").strip("\x00 ") for text in texts)  # type: ignore[return-value]
+        return text(self.manufacturer), text(self.model_name), text(self.serial_number), text(self.version)
 
-
-# What the devices of a house can plausibly report; beyond it a register holds garbage.
-MOST_W, MOST_V, MOST_HZ, _MOST_COUNTED_WH = 1e6, 1000, 100, 1e12
-
-
-def within(value: float | None, low: float, high: float) -> float | None:
-    """``value`` if it is physically plausible, else None."""
-    return value if value is not None and low <= value <= high else None
-
-
-def counted(energy: float | None) -> int | None:
-    """What an energy counter holds, in whole watt-hours, if it is plausible."""
-    plausible = within(energy, 0, _MOST_COUNTED_WH)
-    return None if plausible is None else round(plausible)
+    async def introduce(self) -> tuple[str, str, str, str]:
+        """Read who it is now."""
+        await self.refresh()
+        return self.identity

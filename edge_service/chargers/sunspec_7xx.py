@@ -23,7 +23,8 @@ from modbus_connection.model.sunspec import (
     uint64,
 )
 
-from edge_service.chargers.sunspec import Block, Model, within
+from edge_service.chargers.plausible import within
+from edge_service.chargers.sunspec import Block, Model
 
 
 class Alarm(IntFlag):

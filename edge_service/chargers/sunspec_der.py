@@ -6,9 +6,11 @@ Source: SunSpec model definitions json/model_*.json (Apache-2.0). What we make o
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from math import ceil, sqrt
 from typing import Literal
@@ -19,19 +21,16 @@ from modbus_connection.model.sunspec import (
     SunSpecModels,
 )
 
+from edge_service.chargers.acquaintance import Acquaintance
+from edge_service.chargers.plausible import MOST_HZ, MOST_V, MOST_W, counted, within
 from edge_service.chargers.sunspec import (
     LONGEST_READ,
-    MOST_HZ,
-    MOST_V,
-    MOST_W,
     SLICE,
     Common,
     MapMovedError,
     Model,
     Survey,
-    counted,
     discover,
-    within,
 )
 from edge_service.chargers.sunspec_7xx import (
     BAD_GRID,
@@ -79,10 +78,10 @@ DEAD_BAND_W = 50
 # Ratings and permission to enter service change with commissioning, not from second to second.
 SLOW_EVERY = 10
 # A charger needs seconds to start; a start or stop that has no effect is repeated no sooner than this.
-OPERATION_RETRY = timedelta(seconds=10)
+OPERATION_RETRY_S = 10.0
 # The controller's heartbeat is due once a second. A cycle of one second may come a little early; the next is not
 # due the sooner for that.
-HEARTBEAT_EVERY, HEARTBEAT_EARLY = timedelta(seconds=1), timedelta(seconds=0.1)
+HEARTBEAT_EVERY_S, HEARTBEAT_EARLY_S = 1.0, 0.1
 # More than any vehicle or house holds; beyond it the register holds garbage.
 _MOST_CAPACITY_WH = 1e7
 # A renewed timer shows at least this share of the lease; one that was not renewed after a third shows less.
@@ -163,7 +162,8 @@ async def _find_port(models: _Models, ports: list[DcPort], options: SunSpecOptio
     for number in numbers:
         if number > len(ports):
             return
-        await _try(ports[number - 1], everything=True)
+        with suppress(DeviceRefusedError):  # a refused one reads as unknown
+            await ports[number - 1].refresh(everything=True)
         if options.dc_port or ports[number - 1].kind == DcPort.VEHICLE:
             models.port_number, models.port = number, ports[number - 1]
             return
@@ -357,60 +357,61 @@ class SunSpecOptions:
 
 
 class SunSpecDer:
-    """A SunSpec DER charger behind one Modbus unit; implements ``ports.Charger``."""
+    """A SunSpec DER charger behind a Modbus unit; implements ``ports.Charger``. ``monotonic`` gives rising seconds."""
 
-    def __init__(self, id: str, unit: ModbusUnit, options: SunSpecOptions | None = None) -> None:
+    def __init__(
+        self,
+        id: str,
+        unit: ModbusUnit,
+        options: SunSpecOptions | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.id = id
         self.on_written: Callable[[], None] | None = None
         self._unit = unit
         self._options = options or SunSpecOptions()
+        self._monotonic = monotonic
+        self._device = Acquaintance[tuple[str, str, str, str]](id, unit)
+        self._probed: tuple[str, str, str, str] | None = None
         self._models: _Models | None = None
-        self._identity: tuple[str, str, str, str] | None = None
         self._capability: Capability | None = None
         self._function: Function | None = None
         # Its timer did not run although it was armed: it gets no orders until it is probed again.
         self._timer_stands = False
         # An order of ours is enabled under no timer, and its withdrawal has not read back yet.
         self._outlives = False
-        self._changed = False
         self._moved = False
         self._reads = 0
-        # The device is known only as long as the connection over which it was identified lives.
-        self._losses = 0
-        self._identified_at_loss = -1
-        self._unsubscribe = unit.on_connection_lost(self._count_loss)
         self._ordering = asyncio.Lock()
-        self._written: tuple[dict[int, list[int]], datetime] | None = None
+        self._written: tuple[dict[int, list[int]], float] | None = None
         self._encoding: tuple[tuple[object, ...], dict[int, list[int]]] | None = None
         self._stopped = False
-        self._operated_at: datetime | None = None
+        self._operated_at = float("-inf")
         # Whether the order under way wrote a withdrawal, a start or a stop.
         self._acted = False
         self._beats: int | None = None
-        self._beat_due: datetime | None = None
+        self._beat_due = float("-inf")
         self._beat_refused = False
 
     @property
     def has_fast_lane(self) -> bool:
         return True
 
-    def _count_loss(self) -> None:
-        self._losses += 1
-
     # Who it is
 
     async def probe(self) -> tuple[DeviceIdentity, Capability]:
         """Find the device's models, identity and capability anew. Writes nothing."""
-        losses = self._losses
         models = await _bind(self._unit, await discover(self._unit), self._options)
-        await models.common.refresh()
+        await self._device.identify(models.common.introduce, again=True)
         await models.survey.refresh(everything=True)
-        self._outlives = self._outlives and models.common.identity == self._identity
-        self._models, self._identity = models, models.common.identity
+        self._outlives = self._outlives and models.common.identity == self._probed
+        self._models, self._probed = models, models.common.identity
         self._function = _function(models)
         self._capability = _capability(models, self._function, self._options)
-        self._changed = self._moved = self._timer_stands = False
-        self._reads, self._written, self._identified_at_loss = 0, None, losses
+        self._device.accept()
+        self._moved = self._timer_stands = False
+        self._reads, self._written = 0, None
         manufacturer, model, serial, version = models.common.identity
         findings = _findings(models, self._function, self._capability, self._options)
         return DeviceIdentity(manufacturer, model, serial, version, findings), self._capability
@@ -422,14 +423,17 @@ class SunSpecDer:
         assert self._models is not None
         if self._moved:
             self._models = await _bind(self._unit, await discover(self._unit), self._options)
-            self._moved, self._changed, self._reads, self._written = False, True, 0, None
-        if self._identified_at_loss != self._losses:
-            losses = self._losses
-            await self._models.common.refresh()
-            self._changed = self._changed or self._models.common.identity != self._identity
-            self._reads, self._written = 0, None
-            self._identified_at_loss = losses
+            self._device.suspect()
+            self._moved, self._reads, self._written = False, 0, None
+        await self._device.identify(self._introduce)
         return self._models
+
+    async def _introduce(self) -> tuple[str, str, str, str]:
+        """What was read or written over another connection counts no longer."""
+        assert self._models is not None
+        identity = await self._models.common.introduce()
+        self._reads, self._written = 0, None
+        return identity
 
     # Reading
 
@@ -480,82 +484,82 @@ class SunSpecDer:
             self._acted = False
             match order:
                 case Power(w=w):
-                    await self._follow(models, w, now)
+                    await self._follow(models, w)
                 case Hold() | Pause():
-                    await self._follow(models, 0, now)
+                    await self._follow(models, 0)
                 case Stop():
-                    await self._stop(models, now)
+                    await self._stop(models)
                 case Release():
-                    await self._release(models, now)
+                    await self._release(models)
                 case Limits(discharge_max_w=w):
-                    await self._limit(models, w, now)
+                    await self._limit(models, w)
             # The act that follows a withdrawal, a start or a stop must not wait for a heartbeat; the next cycle beats.
             if not self._acted and not (isinstance(order, Release) and self._options.backup == "vendor"):
-                await self._beat(models, now)
+                await self._beat(models)
 
     async def _look_before_writing(self, models: _Models) -> None:
         """Nothing is written to registers that were not read on this connection."""
         for model in (models.control, models.operation):
             if model is not None and (not model.fresh or self._reads == 0):
-                await _try(model, everything=True)
-
-    def _refusal(self, why: str, reason: str) -> DeviceRefusedError:
-        return DeviceRefusedError(f"{self.id}: {why}", reason)
+                with suppress(DeviceRefusedError):  # a refused one reads as unknown
+                    await model.refresh(everything=True)
 
     def _require_remote(self, models: _Models) -> None:
-        if self._changed:
-            raise self._refusal(
-                "another device, firmware or register map answers; probe it again before it may be commanded",
-                "identity_changed",
-            )
+        self._device.require_accepted()
         if models.operation is not None and models.operation.control == _LOCAL:
-            raise self._refusal("the charger is in local mode; set it to remote at the charger", "local_mode")
+            raise self._device.refusal("the charger is in local mode; set it to remote at the charger", "local_mode")
 
     def _require_service(self, models: _Models) -> None:
         self._require_remote(models)
         if models.service is not None and models.service.permitted == 0:
-            raise self._refusal(
+            raise self._device.refusal(
                 "the charger is not permitted to enter service (703.ES); the person who locked it out must release it",
                 "service_not_permitted",
             )
 
-    async def _follow(self, models: _Models, w: int, now: datetime) -> None:
+    async def _follow(self, models: _Models, w: int) -> None:
         """A setpoint."""
         self._require_service(models)
         if self._function is None or self._function is CAP:
-            raise self._refusal("the charger takes no power setpoint over Modbus", "not_supported")
-        control = await self._orderable(models, self._function, now)
+            raise self._device.refusal("the charger takes no power setpoint over Modbus", "not_supported")
+        control = await self._orderable(models, self._function)
         self._require_within(models, w)
-        await self._start(models, now, needed=w != 0)
-        await self._have(control, self._function, self._setpoint(models, w), now)
+        await self._start(models, needed=w != 0)
+        await self._have(control, self._function, self._setpoint(models, w))
 
-    async def _limit(self, models: _Models, discharge_max_w: int, now: datetime) -> None:
+    async def _limit(self, models: _Models, discharge_max_w: int) -> None:
         """A cap on generation."""
         self._require_service(models)
         if self._function is not CAP:
-            raise self._refusal("takes a setpoint or nothing, not a pair of limits", "not_supported")
-        control = await self._orderable(models, CAP, now)
+            raise self._device.refusal("takes a setpoint or nothing, not a pair of limits", "not_supported")
+        control = await self._orderable(models, CAP)
         if self._written is None and _is_of_others(control, CAP):
-            raise self._refusal(f"a cap of {control.cap} % that is not ours stands; it was left alone", "not_supported")
-        await self._start(models, now, needed=False)
+            raise self._device.refusal(
+                f"a cap of {control.cap} % that is not ours stands; it was left alone", "not_supported"
+            )
+        await self._start(models, needed=False)
         share = 100.0 * discharge_max_w / (_most_w(models.capacity) or 1)
         points = {"revert_cap": 100, "cap_revert_enabled": 0, "cap": min(100.0, max(0.0, share)), "cap_enabled": 1}
-        await self._have(control, CAP, {"cap_revert_after": self._options.lease_s, **points}, now)
+        await self._have(control, CAP, {"cap_revert_after": self._options.lease_s, **points})
 
-    async def _orderable(self, models: _Models, function: Function, now: datetime) -> AcControl:
+    async def _orderable(self, models: _Models, function: Function) -> AcControl:
         """Model 704, read, and sure to drop an order that outlives us; else a refusal, after a start that was due."""
         control = models.control
         assert control is not None
         if not control.fresh:
-            await self._start(models, now, needed=False)
-            raise self._refusal("the charger did not let its setpoint be read; none was written", "not_readable")
+            await self._start(models, needed=False)
+            raise self._device.refusal("the charger did not let its setpoint be read; none was written", "not_readable")
         if self._may_carry_a_house and not _ends_by_itself(control, function, may_carry=True):
-            await self._start(models, now, needed=False)
-            raise self._refusal("an order would outlive us, and the charger might carry the house", "not_supported")
+            await self._start(models, needed=False)
+            raise self._device.refusal(
+                "an order would outlive us, and the charger might carry the house", "not_supported"
+            )
         if self._outlives:
             await self._withdraw(models)
         if self._timer_stands:
-            raise self._refusal("its reversion timer did not run when it was armed; probe it again", "not_applied")
+            raise self._device.refusal(
+                "its reversion timer did not run when it was armed; probe it again", "not_applied"
+            )
         return control
 
     def _require_within(self, models: _Models, w: int) -> None:
@@ -563,7 +567,7 @@ class SunSpecDer:
         limit = _charge_max_w if w > 0 else _discharge_max_w
         most = limit(capacity, self._function)
         if most is not None and abs(w) > most:
-            raise self._refusal(f"{w} W is beyond the charger's limit of {most} W", "beyond_rating")
+            raise self._device.refusal(f"{w} W is beyond the charger's limit of {most} W", "beyond_rating")
 
     def _setpoint(self, models: _Models, w: int) -> dict[str, float]:
         """The points of a setpoint, in SunSpec's sign; those that the function has not are left aside."""
@@ -583,9 +587,10 @@ class SunSpecDer:
         """Unless declared grid-parallel: "0 W, enabled" would outlive us and leave a house dark."""
         return self._models is None or _may_carry_a_house(self._models, self._options)
 
-    async def _have(self, control: AcControl, function: Function, points: Mapping[str, float], now: datetime) -> None:
+    async def _have(self, control: AcControl, function: Function, points: Mapping[str, float]) -> None:
         """See to it that these points stand, under a timer that was started anew not long ago."""
         wanted = self._encoded(control, function, points)
+        now = self._monotonic()
         if self._due(control, wanted, now):
             await self._write(control, function, wanted)
             self._written = wanted, now
@@ -598,15 +603,16 @@ class SunSpecDer:
         try:
             words = control.encoded(function, points)
         except OverflowError as error:
-            raise self._refusal(f"the order does not fit into its register ({error})", "beyond_rating") from error
+            raise self._device.refusal(
+                f"the order does not fit into its register ({error})", "beyond_rating"
+            ) from error
         self._encoding = seen, words
         return words
 
-    def _due(self, control: AcControl, wanted: dict[int, list[int]], now: datetime) -> bool:
+    def _due(self, control: AcControl, wanted: dict[int, list[int]], now: float) -> bool:
         if self._written is None or self._written[0] != wanted or not control.holds(wanted):
             return True
-        age = now - self._written[1]
-        return not timedelta() <= age < timedelta(seconds=self._options.lease_s / 3)
+        return now - self._written[1] >= self._options.lease_s / 3
 
     async def _write(self, control: AcControl, function: Function, words: dict[int, list[int]]) -> None:
         """Write, read back, and see the timer run.
@@ -628,7 +634,7 @@ class SunSpecDer:
         await self._send(control, function, off)
         await control.refresh()
         self._outlives = not control.holds(off)
-        raise self._refusal(
+        raise self._device.refusal(
             f"its reversion timer shows {left_s} s after {self._options.lease_s} s were armed;"
             " the order would outlive us and was withdrawn",
             "not_applied",
@@ -646,7 +652,7 @@ class SunSpecDer:
 
     def _require_held(self, control: AcControl, function: Function, words: Mapping[int, list[int]]) -> None:
         if not control.holds(words):
-            raise self._refusal(
+            raise self._device.refusal(
                 f"the order reads back otherwise than written (enabled {getattr(control, function.enabled)}, "
                 f"setpoint {_followed_w(control, None)} W, cap {control.cap} %); another controller may command it",
                 "not_applied",
@@ -657,7 +663,7 @@ class SunSpecDer:
         left = control.timer_left_s(function)
         return left is None or left >= RENEWED_SHARE * self._options.lease_s
 
-    async def _release(self, models: _Models, now: datetime) -> None:
+    async def _release(self, models: _Models) -> None:
         """Start what a stop left off even where the withdrawal is refused: in an outage the start lights the house."""
         refusal: DeviceRefusedError | None = None
         try:
@@ -665,7 +671,7 @@ class SunSpecDer:
         except DeviceRefusedError as error:
             refusal = error
         if self._stopped or self._is_stopped_over_modbus(models):
-            await self._start(models, now, needed=True)
+            await self._start(models, needed=True)
         if refusal is not None:
             raise refusal
 
@@ -693,67 +699,71 @@ class SunSpecDer:
         await self._send(control, function, words)
         await control.refresh()
         if not control.holds(words):
-            raise self._refusal("the setpoint stays enabled although it was withdrawn", "not_applied")
+            raise self._device.refusal("the setpoint stays enabled although it was withdrawn", "not_applied")
         self._outlives = False
 
-    async def _start(self, models: _Models, now: datetime, *, needed: bool) -> None:
+    async def _start(self, models: _Models, *, needed: bool) -> None:
         """Start what is stopped. Standing by is left alone until power is wanted. The state tells whether it starts."""
         operation = models.operation
         if operation is None or not operation.takes_stop:
             return
         stopped = models.ac.state == 0 or (models.ac.state == 7 and needed)
-        if not self._stopped and (not stopped or operation.operation == _REMOTE_START or not self._may_operate(now)):
+        if not self._stopped and (not stopped or operation.operation == _REMOTE_START or not self._may_operate()):
             return
         self._require_service(models)
-        await self._operate(operation, _REMOTE_START, now)
+        await self._operate(operation, _REMOTE_START)
         self._stopped = False
 
-    async def _stop(self, models: _Models, now: datetime) -> None:
+    async def _stop(self, models: _Models) -> None:
         self._require_remote(models)
         operation = models.operation
         if operation is None or not operation.takes_stop:
-            await self._stop_by_order(models, now)
+            await self._stop_by_order(models)
             return
-        running = models.ac.state in {2, 3, 4} and self._may_operate(now)
+        running = models.ac.state in {2, 3, 4} and self._may_operate()
         try:
             if not self._stopped or operation.operation != _REMOTE_STOP or running:
-                await self._cease(operation, now)
+                await self._cease(operation)
         except DeviceRefusedError:
             # A charger that will not cease is at least held to no power of ours.
             await self._withdraw(models)
             raise
         await self._withdraw(models)
 
-    async def _stop_by_order(self, models: _Models, now: datetime) -> None:
+    async def _stop_by_order(self, models: _Models) -> None:
         """The nearest to a stop where there is none: 0 W, or a cap of 0 W, under which it may still charge."""
         if self._function is not CAP:
-            await self._follow(models, 0, now)
+            await self._follow(models, 0)
             return
-        await self._limit(models, 0, now)
-        raise self._refusal("it cannot be stopped: its discharge was capped, its charging cannot be", "not_supported")
+        await self._limit(models, 0)
+        raise self._device.refusal(
+            "it cannot be stopped: its discharge was capped, its charging cannot be", "not_supported"
+        )
 
-    async def _cease(self, operation: Operation, now: datetime) -> None:
-        await self._operate(operation, _REMOTE_STOP, now)
+    async def _cease(self, operation: Operation) -> None:
+        await self._operate(operation, _REMOTE_STOP)
         await operation.refresh()
         if operation.operation != _REMOTE_STOP:
-            raise self._refusal(f"715.OpCtl reads {operation.operation} although stop was written", "not_applied")
+            raise self._device.refusal(
+                f"715.OpCtl reads {operation.operation} although stop was written", "not_applied"
+            )
         self._stopped = True
 
-    def _may_operate(self, now: datetime) -> bool:
-        return self._operated_at is None or abs(now - self._operated_at) >= OPERATION_RETRY
+    def _may_operate(self) -> bool:
+        return self._monotonic() - self._operated_at >= OPERATION_RETRY_S
 
-    async def _operate(self, operation: Operation, value: int, now: datetime) -> None:
-        self._operated_at, self._acted = now, True
+    async def _operate(self, operation: Operation, value: int) -> None:
+        self._operated_at, self._acted = self._monotonic(), True
         await self._unit.write_registers(operation.at + operation.OPERATION_AT, [value])
 
-    async def _beat(self, models: _Models, now: datetime) -> None:
+    async def _beat(self, models: _Models) -> None:
         """Count the controller's heartbeat up once a second, from a completed cycle only."""
         operation = models.operation
         if operation is None or self._beat_refused or not operation.has("controller_heartbeat"):
             return
-        if self._changed or operation.control == _LOCAL:
+        if self._device.changed or operation.control == _LOCAL:
             return
-        if not self._beat_is_due(now):
+        if not self._beat_is_due():
             return
         last = self._beats if self._beats is not None else int(operation.controller_heartbeat or 0)
         self._beats = (last + 1) % 0xFFFF_FFFF  # all ones would mean "not implemented"
@@ -764,34 +774,23 @@ class SunSpecDer:
         except DeviceRefusedError:
             self._beat_refused = True
 
-    def _beat_is_due(self, now: datetime) -> bool:
-        """Whether it is time; if so, it is next due a second later. A clock that was set back is started anew."""
-        due = self._beat_due if self._beat_due is not None else now
-        if HEARTBEAT_EARLY < due - now <= HEARTBEAT_EVERY + HEARTBEAT_EARLY:
+    def _beat_is_due(self) -> bool:
+        """Whether it is time; if so, it is next due a second later."""
+        now = self._monotonic()
+        if self._beat_due - now > HEARTBEAT_EARLY_S:
             return False
-        soon = timedelta() < due - now <= HEARTBEAT_EARLY
-        self._beat_due = (due if soon else now) + HEARTBEAT_EVERY
+        self._beat_due = max(self._beat_due, now) + HEARTBEAT_EVERY_S
         return True
 
     async def close(self) -> None:
         """Forget the connection. Writes nothing: what stands dies with its lease."""
-        self._unsubscribe()
+        self._device.close()
 
 
 def _offset(control: AcControl, name: str) -> int:
     point = control.declared_fields[name]
     assert isinstance(point, RegisterField)
     return point.address
-
-
-async def _try(model: Model | None, *, everything: bool = False) -> None:
-    """Refresh a block without which we can go on; a refused one reads as unknown."""
-    if model is None:
-        return
-    try:
-        await model.refresh(everything=everything)
-    except DeviceRefusedError:
-        return
 
 
 def _fresh[M: Model](model: M | None) -> M | None:

@@ -11,17 +11,8 @@ from typing import Literal
 from modbus_connection import ModbusUnit
 from modbus_connection.model.sunspec import acc32, int16
 
-from edge_service.chargers.sunspec import (
-    MOST_HZ,
-    MOST_V,
-    MOST_W,
-    Common,
-    MapMovedError,
-    Model,
-    counted,
-    discover,
-    within,
-)
+from edge_service.chargers.plausible import MOST_HZ, MOST_V, MOST_W, counted, within
+from edge_service.chargers.sunspec import Common, MapMovedError, Model, discover
 from edge_service.domain.model import MeterReading
 from edge_service.ports import DeviceIdentity, DeviceRefusedError
 

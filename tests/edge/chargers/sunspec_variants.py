@@ -120,6 +120,7 @@ class Bench:
 
     unit: SimulatedUnit
     charger: SunSpecDer
+    clock: HandClock
     now: datetime = NOW
 
     @property
@@ -129,6 +130,7 @@ class Bench:
     def pass_(self, seconds: float) -> None:
         self.house.step(seconds)
         self.now += timedelta(seconds=seconds)
+        self.clock.pass_(seconds)
 
     async def cycle(self, order: Order, seconds: float = 1.0) -> ChargerReading:
         """One control cycle, then time passes."""
@@ -144,8 +146,8 @@ class Bench:
 def bench(name: str, driver: SunSpecOptions | None = None, **site: Any) -> Bench:
     """``site`` and ``driver``: besides what makes the variant."""
     variant = VARIANTS[name]
-    unit = SimulatedUnit(variant, **site)
-    return Bench(unit, SunSpecDer("left", unit, driver or variant.driver_options))
+    unit, clock = SimulatedUnit(variant, **site), HandClock()
+    return Bench(unit, SunSpecDer("left", unit, driver or variant.driver_options, monotonic=clock), clock)
 
 
 def words(options: SiteOptions) -> tuple[int, list[int]]:

@@ -235,7 +235,7 @@ async def _served(model: str, set_by: float) -> tuple[list[Write], list[ChargerR
         return bench.writes, readings
 
 
-@pytest.mark.parametrize("model", [model for model in MODELS if model != "sunspec_der"])
+@every_model
 async def test_a_clock_that_is_set_in_mid_lease_renews_neither_early_nor_late(model: str) -> None:
     undisturbed = await _served(model, 0)
     assert len(undisturbed[0]) >= 5

@@ -63,16 +63,18 @@ async def a_charger(
     options: SiteOptions | None = None, of_driver: SunSpecOptions | None = None
 ) -> AsyncIterator[tuple[SimulatedSite, HandClock, SunSpecDer]]:
     async with a_site(options) as (site, clock), Link(HOST, site.charger_port) as link:
-        yield site, clock, SunSpecDer("left", link.unit(1), of_driver)
+        yield site, clock, SunSpecDer("left", link.unit(1), of_driver, monotonic=clock)
 
 
-def from_dump(options: SunSpecOptions | None = None, /, **points: int) -> tuple[Registers, SunSpecDer]:
+def from_dump(
+    options: SunSpecOptions | None = None, clock: HandClock | None = None, /, **points: int
+) -> tuple[Registers, SunSpecDer]:
     """The dumped charger with some registers changed: ``m701_4=3`` is offset 4 of model 701."""
     registers = Timed(load_dump(DUMP))
     for name, word in points.items():
         model, offset = name.split("_")
         registers.words[globals()[model.upper()] + int(offset)] = word
-    return registers, SunSpecDer("left", MemoryUnit(registers), options)
+    return registers, SunSpecDer("left", MemoryUnit(registers), options, monotonic=clock or HandClock())
 
 
 async def reading_of(**points: int) -> ChargerReading:
@@ -488,15 +490,16 @@ async def test_a_lease_is_renewed_after_a_third_and_not_before() -> None:
         assert len(named(site)) == 1
         clock.pass_(19)
         await charger.read(NOW)
-        await charger.order(Power(-5000), NOW + timedelta(seconds=19))
+        await charger.order(Power(-5000), NOW)
         assert named(site) == []
         assert (await charger.read(NOW)).lease_remaining_s == 41
         clock.pass_(1)
-        await charger.order(Power(-5000), NOW + timedelta(seconds=20))
+        await charger.order(Power(-5000), NOW)
         assert len(named(site)) == 1
         assert (await charger.read(NOW)).lease_remaining_s == 60
-        await charger.order(Power(-5000), NOW - timedelta(seconds=5))  # the clock was set back
-        assert len(named(site)) == 1
+        for hours in (-1, 1):  # the time of day was set
+            await charger.order(Power(-5000), NOW + timedelta(hours=hours))
+        assert named(site) == []
 
 
 async def test_an_order_nobody_renews_dies_in_the_charger() -> None:
@@ -557,10 +560,12 @@ async def test_stop_ceases_operation_once_and_power_starts_it_again() -> None:
         await charger.order(Stop(), NOW)
         assert named(site) == [{"715.OpCtl": 0}, {"704.WSetEna": 0}]
         await charger.read(NOW)
-        await charger.order(Stop(), NOW + timedelta(seconds=1))
+        clock.pass_(1)
+        await charger.order(Stop(), NOW)
         assert named(site) == []
         assert (await charger.read(NOW)).state is ChargerState.UNAVAILABLE
-        await charger.order(Power(-4000), NOW + timedelta(seconds=2))
+        clock.pass_(1)
+        await charger.order(Power(-4000), NOW)
         first, second = named(site)
         assert first == {"715.OpCtl": 1}
         assert second["704.WSet"] == 4000
@@ -646,11 +651,13 @@ async def test_a_charger_in_standby_is_started_for_power_and_left_alone_for_zero
 
 
 async def test_a_start_without_effect_is_not_repeated_every_second() -> None:
-    registers, charger = from_dump(m701_4=0)
-    for second in range(25):
+    clock = HandClock()
+    registers, charger = from_dump(None, clock, m701_4=0)
+    for _ in range(25):
         registers.words[M715 + 8] = 0  # a command register that clears itself
         await charger.read(NOW)
-        await charger.order(Power(-1000), NOW + timedelta(seconds=second))
+        await charger.order(Power(-1000), NOW)
+        clock.pass_(1)
     assert sum(address == M715 + 8 for address, _ in registers.writes) == 3
 
 
@@ -665,30 +672,39 @@ def beats(registers: Registers) -> list[list[int]]:
 
 
 async def test_the_heartbeat_counts_up_with_each_completed_cycle() -> None:
-    registers, charger = from_dump(m715_5=0xFFFF, m715_6=0xFFFD)
-    for second in range(3):
-        await charger.order(Hold(), NOW + timedelta(seconds=second))
+    clock = HandClock()
+    registers, charger = from_dump(None, clock, m715_5=0xFFFF, m715_6=0xFFFD)
+    for _ in range(3):
+        await charger.order(Hold(), NOW)
+        clock.pass_(1)
     assert beats(registers) == [[0xFFFF, 0xFFFE], [0, 0], [0, 1]]
 
 
 async def test_the_heartbeat_is_written_once_a_second_however_often_the_cycle_wakes() -> None:
-    registers, charger = from_dump()
-    for tenth in range(20):
-        await charger.order(Hold(), NOW + timedelta(seconds=tenth / 10))
-    assert len(beats(registers)) == 2 + 1  # at 0, and a tenth early at 0.9 and 1.9
-    for second in range(3):
-        await charger.order(Hold(), NOW + timedelta(seconds=second, hours=-1))  # the clock was set back
-    assert len(beats(registers)) == 3 + 3
+    clock = HandClock()
+    registers, charger = from_dump(None, clock)
+    for _ in range(16):
+        await charger.order(Hold(), NOW)
+        clock.pass_(1 / 8)
+    assert len(beats(registers)) == 2  # at 0 and 1
+    clock.pass_(-1 / 16)
+    await charger.order(Hold(), NOW)  # a little early
+    assert len(beats(registers)) == 3
+    clock.pass_(1)
+    await charger.order(Hold(), NOW - timedelta(hours=1))  # the time of day was set back
+    assert len(beats(registers)) == 4
 
 
 async def test_no_heartbeat_follows_a_stop_a_withdrawal_or_a_start_at_once() -> None:
-    registers, charger = from_dump(m704_22=1)
+    clock = HandClock()
+    registers, charger = from_dump(None, clock, m704_22=1)
     orders: tuple[Order, ...] = (Stop(), Power(-1000), Release())
-    for second, order in enumerate(orders):
-        await charger.order(order, NOW + timedelta(seconds=2 * second))
+    for order in orders:
+        await charger.order(order, NOW)
+        clock.pass_(2)
     assert registers.writes != []
     assert beats(registers) == []
-    await charger.order(Release(), NOW + timedelta(seconds=6))
+    await charger.order(Release(), NOW)
     assert len(beats(registers)) == 1
 
 
@@ -794,14 +810,16 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
 def test_only_the_setpoint_group_the_heartbeat_and_start_stop_are_ever_written(
     orders: list[Order], state: int, missing: int | None
 ) -> None:
-    registers, charger = from_dump(m701_4=state)
+    clock = HandClock()
+    registers, charger = from_dump(None, clock, m701_4=state)
     if missing is not None:
         registers.words |= {M704 + missing: 0x8000 if missing == 28 else 0xFFFF, M704 + 32: 0xFFFF}
 
     async def give_all() -> None:
-        for second, order in enumerate(orders):
+        for order in orders:
+            clock.pass_(1)
             with suppress(DeviceRefusedError):
-                await charger.order(order, NOW + timedelta(seconds=second))
+                await charger.order(order, NOW)
 
     asyncio.run(give_all())
     assert registers.written <= MAY_BE_WRITTEN

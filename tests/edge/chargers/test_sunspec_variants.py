@@ -333,7 +333,8 @@ async def test_a_standing_cap_of_all_that_it_has_is_in_nobodys_way() -> None:
 async def test_our_cap_from_before_a_restart_is_known_as_ours() -> None:
     charger = bench("cap only")
     await charger.cycle(Limits(9600, 3000))
-    restarted = Bench(charger.unit, type(charger.charger)("left", charger.unit), charger.now)
+    again = type(charger.charger)("left", charger.unit, monotonic=charger.clock)
+    restarted = Bench(charger.unit, again, charger.clock, charger.now)
     assert (await restarted.read()).authority is Authority.OURS
     await restarted.cycle(Release())
     assert not charger.house.inverter.settings.cap_enabled
