@@ -9,7 +9,8 @@ from modbus_connection import ModbusUnit
 
 from edge_service.chargers.evtec_bidipro_10 import EvtecBidiPro10, EvtecOptions
 from edge_service.chargers.sigenergy_evdc import SigenergyEvdc, SigenergyOptions
-from edge_service.chargers.sunspec_der import SunSpecDer, SunSpecOptions
+from edge_service.chargers.sunspec_der import SunSpecDer
+from edge_service.chargers.sunspec_der_models import SunSpecOptions
 from edge_service.chargers.wallbox_quasar_1 import QuasarOptions, WallboxQuasar1
 from edge_service.ports import Charger
 

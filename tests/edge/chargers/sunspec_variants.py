@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_service.chargers.link import Link
-from edge_service.chargers.sunspec_der import SunSpecDer, SunSpecOptions
+from edge_service.chargers.sunspec_der import SunSpecDer
+from edge_service.chargers.sunspec_der_models import SunSpecOptions
 from edge_service.domain.model import ChargerReading, Order
 from edge_service.ports import DeviceRefusedError
 from edge_service.simulation.charger_registers import ChargerRegisters

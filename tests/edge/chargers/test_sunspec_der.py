@@ -14,7 +14,8 @@ from hypothesis import given, settings, strategies as st
 from edge_service.chargers import MODELS
 from edge_service.chargers.link import Link
 from edge_service.chargers.sunspec import describe
-from edge_service.chargers.sunspec_der import SunSpecDer, SunSpecOptions
+from edge_service.chargers.sunspec_der import SunSpecDer
+from edge_service.chargers.sunspec_der_models import SunSpecOptions
 from edge_service.domain.model import (
     Authority,
     Backup,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from edge_service.chargers.sunspec_der import SunSpecOptions
+from edge_service.chargers.sunspec_der_models import SunSpecOptions
 from edge_service.domain.model import (
     Authority,
     Backup,
