@@ -16,6 +16,7 @@ from edge_service.ports import (
     DeviceError,
     DeviceIdentity,
     DeviceRefusedError,
+    FastLane,
     FastReading,
     OrderUnderWayError,
     TellsWhenWritten,
@@ -45,6 +46,7 @@ class ChargerDesk:
         self._evidence: Evidence | None = None
         self._judged: ChargerReading | None = None
         self._reading: ChargerReading | None = None
+        self.fast_lane = charger if isinstance(charger, FastLane) else None
         self._fast: FastReading | None = None
         self._merged: ChargerReading | None = None
         self._probed = False
@@ -188,13 +190,14 @@ class ChargerDesk:
 
     async def watch(self, period_s: float) -> None:
         """The fast lane: read the first block in which a grid loss shows, and wake the cycle when it changes."""
+        assert self.fast_lane is not None
         due = self._clock.monotonic()
         while True:
             await asyncio.sleep(max(0.0, due - self._clock.monotonic()))
             began = self._clock.monotonic()
             if self._probed:
                 try:
-                    self._see(await self.charger.read_fast(self._clock.now()))
+                    self._see(await self.fast_lane.read_fast(self._clock.now()))
                 except DeviceError:
                     LOG.debug("charger %s: fast lane got no answer", self.charger.id)
             took_s = self._clock.monotonic() - began

@@ -89,18 +89,11 @@ class Charger(Protocol):
     @property
     def id(self) -> str: ...
 
-    @property
-    def has_fast_lane(self) -> bool:
-        """Whether the model declares a register block that may be read every 100 ms."""
-        ...
-
     async def probe(self) -> tuple[DeviceIdentity, Capability]:
         """Read identity and capability. Writes nothing."""
         ...
 
     async def read(self, now: datetime) -> ChargerReading: ...
-
-    async def read_fast(self, now: datetime) -> FastReading: ...
 
     async def order(self, order: Order, now: datetime) -> None:
         """Make ``order`` so, prove it by reading back, and renew its lease.
@@ -112,6 +105,13 @@ class Charger(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class FastLane(Protocol):
+    """A charger that also has a register block which may be read every 100 ms: there a grid loss shows first."""
+
+    async def read_fast(self, now: datetime) -> FastReading: ...
 
 
 @runtime_checkable

@@ -195,7 +195,7 @@ class Runner:
         try:
             async with asyncio.TaskGroup() as group:
                 for name, desk in self._desks.items():
-                    if desk.charger.has_fast_lane:
+                    if desk.fast_lane is not None:
                         group.create_task(desk.watch(self._pacing.fast_s), name=f"fast lane {name}")
                 for contact, contact_desk in self._contacts.items():
                     group.create_task(contact_desk.watch(self._pacing.fast_s), name=f"contact {contact}")

@@ -38,7 +38,6 @@ from edge_service.ports import (
     DeviceIdentity,
     DeviceRefusedError,
     DeviceUnreachableError,
-    FastReading,
     OrderUnderWayError,
 )
 
@@ -183,8 +182,6 @@ class EvtecOptions:
 class EvtecBidiPro10:
     """One connector of a BiDiPro 10; implements ``ports.Charger``. ``monotonic`` gives rising seconds."""
 
-    has_fast_lane = False
-
     def __init__(
         self,
         id: str,
@@ -306,10 +303,6 @@ class EvtecBidiPro10:
             await self._look()
             await self._end_own()
         return self._reading(now)
-
-    async def read_fast(self, now: datetime) -> FastReading:
-        """There is none, since every message counts for the watchdog."""
-        raise self._device.refusal("every message feeds its watchdog: it has no fast lane", "not_supported")
 
     async def _know(self) -> None:
         await self._device.identify(self._introduce)

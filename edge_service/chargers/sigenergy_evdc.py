@@ -37,7 +37,7 @@ from edge_service.domain.model import (
     Release,
     Stop,
 )
-from edge_service.ports import DeviceError, DeviceIdentity, DeviceRefusedError, FastReading
+from edge_service.ports import DeviceError, DeviceIdentity, DeviceRefusedError
 
 # The smallest limit that was tried on a real device; 0 makes some vehicles latch an error that only the plug clears.
 FLOOR_W = 1000
@@ -309,8 +309,6 @@ class SigenergyOptions:
 class SigenergyEvdc:
     """An EVDC behind its inverter's Modbus unit; implements ``ports.Charger``. ``monotonic`` gives rising seconds."""
 
-    has_fast_lane = False
-
     def __init__(
         self,
         id: str,
@@ -467,10 +465,6 @@ class SigenergyEvdc:
         if not self._allowed.fresh or charge_w is None or discharge_w is None:
             return None
         return Limits(int(charge_w), int(discharge_w) if capability.discharge_rating_w else 0)
-
-    async def read_fast(self, now: datetime) -> FastReading:
-        """There is none: at one request a second nothing is fast."""
-        raise self._device.refusal("it answers one request a second and has no fast lane", "not_supported")
 
     # Ordering
 

@@ -118,10 +118,6 @@ class SunSpecDer:
         self._beat_due = float("-inf")
         self._beat_refused = False
 
-    @property
-    def has_fast_lane(self) -> bool:
-        return True
-
     # Who it is
 
     async def probe(self) -> tuple[DeviceIdentity, Capability]:

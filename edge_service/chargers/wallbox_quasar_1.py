@@ -38,7 +38,6 @@ from edge_service.ports import (
     DeviceIdentity,
     DeviceRefusedError,
     DeviceUnreachableError,
-    FastReading,
     OrderUnderWayError,
     ProtocolViolationError,
 )
@@ -365,10 +364,6 @@ class WallboxQuasar1:
         self._woken_at: float | None = None
         self._waking = False
 
-    @property
-    def has_fast_lane(self) -> bool:
-        return False
-
     def _forget_registers(self) -> None:
         self._seen = None
         self._sent.clear()
@@ -543,11 +538,6 @@ class WallboxQuasar1:
         if seen.state == State.ERROR and booting and not any(seen.errors):
             return ChargerState.BOOTING
         return _STATES.get(seen.state, ChargerState.BLOCKED)
-
-    async def read_fast(self, now: datetime) -> FastReading:
-        """Never called: there is no fast lane, since every message counts for the watchdog."""
-        reading = await self.read(now)
-        return FastReading(now, reading.grid_present, None, reading.voltage_v, reading.power_w, reading.state)
 
     # Ordering
 

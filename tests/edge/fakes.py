@@ -146,9 +146,9 @@ class FakeCharger(FakeDevice):
     Unless it ``follows`` it takes orders and does nothing.
     """
 
-    def __init__(self, name: str = "car", capability: Capability = DER, *, has_fast_lane: bool = False) -> None:
+    def __init__(self, name: str = "car", capability: Capability = DER) -> None:
         super().__init__()
-        self.id, self.has_fast_lane = name, has_fast_lane
+        self.id = name
         self.capability = capability
         self.shows: dict[str, Any] = {}
         self.orders: list[Order] = []
@@ -162,11 +162,6 @@ class FakeCharger(FakeDevice):
         await self._ask("read")
         return a_reading(now, **self.shows)
 
-    async def read_fast(self, now: datetime) -> FastReading:
-        await self._ask("read_fast")
-        reading = a_reading(now, **self.shows)
-        return FastReading(now, reading.grid_present, reading.forming, reading.voltage_v, reading.power_w)
-
     async def order(self, order: Order, now: datetime) -> None:
         """The power is there at once."""
         await self._ask("order")
@@ -175,6 +170,15 @@ class FakeCharger(FakeDevice):
         self.shows["power_w"] = ordered_w if self.follows else 0
         self.shows["setpoint_w"] = None if isinstance(order, Stop | Release) else ordered_w
         self.shows["state"] = ChargerState.UNAVAILABLE if isinstance(order, Stop) else ChargerState.IDLE
+
+
+class FastCharger(FakeCharger):
+    """One that has a fast lane besides."""
+
+    async def read_fast(self, now: datetime) -> FastReading:
+        await self._ask("read_fast")
+        reading = a_reading(now, **self.shows)
+        return FastReading(now, reading.grid_present, reading.forming, reading.voltage_v, reading.power_w)
 
 
 class FakeMeter(FakeDevice):

@@ -50,7 +50,6 @@ class SlowCharger:
     """A charger that takes an order only when it is let."""
 
     id = "left"
-    has_fast_lane = False
 
     def __init__(self) -> None:
         self.taken: list[Order] = []

@@ -29,7 +29,7 @@ from edge_service.domain.model import (
 from edge_service.ports import DeviceError, DeviceRefusedError, DeviceUnreachableError
 from edge_service.runner import READ_SHARE, Devices, Image, Pacing, Runner
 from tests.edge.domain.houses import a_site, after, an_event
-from tests.edge.fakes import FakeCharger, FakeMeter, FakeSwitch, LeapingClock, leaping, passes, until
+from tests.edge.fakes import FakeMeter, FakeSwitch, FastCharger, LeapingClock, leaping, passes, until
 
 PACING = Pacing(cycle_s=1.0, fast_s=0.1, transfer_s=0.1)
 
@@ -67,7 +67,7 @@ class Home:
     """A runner among fakes: a charger with a fast lane, a meter, an island switch."""
 
     def __init__(self, facts: SiteFacts | None = None, settings: Settings | None = None) -> None:
-        self.charger = FakeCharger(has_fast_lane=True)
+        self.charger = FastCharger()
         self.meter, self.switch = FakeMeter(), FakeSwitch()
         self.people, self.album, self.clock = Residents(settings or Settings()), Album(), LeapingClock()
         devices = Devices([self.charger], self.meter, self.switch)
@@ -465,7 +465,7 @@ async def test_a_refusal_is_told_although_each_cycle_orders_another_power() -> N
 # --------------------------------------------------------------------------------------------------------- what ends it
 
 
-def _charger(home: Home) -> FakeCharger:
+def _charger(home: Home) -> FastCharger:
     return home.charger
 
 
@@ -491,7 +491,7 @@ def _switch(home: Home) -> FakeSwitch:
 )
 @leaping
 async def test_a_defect_in_a_driver_ends_the_run_and_does_not_vanish(
-    device: Callable[[Home], FakeCharger | FakeMeter | FakeSwitch], question: str
+    device: Callable[[Home], FastCharger | FakeMeter | FakeSwitch], question: str
 ) -> None:
     home = Home(settings=discharging())
     task = asyncio.create_task(home.runner.run())
@@ -510,7 +510,7 @@ async def test_a_defect_in_a_driver_ends_the_run_and_does_not_vanish(
 @pytest.mark.parametrize("device", [_charger, _meter, _switch])
 @leaping
 async def test_a_device_in_trouble_ends_nothing(
-    device: Callable[[Home], FakeCharger | FakeMeter | FakeSwitch],
+    device: Callable[[Home], FastCharger | FakeMeter | FakeSwitch],
 ) -> None:
     home = Home(settings=discharging())
     async with home.at_work() as task:

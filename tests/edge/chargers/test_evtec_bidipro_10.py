@@ -35,6 +35,7 @@ from edge_service.ports import (
     DeviceError,
     DeviceRefusedError,
     DeviceUnreachableError,
+    FastLane,
     OrderUnderWayError,
 )
 from edge_service.simulation.evtec_registers import EvtecRegisters
@@ -158,7 +159,7 @@ async def test_a_probe_says_who_it_is_and_what_it_can_do_and_writes_nothing() ->
         assert (capability.charge_rating_w, capability.discharge_rating_w) == (10_000, 10_000)
         assert (capability.min_charge_w, capability.min_discharge_w) == (500, 500)
         assert (capability.lease, capability.backup) == (Lease.TRAFFIC, Backup.NONE)
-        assert not world.charger.has_fast_lane
+        assert not isinstance(world.charger, FastLane)
         assert identity.findings == (
             "It gives no backup and tells nothing of the grid: the meter must tell of an outage.",
             "Connector 1 is driven.",

@@ -37,7 +37,7 @@ from edge_service.domain.model import (
     Release,
     Stop,
 )
-from edge_service.ports import Charger, DeviceError, DeviceRefusedError
+from edge_service.ports import Charger, DeviceError, DeviceRefusedError, FastLane
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.site import SimulatedSite
 from tests.edge.chargers.peers import HOST, MemoryUnit, Registers, Request, linked
@@ -131,7 +131,7 @@ async def test_the_registry_builds_an_evdc() -> None:
     async with a_site(SiteOptions(charger_model="sigenergy_evdc")) as (site, _), Link(HOST, site.charger_port) as link:
         charger: Charger = MODELS["sigenergy_evdc"].build("left", link.unit(1), AT_ONCE, monotonic=HandClock())
         assert (await charger.probe())[0].model == "Sim SigenStor EC 12.0"
-        assert not charger.has_fast_lane
+        assert not isinstance(charger, FastLane)
 
 
 # ------------------------------------------------------------------------------------------------------- reading
@@ -497,8 +497,6 @@ async def test_a_setpoint_is_refused() -> None:
         with pytest.raises(DeviceRefusedError) as refusal:
             await charger.order(Power(4000), NOW)
         assert refusal.value.reason == "not_supported"
-        with pytest.raises(DeviceRefusedError):
-            await charger.read_fast(NOW)
         assert written(site) == []
 
 

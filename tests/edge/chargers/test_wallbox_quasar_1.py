@@ -36,6 +36,7 @@ from edge_service.ports import (
     DeviceError,
     DeviceRefusedError,
     DeviceUnreachableError,
+    FastLane,
     OrderUnderWayError,
     ProtocolViolationError,
 )
@@ -172,7 +173,7 @@ async def test_a_probe_says_who_it_is_and_what_it_can_do_and_writes_nothing() ->
         assert (capability.charge_rating_w, capability.discharge_rating_w) == (7400, 7400)
         assert (capability.min_charge_w, capability.min_discharge_w, capability.step_w) == (720, 720, 1)
         assert (capability.lease, capability.backup) == (Lease.TRAFFIC, Backup.NONE)
-        assert not world.charger.has_fast_lane
+        assert not isinstance(world.charger, FastLane)
         assert "It gives no backup: it lives on the grid and forms no island." in identity.findings
         assert world.writes == []
 
