@@ -7,7 +7,7 @@ neither the others nor a protective act. An order is renewed only by a completed
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -30,12 +30,10 @@ from edge_service.domain.model import (
     Observation,
     Settings,
     SiteFacts,
-    Stage,
     SwitchOrder,
     SwitchReading,
     frozen_map,
 )
-from edge_service.domain.realise import order_power_w
 from edge_service.ports import (
     Charger,
     Clock,
@@ -54,9 +52,6 @@ READ_SHARE = 0.8
 CLOCK_JUMP_S = 2.0
 # How late cycles began is kept for this many for the 99th percentile: ten minutes at one a second.
 KEPT_LATENESS = 600
-# What people are told of an order, and the stages at which it is taken.
-TOLD_OF = frozenset({Stage.REFUSED, Stage.LIMITED})
-TAKEN = frozenset({Stage.READ_BACK, Stage.MEASURED, Stage.HELD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +144,6 @@ class Runner:
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._lateness_s: deque[float] = deque(maxlen=KEPT_LATENESS)
         # Per charger: of what its orders' evidence was last told, so that nothing is told each cycle.
-        self._told_of: dict[str, set[tuple[Stage, str | None]]] = {}
         self._cycle_at: float | None = None
         self._told: tuple[datetime, float] | None = None
         self.image: Image | None = None
@@ -309,9 +303,8 @@ class Runner:
         self._memory = decision.memory
         if decision.pressed:
             self._latch_stop(settings)
-        news = tuple(self._news_of_orders(decision.at))  # of the orders so far: another one takes their place
         self._act(decision)
-        self._publish(observation, before, settings, facts, decision, news)
+        self._publish(observation, before, settings, facts, decision)
         self._cycle_at = self._clock.monotonic()
 
     def _latch_stop(self, settings: Settings) -> None:
@@ -365,7 +358,6 @@ class Runner:
         settings: Settings,
         facts: SiteFacts,
         decision: Decision,
-        news: tuple[Happening, ...],
     ) -> None:
         self.image = Image(
             observation=observation,
@@ -375,34 +367,10 @@ class Runner:
             decision=decision,
             identities={name: desk.identity for name, desk in self._desks.items() if desk.identity},
             progress=self._evidence(),
-            happenings=decision.happenings + news,
+            happenings=decision.happenings,
             cycle_late_p99_ms=self._late_p99_ms(),
         )
         self._witness.witness(self.image)
-
-    def _news_of_orders(self, now: datetime) -> Iterator[Happening]:
-        """Refused and limited orders: each reason is told once, and again only after an order was taken or followed.
-
-        What is only on its way, or broken off, proves neither.
-        """
-        for name, desk in self._desks.items():
-            evidence = desk.evidence
-            if evidence is None:
-                self._told_of.pop(name, None)
-            elif (stage := evidence.stage) in TAKEN:
-                self._forget_told(name, stage)
-            elif stage in TOLD_OF and (stage, evidence.reason) not in self._told_of.setdefault(name, set()):
-                self._told_of[name].add((stage, evidence.reason))
-                yield _news_of_order(desk, evidence, now)
-
-    def _forget_told(self, charger: str, stage: Stage) -> None:
-        """A read-back ends a refusal; a limit ends only where the power follows."""
-        if (told := self._told_of.get(charger)) is None:
-            return
-        left = {one for one in told if stage is Stage.READ_BACK and one[0] is Stage.LIMITED}
-        self._told_of[charger] = left
-        if not left:
-            del self._told_of[charger]
 
     def _late_p99_ms(self) -> float | None:
         """How late cycles start, 99th percentile, in milliseconds."""
@@ -420,15 +388,6 @@ class Runner:
         for device in (self._meter, self._switch, *(desk.contact for desk in self._contacts.values())):
             if device is not None:
                 await device.close()
-
-
-def _news_of_order(desk: ChargerDesk, evidence: Evidence, now: datetime) -> Happening:
-    data: dict[str, Any] = {"order": type(evidence.order).__name__.lower(), "reason": evidence.reason}
-    if evidence.stage is Stage.REFUSED:
-        return Happening("order_refused", desk.charger.id, now, frozen_map(data))
-    data["power_w"] = order_power_w(evidence.order, desk.capability)
-    data["measured_w"] = desk.reading.power_w if desk.reading is not None else None
-    return Happening("order_limited", desk.charger.id, now, frozen_map(data))
 
 
 def _contacts(reading: SwitchReading | None) -> tuple[bool | None, ...] | None:

@@ -20,31 +20,18 @@ from edge_service.domain.model import (
     Contact as InputContact,
     DeparturePlan,
     Evidence,
-    Hold,
-    Limits,
     Notice,
     Observation,
-    Pause,
-    Power,
     Program,
-    Release,
     Settings,
     SiteFacts,
     Stage,
-    Stop,
+    order_kind,
 )
 from edge_service.domain.performance import earnings_usd, season_usd
 from edge_service.domain.realise import order_power_w
 from edge_service.domain.view import Step
 
-ORDER_KINDS: Mapping[type, str] = {
-    Power: "power",
-    Limits: "limits",
-    Hold: "hold",
-    Pause: "pause",
-    Stop: "stop",
-    Release: "release",
-}
 # The statements of the rung "departure" that charge; its third one only forbids a discharge.
 CHARGES_TO_LEAVE = frozenset({"departure_charges", "departure_late"})
 
@@ -294,7 +281,7 @@ def _order(
     proven_at = evidence.read_back_at
     measured = reading is not None and proven_at is not None and reading.at > proven_at
     return {
-        "kind": ORDER_KINDS[type(evidence.order)],
+        "kind": order_kind(evidence.order),
         "power_w": order_power_w(evidence.order, capability),
         "stage": stage,
         "reason": reason,

@@ -130,6 +130,24 @@ def unfollowed_since(evidence: Evidence) -> datetime | None:
     return evidence.astray_since if evidence.reason == NOT_FOLLOWED else None
 
 
+def complaints(told: frozenset[str], evidence: Evidence | None) -> frozenset[str]:
+    """What people were told of, as ``stage:reason``: each once, and again only after an order was taken or followed.
+
+    What is only on its way, or broken off, proves neither. A read-back ends a refusal, a limit only the power that
+    follows.
+    """
+    if evidence is None:
+        return frozenset()
+    match evidence.stage:
+        case Stage.REFUSED | Stage.LIMITED as stage:
+            return told | {f"{stage}:{evidence.reason}"}
+        case Stage.ORDERED | Stage.WRITTEN:
+            return told
+        case Stage.READ_BACK:
+            return frozenset(one for one in told if one.startswith(f"{Stage.LIMITED}:"))
+    return frozenset()
+
+
 def limited_by(ordered_w: int, reading: ChargerReading, capability: Capability) -> str:
     """Why a charger gives or takes less than ordered, as far as its readings tell; ``not_followed`` where they do not.
 

@@ -163,7 +163,7 @@ class ChargerMemory:
     and ``full``.
 
     ``silent_since``: no answer since then. ``due_since`` and ``late_since``: since when the site's room is too small
-    for its departure to wait, or to be reached.
+    for its departure to wait, or to be reached. ``complaints``: told of an order that did not go well.
     """
 
     order_w: int | None = None
@@ -176,6 +176,7 @@ class ChargerMemory:
     departure: DepartureMemory | None = None
     due_since: datetime | None = None
     late_since: datetime | None = None
+    complaints: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +256,7 @@ class Memory:
     def after_restart(self) -> Memory:
         """What may be believed after a restart: accounts and notices. Grid and switch are read anew first."""
         chargers = {
-            name: replace(charger, order_w=None, order_since=None, silent_since=None)
+            name: replace(charger, order_w=None, order_since=None, silent_since=None, complaints=frozenset())
             for name, charger in self.chargers.items()
         }
         contacts = {contact: replace(known, silent_since=None) for contact, known in self.contacts.items()}

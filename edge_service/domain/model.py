@@ -101,6 +101,16 @@ class Release:
 type Order = Power | Limits | Hold | Pause | Stop | Release
 
 
+_ORDER_KINDS: Mapping[type, str] = frozen_map(
+    {Power: "power", Limits: "limits", Hold: "hold", Pause: "pause", Stop: "stop", Release: "release"}
+)
+
+
+def order_kind(order: Order) -> str:
+    """The contract's word for what kind of order it is."""
+    return _ORDER_KINDS[type(order)]
+
+
 class Stage(StrEnum):
     """How far an order got. Each is evidence of its own: a read-back proves receipt, not action."""
 

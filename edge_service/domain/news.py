@@ -8,7 +8,18 @@ from typing import Any
 from edge_service.domain.evidence import unfollowed_since
 from edge_service.domain.islanding import CLOSE_DEADLINE, IN_TRANSFER, STOP_DEADLINE
 from edge_service.domain.memory import OVER, DepartureStage, EventMemory, EventStage, IslandStep, Memory
-from edge_service.domain.model import AtEnd, Contact, Grid, Happening, Notice, Supply, frozen_map
+from edge_service.domain.model import (
+    AtEnd,
+    Contact,
+    Evidence,
+    Grid,
+    Happening,
+    Notice,
+    Stage,
+    Supply,
+    frozen_map,
+    order_kind,
+)
 from edge_service.domain.performance import earnings_usd
 from edge_service.domain.realise import order_power_w
 from edge_service.domain.view import View
@@ -157,6 +168,19 @@ def _of_charger(view: View, charger: str, before: Memory, after: Memory) -> Iter
         yield _happening(view, "fault_raised" if new.faulty else "fault_cleared", charger, alarms=alarms)
     if charger in view.observation.contested and f"contested:{charger}" not in before.notices:
         yield _happening(view, "control_contested", charger, setpoint_w=_setpoint_w(view, charger))
+    evidence = view.observation.orders.get(charger)
+    if evidence is not None and new.complaints - old.complaints:
+        yield _of_order(view, charger, evidence)
+
+
+def _of_order(view: View, charger: str, evidence: Evidence) -> Happening:
+    """An order that was refused, or does not go as given."""
+    told: dict[str, Any] = {"order": order_kind(evidence.order), "reason": evidence.reason}
+    if evidence.stage is Stage.REFUSED:
+        return _happening(view, "order_refused", charger, **told)
+    reading, power_w = view.reading(charger), order_power_w(evidence.order, view.capability(charger))
+    measured_w = reading.power_w if reading is not None else None
+    return _happening(view, "order_limited", charger, **told, power_w=power_w, measured_w=measured_w)
 
 
 def _setpoint_w(view: View, charger: str) -> int | None:

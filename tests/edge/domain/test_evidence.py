@@ -23,7 +23,7 @@ from edge_service.domain.evidence import (
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import ChargerState, Evidence, Hold, Order, Power, Release, Settings, Stage, Stop
 from edge_service.domain.news import NOT_FOLLOWED_FOR
-from tests.edge.domain.houses import DER, a_reading, a_site, after, an_observation
+from tests.edge.domain.houses import DER, T0, a_reading, a_site, after, an_observation
 
 # Within so many seconds after the read-back a charger of this model must follow.
 IN_TIME_S = DER.settle_s + PATIENCE.total_seconds()
@@ -249,3 +249,33 @@ def test_another_controller_is_told_of_once_with_what_it_wrote() -> None:
     (notice,) = notices
     assert (notice.key, notice.data["charger"], notice.data["setpoint_w"]) == ("contested:car", "Car", 3000)
     assert cleared == [(15, "contested:car")]
+
+
+def test_what_went_wrong_with_an_order_is_told_once_per_reason_and_again_after_one_was_taken() -> None:
+    given = Evidence(Power(-4000), T0)
+    refused = replace(given, refused_at=T0, reason="local_mode")
+    busy = replace(given, refused_at=T0, reason="busy")
+    read_back = replace(given, written_at=T0, read_back_at=T0)
+    limited = replace(read_back, limited_at=T0, reason="soc_floor")
+    followed = replace(read_back, measured_at=T0)
+    lived = [None, refused, given, refused, busy, read_back, busy, limited, read_back, limited, followed, limited, None]
+    memory, told = Memory(), []
+    for second, evidence in enumerate(lived):
+        decision = decided(second, memory, evidence)
+        memory = decision.memory
+        told += [(second, one.kind, one.data["reason"]) for one in decision.happenings if one.subject == "car"]
+    assert told == [
+        (1, "order_refused", "local_mode"),
+        (4, "order_refused", "busy"),
+        (6, "order_refused", "busy"),
+        (7, "order_limited", "soc_floor"),
+        (11, "order_limited", "soc_floor"),
+    ]
+    assert memory.charger("car").complaints == frozenset()
+
+
+def test_news_of_a_limited_order_name_the_power_that_was_ordered_and_what_flows() -> None:
+    limited = Evidence(Power(5000), T0, read_back_at=T0, limited_at=T0, reason="soc_ceiling")
+    (news,) = decided(1, Memory(), limited, chargers={"car": {"power_w": 1200}}).happenings
+    assert (news.kind, news.subject) == ("order_limited", "car")
+    assert dict(news.data) == {"order": "power", "reason": "soc_ceiling", "power_w": 5000, "measured_w": 1200}

@@ -56,6 +56,7 @@ from edge_service.domain.model import (
     SwitchOrder,
     SwitchReading,
     frozen_map,
+    order_kind,
 )
 from edge_service.domain.policy import Rung
 
@@ -183,7 +184,7 @@ def order_words(order: Order | None) -> str:
         case None:
             return "nothing"
         case _:
-            return type(order).__name__.lower()
+            return order_kind(order)
 
 
 # ------------------------------------------------------------------------------------------------------- the tiny house
