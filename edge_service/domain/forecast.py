@@ -61,11 +61,11 @@ def hours_to_reach(soc_pct: float, target_pct: float, capacity_wh: int, power_w:
     return (quick_pct + slow_pct / TAPER_SHARE) / 100 * capacity_wh / EFFICIENCY / power_w
 
 
-def reached_pct(soc_pct: float, hours: float, capacity_wh: int, power_w: int) -> float:
-    """Percent after so many hours of charging alone at this power."""
-    pct_per_h = power_w * EFFICIENCY / capacity_wh * 100
-    quick_h = min(hours, max(0.0, TAPER_FROM_PCT - soc_pct) / pct_per_h)
-    return min(100.0, soc_pct + (quick_h + (hours - quick_h) * TAPER_SHARE) * pct_per_h)
+def reached_pct(soc_pct: float, hours: float, capacity_wh: int, power_w: int, room_w: float = inf) -> float:
+    """Percent after so many hours of charging alone at this power, or at what a limit leaves of it."""
+    quick, slow = (min(room_w, w) * EFFICIENCY / capacity_wh * 100 for w in (power_w, power_w * TAPER_SHARE))
+    quick_h = min(hours, max(0.0, TAPER_FROM_PCT - soc_pct) / quick) if quick > 0 else hours
+    return min(100.0, soc_pct + quick_h * quick + (hours - quick_h) * slow)
 
 
 def begun_pct(target_pct: float, hours: float, capacity_wh: int, power_w: int) -> float:

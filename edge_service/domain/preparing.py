@@ -3,8 +3,8 @@
 All limits count: what the chargers may take in before it, what the site may supply during it, what departures need.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf
 
@@ -17,7 +17,6 @@ from edge_service.domain.forecast import (
     Job,
     Room,
     begun_pct,
-    delivered_h,
     hours_between,
     hours_to_reach,
     reached_pct,
@@ -93,9 +92,10 @@ class Giver:
         """AC energy that it gives in so many hours of an event, if it begins full."""
         return min(max(0.0, 100.0 - self.floor_pct) * self.wh_per_pct, self.discharge_w * hours)
 
-    def charged_wh(self, hours: float) -> float:
-        """AC energy above the floor after so many hours of charging alone."""
-        reached = reached_pct(self.soc_pct, hours, self.capacity_wh, self.charge_w)
+    def charged_wh(self, hours: float, rooms_w: Sequence[float]) -> float:
+        """AC energy above the floor after so many hours of charging alone under the limits."""
+        room_w = min((w * MILLION / part for w, part in zip(rooms_w, self.parts, strict=True) if part), default=inf)
+        reached = reached_pct(self.soc_pct, hours, self.capacity_wh, self.charge_w, room_w)
         if self.low and reached <= self.floor_pct + LIFTED_PCT:
             return 0.0
         return max(0.0, reached - self.floor_pct) * self.wh_per_pct
@@ -139,8 +139,8 @@ class Prospect:
 
 
 def limits(view: View) -> tuple[Sum, ...]:
-    """The service and each of its legs."""
-    return (Sum(service.site(view)), *service.legs(view))
+    """The service and each of its legs, which no rung above has narrowed."""
+    return (Sum(service.site(view)), *(view.legs or service.legs(view)))
 
 
 def prospect(view: View, event: Event, bounds: Sequence[Sum]) -> Prospect:
@@ -150,16 +150,25 @@ def prospect(view: View, event: Event, bounds: Sequence[Sum]) -> Prospect:
     hours = max(0.0, hours_between(max(now, start), event.end))
     before_h = max(0.0, hours_between(now, start) - blocked_h)
     givers = dict(_givers(view, event, bounds))
-    has_wh = sum(giver.has_wh for giver in givers.values())
-    part = max(0.0, 1 - claimed_wh / has_wh) if has_wh else 1.0
-    stock_wh = {name: min(giver.has_wh * part, giver.useful_wh(hours)) for name, giver in givers.items()}
-    more_wh = {
-        name: max(0.0, min(giver.charged_wh(before_h) - giver.has_wh, giver.useful_wh(hours) - stock_wh[name]))
-        for name, giver in givers.items()
-    }
-    into_wh = tuple(_into_wh(view, event, bounds, givers, before_h)) if before_h else (0.0,) * len(bounds)
-    out_w = tuple(max(0.0, _others_w(view, bound, givers, -1) - bound.band.lo) for bound in bounds)
+    has_wh = {name: giver.has_wh for name, giver in givers.items()}
+    useful_wh = {name: giver.useful_wh(hours) for name, giver in givers.items()}
+    part = max(0.0, 1 - claimed_wh / sum(has_wh.values())) if claimed_wh and any(has_wh.values()) else 1.0
+    stock_wh = {name: min(wh * part, useful_wh[name]) for name, wh in has_wh.items()}
+    more_wh, into_wh = dict.fromkeys(givers, 0.0), (0.0,) * len(bounds)
+    if before_h:
+        into_wh = tuple(_into_wh(view, event, bounds, givers, before_h))
+        rooms_w = [wh / before_h for wh in into_wh]
+        more_wh = {
+            name: max(0.0, min(giver.charged_wh(before_h, rooms_w) - has_wh[name], useful_wh[name] - stock_wh[name]))
+            for name, giver in givers.items()
+        }
+    out_w = tuple([max(0.0, _others_w(view, bound, givers, -1) - bound.band.lo) for bound in bounds])
     return Prospect(hours, before_h, givers, stock_wh, more_wh, into_wh, out_w)
+
+
+def spare_wh(view: View, event: Event) -> Mapping[str, float]:
+    """AC energy above what each keeps, per vehicle that the event can count on."""
+    return {name: giver.has_wh for name, giver in _givers(view, event, limits(view))}
 
 
 def _claimed(view: View, event: Event) -> tuple[float, float]:
@@ -301,24 +310,41 @@ def _kept_for_departures(
         low_pct, power_w = floor_pct(view, event, name), _charge_w(view, name, reading)
         hours = hours_to_reach(low_pct, departure.target_pct, reading.capacity_wh or 1, power_w)
         targets[name] = departure.target_pct
+        by = max(event.end, departure.at - HEAD_START)
         if hours > 0:
-            jobs[name] = Job(hours * TIME_FACTOR, power_w, max(event.end, departure.at - HEAD_START))
-    done_h = delivered_h(jobs, event.end, _rooms(view, bounds, jobs)) if jobs else {}
-    for name, hours in done_h.items():
+            jobs[name] = Job(min(hours * TIME_FACTOR, hours_between(event.end, by)), power_w, by)
+    part = _part_that_fits(jobs, event.end, _rooms(view, bounds, jobs)) if jobs else 1.0
+    for name, job in jobs.items():
         capacity_wh, power_w = seen[name].capacity_wh or 1, _charge_w(view, name, seen[name])
-        yield name, begun_pct(targets[name], hours / TIME_FACTOR, capacity_wh, power_w)
+        yield name, begun_pct(targets[name], part * job.hours / TIME_FACTOR, capacity_wh, power_w)
+
+
+def _part_that_fits(jobs: Mapping[str, Job], start: datetime, rooms: Sequence[Room]) -> float:
+    """The part of all their hours that finds room in time."""
+
+    def fits(part: float) -> bool:
+        scaled = {name: replace(job, hours=job.hours * part) for name, job in jobs.items()}
+        return all(slack.together_h >= 0 for slack in slacks(scaled, start, rooms).values())
+
+    low, high = 0.0, 1.0
+    if fits(high):
+        return high
+    for _ in range(7):
+        middle = (low + high) / 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
 
 
 def _departures(view: View) -> list[tuple[str, DepartureMemory]]:
     chargers = view.memory.chargers
-    return [(name, one.departure) for name, one in chargers.items() if one.departure and name in view.facts.chargers]
+    return [(name, one.departure) for name, one in chargers.items() if one.departure is not None]
 
 
 # -------------------------------------------------------------------------------------------------- what limits leave
 
 
 def _rooms(view: View, bounds: Sequence[Sum], names: Iterable[str]) -> list[Room]:
-    counted = list(names)
+    counted = dict.fromkeys(names)
     return [
         Room(
             max(0.0, bound.band.hi - _others_w(view, bound, counted, 1)),
@@ -351,15 +377,21 @@ def _departing_jobs(view: View, event: Event, givers: Mapping[str, Giver]) -> It
             yield name, Job(hours, power_w, max(view.observation.now, departure.at - HEAD_START))
 
 
-def _others_w(view: View, bound: Sum, counted: Iterable[str], sign: int) -> float:
-    """What all others do under this limit in one direction: they are taken to go on."""
-    ours = set(counted)
+def _others_w(view: View, bound: Sum, counted: Container[str], sign: int) -> float:
+    """What is not ours to steer does under this limit in one direction: it is taken to go on."""
     others = [
         bound.part(name) * (reading.power_w or 0)
-        for name in view.facts.chargers
-        if name not in ours and (reading := view.reading(name)) is not None and (reading.power_w or 0) * sign > 0
+        for name, reading in (view.fresh or {}).items()
+        if (reading.power_w or 0) * sign > 0 and name not in counted and not _is_free(view, name)
     ]
     return sum(others) / MILLION
+
+
+def _is_free(view: View, charger: str) -> bool:
+    """What it does now does not last: it takes a setpoint, and no person has set one."""
+    order = view.settings.manual.get(charger)
+    ordered = order is not None and view.observation.now < order.until
+    return charger in view.facts.chargers and view.takes_setpoint(charger) and not ordered
 
 
 # ---------------------------------------------------------------------------------------------------- what can be held
@@ -392,11 +424,11 @@ def _most_wh(outlook: Prospect, lifted: Sequence[str], into_wh: Sequence[float])
         of_kind[0] += outlook.stock_wh[name] + at_once_wh
         of_kind[1] += more_wh - at_once_wh
     idle = [0] * len(into_wh)
-    most = [int(of_kind[0]) for of_kind in kinds.values()] + [int(of_kind[1]) for of_kind in kinds.values()]
+    most = [int(of_kind[place] * 1000) for place in (0, 1) for of_kind in kinds.values()]
     parts = [[*idle, *kind] for kind in kinds]
     parts += [[*(int(part / EFFICIENCY**2) for part in kind), *kind] for kind in kinds]
-    left = [*(int(wh) * MILLION for wh in into_wh), *(int(w * outlook.hours) * MILLION for w in outlook.out_w)]
-    return float(sum(most_together(most, parts, left)))
+    left_wh = [*into_wh, *(w * outlook.hours for w in outlook.out_w)]
+    return sum(most_together(most, parts, [int(wh * 1000) * MILLION for wh in left_wh])) / 1000
 
 
 def feasible_w(view: View, event: Event, outlook: Prospect) -> int | None:
@@ -405,7 +437,7 @@ def feasible_w(view: View, event: Event, outlook: Prospect) -> int | None:
     if target is None or target >= 0 or event.end <= view.observation.now:
         return target
     supplied_w = can_give_wh(outlook) / outlook.hours
-    net_w = int(((view.others_w or 0) if is_net(view, event) else 0) - supplied_w)
+    net_w = round(((view.others_w or 0) if is_net(view, event) else 0) - supplied_w)
     return max(target, min(0, net_w))
 
 
@@ -448,7 +480,8 @@ def lacks(view: View, event: Event, bounds: Sequence[Sum]) -> Mapping[str, Lack]
     goal_wh = _goal_wh(view, event, outlook)
     found = _jobs(outlook, _raised(outlook, outlook.givers, goal_wh))
     account = view.memory.events.get(event.uid)
-    if not (account and account.begun) and _slack_h(view, event, bounds, outlook, found, careful=True) > 0:
+    begun = account is not None and account.begun and account.start == event.start
+    if not begun and _slack_h(view, event, bounds, outlook, found, careful=True) > 0:
         return {}
     in_time = _slack_h(view, event, bounds, outlook, found, careful=False) >= 0
     return found if in_time else _first_things_first(outlook, goal_wh)
@@ -504,7 +537,9 @@ def _first_things_first(outlook: Prospect, goal_wh: float) -> dict[str, Lack]:
             found[name] = Lack(hours, giver.charge_w, 1.0 if part else 0.0)
             left_wh = [wh - part * takes[name] * giver.parts[place] / MILLION for place, wh in enumerate(left_wh)]
             missing_wh -= part * outlook.more_wh[name]
-    return found
+    # By its whole percent a vehicle may seem too late that is not: it goes on with what the others leave.
+    rest = {name: giver.useful_wh(outlook.hours) for name, giver in outlook.givers.items() if name not in found}
+    return found | _jobs(outlook, rest, -1.0)
 
 
 def _fitting(outlook: Prospect, names: Sequence[str], takes: Mapping[str, float], left_wh: Sequence[float]) -> float:

@@ -1,11 +1,10 @@
 """Demand response: the utility's event that runs now, or the charging that one to come needs."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 
 from edge_service.domain.band import ANY, Band
 from edge_service.domain.model import Event, Slot, SlotKind, frozen_map
-from edge_service.domain.preparing import CHARGES_FOR_EVENT, is_net, lacks, limits, prospect
+from edge_service.domain.preparing import CHARGES_FOR_EVENT, is_net, lacks, limits, spare_wh
 from edge_service.domain.timeline import Timeline
 from edge_service.domain.view import Narrowing, Statement, View
 
@@ -38,7 +37,7 @@ def _serve(view: View, event: Event, slot: Slot) -> tuple[Statement, ...]:
         charger: 0 if left_w < 0 and charger in low else view.bands[charger].nearest(left_w)
         for charger in view.steerable
     }
-    wants = view.share(wishes, left_w, weight=_spare_wh(view, event), fully=True)
+    wants = view.share(wishes, left_w, weight=spare_wh(view, event), fully=True)
     return (floors, Narrowing("event", wants=frozen_map(wants), data=data))
 
 
@@ -58,11 +57,6 @@ def _left_w(view: View, event: Event, target_w: int) -> int:
     counted = fixed if is_net(view, event) else [power_w for power_w in fixed if power_w < 0]
     fixed_w = sum(fixed)
     return Band(view.site.lo - fixed_w, view.site.hi - fixed_w).nearest(target_w - sum(counted))
-
-
-def _spare_wh(view: View, event: Event) -> Mapping[str, float]:
-    """Energy above what each keeps: who has more gives more, so that all can give to the end."""
-    return {name: giver.has_wh for name, giver in prospect(view, event, limits(view)).givers.items()}
 
 
 def _prepare(view: View, events: tuple[Event, ...]) -> tuple[Statement, ...]:

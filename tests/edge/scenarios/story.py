@@ -462,11 +462,12 @@ def decided(play: Play, decision: Decision) -> dict[str, Any]:
         "standing": [f"{key}: {kind}" for key, kind in sorted(decision.memory.notices.items())],
         "events": {uid: account.stage.value for uid, account in decision.memory.events.items()},
         "delivered_wh": {uid: round(account.charger_wh, 1) for uid, account in decision.memory.events.items()},
+        "promised_w": {uid: account.feasible_w for uid, account in decision.memory.events.items()},
         "refused": play.refused,
     }
 
 
-PARTIAL = frozenset({"orders", "rungs", "heard", "why", "events", "adjusted", "delivered_wh"})
+PARTIAL = frozenset({"orders", "rungs", "heard", "why", "events", "adjusted", "delivered_wh", "promised_w"})
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
