@@ -40,6 +40,11 @@ class Layout:
     precious: bool = False
 
 
+def time_text(at: datetime) -> str:
+    """Text that sorts like time."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All or nothing; on disk when it returns (as far as ``synchronous`` promises)."""

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
 from edge_service.domain.decide import Decision
 from edge_service.domain.model import Observation, Settings, SiteFacts
-from edge_service.journal.database import Database, JournalError, Layout, transaction
+from edge_service.journal.database import Database, JournalError, Layout, time_text, transaction
 from edge_service.journal.delta import columns, cycles_of, patch
 from edge_service.journal.digest import Digest, digest
 from edge_service.journal.encoding import Change, changes, from_plain, patched, to_plain
@@ -219,7 +219,7 @@ class CycleRecorder:
     def add_minute(self, at: datetime, values: Mapping[str, float | None]) -> None:
         """Take the means of one minute: ``grid_w``, ``house_w`` and any others, such as ``charger.power_w``."""
         more = {name: value for name, value in values.items() if name not in ("grid_w", "house_w")}
-        self._minutes.append((_time(at), values.get("grid_w"), values.get("house_w"), _json(more)))
+        self._minutes.append((time_text(at), values.get("grid_w"), values.get("house_w"), _json(more)))
         del self._minutes[:-BUFFER_AT_MOST]
         self._write_soon()
 
@@ -301,7 +301,7 @@ class CycleRecorder:
                     rows.append(_Row(None))
                 rows[-1].changes.append(_changed(last, cycle, now))
                 self._last = _Last(cycle, now, last.since_keyframe + 1)
-            rows[-1].times.append(_time(cycle.observation.now))
+            rows[-1].times.append(time_text(cycle.observation.now))
         return rows
 
     def _needs_keyframe(self, last: _Last, cycle: _Cycle) -> bool:
@@ -318,16 +318,16 @@ class CycleRecorder:
         if self._tidied_at is not None and abs(now - self._tidied_at) < TIDY_EVERY:
             return
         # What was kept when it came of age stays kept: only what came of age since is looked at.
-        looked_at = "" if self._tidied_at is None else _time(self._tidied_at - RECORDING_KEPT)
+        looked_at = "" if self._tidied_at is None else time_text(self._tidied_at - RECORDING_KEPT)
         self._tidied_at = now
         with transaction(connection):
             connection.execute(
                 "DELETE FROM stretch WHERE last_at >= ? AND last_at < ? AND NOT EXISTS (SELECT 1 FROM kept WHERE "
                 "kept.first_at <= stretch.last_at AND kept.last_at >= stretch.first_at)",
-                (looked_at, _time(now - RECORDING_KEPT)),
+                (looked_at, time_text(now - RECORDING_KEPT)),
             )
-            shrink(connection, _time(now - RECORDING_KEPT), self._kept_bytes)
-            connection.execute("DELETE FROM minute WHERE at < ?", (_time(now - MINUTES_KEPT),))
+            shrink(connection, time_text(now - RECORDING_KEPT), self._kept_bytes)
+            connection.execute("DELETE FROM minute WHERE at < ?", (time_text(now - MINUTES_KEPT),))
 
 
 def _report(writing: Future[None]) -> None:
@@ -355,12 +355,12 @@ def _changed(last: _Last, cycle: _Cycle, decided: Digest) -> list[Change]:
 
 def _kept(connection: sqlite3.Connection, mark: Mark) -> tuple[str, str, str, str, str]:
     """The row of a mark. It begins at a keyframe: a stretch must stand by itself once the ring around it is gone."""
-    start = _time(mark.start)
+    start = time_text(mark.start)
     key = connection.execute(
         "SELECT max(first_at) FROM stretch WHERE keyframe AND first_at BETWEEN ? AND ?",
-        (_time(mark.start - KEYFRAME_WITHIN), start),
+        (time_text(mark.start - KEYFRAME_WITHIN), start),
     ).fetchone()
-    return _time(mark.at), mark.what, mark.subject, key[0] or start, _time(mark.end)
+    return time_text(mark.at), mark.what, mark.subject, key[0] or start, time_text(mark.end)
 
 
 def _known_marks(connection: sqlite3.Connection) -> list[tuple[datetime, str, str]]:
@@ -373,11 +373,6 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def _time(at: datetime) -> str:
-    """Text that sorts like time."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
 # ------------------------------------------------------------------------------------------------------------- reading
 
 
@@ -387,7 +382,7 @@ def read_stretch[M](folder: Path, start: datetime, end: datetime, memory: type[M
     Opens the file for reading only, so it may be called beside a running edge. Raises ``JournalError``.
     """
     with _reading(folder) as connection:
-        span = _ids_between(connection, _time(start), _time(end))
+        span = _ids_between(connection, time_text(start), time_text(end))
         yield from _cycles_of(connection, span, end, memory)
 
 
@@ -397,7 +392,7 @@ def keyframed_parts(folder: Path, start: datetime, end: datetime, least: int) ->
     Raises ``JournalError``.
     """
     with _reading(folder) as connection:
-        first, last = _ids_between(connection, _time(start), _time(end))
+        first, last = _ids_between(connection, time_text(start), time_text(end))
         found = connection.execute(
             "SELECT id FROM stretch WHERE keyframe AND id BETWEEN ? AND ? ORDER BY id", (first, last)
         ).fetchall()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from edge_service.domain.model import Event, Happening, Notice, Settings, frozen_map
-from edge_service.journal.database import Database, JournalError, Layout, make_ballast, transaction
+from edge_service.journal.database import Database, JournalError, Layout, make_ballast, time_text, transaction
 from edge_service.journal.encoding import EncodingError, from_plain, to_plain
 from edge_service.ports import NumberedHappening
 
@@ -102,7 +102,7 @@ class SqliteJournal:
         def work(connection: sqlite3.Connection) -> None:
             with transaction(connection):
                 connection.execute("INSERT OR REPLACE INTO document VALUES ('settings', ?)", (body,))
-                connection.execute("INSERT INTO setting_change VALUES (?, ?, ?)", (_time(at), command, words))
+                connection.execute("INSERT INTO setting_change VALUES (?, ?, ?)", (time_text(at), command, words))
 
         await self._database.run(work)
 
@@ -122,7 +122,7 @@ class SqliteJournal:
 
     async def save_events(self, events: Sequence[Event]) -> None:
         """Make ``events`` the current ones; those of before stay on disk as evidence."""
-        rows = [(event.uid, _time(event.end), _json(event)) for event in events]
+        rows = [(event.uid, time_text(event.end), _json(event)) for event in events]
 
         def work(connection: sqlite3.Connection) -> None:
             with transaction(connection):
@@ -136,7 +136,7 @@ class SqliteJournal:
     async def append_happenings(self, happenings: Sequence[Happening]) -> Sequence[NumberedHappening]:
         if not happenings:
             return ()
-        rows = [(_time(item.at), item.kind, item.subject, _json(item.data)) for item in happenings]
+        rows = [(time_text(item.at), item.kind, item.subject, _json(item.data)) for item in happenings]
 
         def work(connection: sqlite3.Connection) -> list[int]:
             with transaction(connection):
@@ -170,13 +170,13 @@ class SqliteJournal:
     # ------------------------------------------------------------------------------------------------------- notices
 
     async def raise_notice(self, notice: Notice) -> Notice:
-        row = (notice.key, notice.kind, notice.level, _time(notice.raised_at), _json(notice.data))
+        row = (notice.key, notice.kind, notice.level, time_text(notice.raised_at), _json(notice.data))
 
         def work(connection: sqlite3.Connection) -> int:
             with transaction(connection):
                 connection.execute(
                     "UPDATE notice SET cleared_at = ? WHERE key = ? AND cleared_at IS NULL",
-                    (_time(notice.raised_at), notice.key),
+                    (time_text(notice.raised_at), notice.key),
                 )
                 return _insert(
                     connection, "INSERT INTO notice (key, kind, level, raised_at, data) VALUES (?, ?, ?, ?, ?)", row
@@ -189,7 +189,7 @@ class SqliteJournal:
         """Clear the standing notice of this key; returns it as it is then, None when there was none."""
         rows = await self._returned(
             f"UPDATE notice SET cleared_at = ? WHERE key = ? AND cleared_at IS NULL RETURNING {_NOTICE_COLUMNS}",
-            _time(at),
+            time_text(at),
             key,
         )
         return _notice(rows[-1]) if rows else None
@@ -201,8 +201,8 @@ class SqliteJournal:
         await self._write(
             "UPDATE notice SET delivered_at = coalesce(delivered_at, ?), "
             "acknowledged_at = coalesce(acknowledged_at, ?) WHERE number = ?",
-            delivered_at and _time(delivered_at),
-            acknowledged_at and _time(acknowledged_at),
+            delivered_at and time_text(delivered_at),
+            acknowledged_at and time_text(acknowledged_at),
             number,
         )
 
@@ -220,11 +220,11 @@ class SqliteJournal:
 
     async def remember(self, command_id: str, answer: Mapping[str, Any], at: datetime) -> None:
         """Keep the answer for ``ANSWERS_KEPT``; the first answer to a command id stands."""
-        row = (command_id, _time(at), _json(answer))
+        row = (command_id, time_text(at), _json(answer))
 
         def work(connection: sqlite3.Connection) -> None:
             with transaction(connection):
-                connection.execute("DELETE FROM answer WHERE at < ?", (_time(at - ANSWERS_KEPT),))
+                connection.execute("DELETE FROM answer WHERE at < ?", (time_text(at - ANSWERS_KEPT),))
                 connection.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?)", row)
 
         await self._database.run(work)
@@ -302,11 +302,6 @@ def _insert(connection: sqlite3.Connection, statement: str, row: tuple[Any, ...]
     return number
 
 
-def _time(at: datetime) -> str:
-    """Text that sorts like time."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
 def _json(value: Any) -> str:
     return json.dumps(to_plain(value), separators=(",", ":"), ensure_ascii=False)
 
@@ -327,7 +322,7 @@ def _number_from_now(connection: sqlite3.Connection) -> None:
 
 
 def _tidy(connection: sqlite3.Connection, now: datetime) -> None:
-    old = _time(now - EVIDENCE_KEPT)
+    old = time_text(now - EVIDENCE_KEPT)
     newest = int(connection.execute("SELECT coalesce(max(number), 0) FROM happening").fetchone()[0])
     with transaction(connection):
         connection.execute(
