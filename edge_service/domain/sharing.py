@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from edge_service.domain.band import Band
 from edge_service.domain.packing import most_together
 
 # Whose turn it is to work, where not all can, changes this often: a car that starts and stops each minute wears out.
@@ -204,20 +203,3 @@ def _give_odd(pot: _Pot, sharers: list[Sharer]) -> None:
 def _rotated(sharers: list[Sharer], rotation: int) -> list[Sharer]:
     turn = rotation % len(sharers) if sharers else 0
     return sharers[turn:] + sharers[:turn]
-
-
-def divide(total_w: int, bands: Mapping[str, Band], weight: Mapping[str, float], rotation: int = 0) -> dict[str, int]:
-    """Split ``total_w`` so that the parts add up to it, or to the nearest sum the bands allow.
-
-    Everyone starts at the power nearest to zero. What is then missing is shared by ``weight`` (urgency, energy to
-    give) until a band ends; the rest goes to the others. Odd watts go round by ``rotation``.
-    """
-    parts = {name: band.nearest(0) for name, band in bands.items()}
-    missing_w = total_w - sum(parts.values())
-    sign = 1 if missing_w > 0 else -1
-    sharers = [
-        Sharer(name, (band.hi - parts[name]) if sign > 0 else (parts[name] - band.lo), weight=weight.get(name, 0.0))
-        for name, band in bands.items()
-    ]
-    given = fill(abs(missing_w), sharers, (), rotation)
-    return {name: power_w + sign * given[name] for name, power_w in parts.items()}

@@ -15,7 +15,6 @@ from edge_service.domain.model import (
     Supply,
     frozen_map,
 )
-from edge_service.domain.sharing import divide
 from edge_service.domain.view import HandsOff, Narrowing, Statement, View
 from tests.edge.domain.houses import a_site, an_observation
 
@@ -148,18 +147,3 @@ def test_one_charger_s_wish_never_makes_another_work(
     for name in view.open_chargers:
         assert 0 in view.bands[name]
     assert sum(settled.want_w or 0 for settled in view.settled.values()) in site
-
-
-@given(
-    st.integers(-50000, 50000),
-    st.dictionaries(st.sampled_from(NAMES), bands, min_size=1),
-    st.dictionaries(st.sampled_from(NAMES), st.floats(-1, 1e9)),
-    st.integers(0, 10),
-)
-@settings(max_examples=400)
-def test_shares_add_up_to_the_nearest_total_and_stay_in_their_bands(
-    wish_w: int, chargers: Mapping[str, Band], weight: Mapping[str, float], rotation: int
-) -> None:
-    parts = divide(wish_w, chargers, weight, rotation)
-    assert sum(parts.values()) == total(chargers.values()).nearest(wish_w)
-    assert all(parts[name] in band for name, band in chargers.items())

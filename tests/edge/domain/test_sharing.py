@@ -7,9 +7,9 @@ from itertools import product
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from edge_service.domain.band import MILLION, Band
+from edge_service.domain.band import MILLION
 from edge_service.domain.packing import most_together
-from edge_service.domain.sharing import ODD_TURNS_PER_TURN, Sharer, divide, fill
+from edge_service.domain.sharing import ODD_TURNS_PER_TURN, Sharer, fill
 
 WHOLE = (MILLION,)
 SPLIT = {(1,): (1_000_000, 0), (2,): (0, 1_000_000), (1, 2): (500_000, 500_000)}
@@ -182,10 +182,3 @@ def test_nothing_greater_fits_than_the_most_together(most: list[int], data: st.D
     assert fits(found)
     assert all(0 <= share <= top for share, top in zip(found, most, strict=True))
     assert sum(found) >= greatest - len(most)
-
-
-@pytest.mark.parametrize(("total_w", "expected"), [(-7000, {"a": -2000, "b": -5000}), (9, {"a": 5, "b": 4})])
-def test_dividing_starts_from_rest_and_the_first_in_turn_takes_the_odd_watt(
-    total_w: int, expected: Mapping[str, int]
-) -> None:
-    assert divide(total_w, {"a": Band(-2000, 5000), "b": Band(-9600, 5000)}, {}) == expected
