@@ -70,18 +70,6 @@ async def _walk(unit: ModbusUnit, address: int) -> SunSpecModels:
     raise ProtocolViolationError(f"the chain of SunSpec models does not end after {_MOST_MODELS} models")
 
 
-async def describe(unit: ModbusUnit) -> list[str]:
-    """What answers at this unit, in plain sentences, for ``ridethrough check``. Writes nothing; raises DeviceError."""
-    models = await discover(unit)
-    chain = ", ".join(f"{model.model_id} at {model.address}" for model in models.chain)
-    found = [f"SunSpec models: {chain}."]
-    if (first := models.first(1)) is not None:
-        common = Common(unit, first)
-        await common.refresh()
-        found.append(f"It calls itself {common.manufacturer} {common.model_name}, serial {common.serial_number}.")
-    return found
-
-
 class _Point(NamedTuple):
     """Where a point and its scale factor stand in a model's ``words``."""
 

@@ -13,7 +13,6 @@ from hypothesis import given, settings, strategies as st
 
 from edge_service.chargers import MODELS
 from edge_service.chargers.link import Link
-from edge_service.chargers.sunspec import describe
 from edge_service.chargers.sunspec_der import SunSpecDer
 from edge_service.chargers.sunspec_der_models import SunSpecOptions
 from edge_service.domain.model import (
@@ -213,13 +212,6 @@ async def test_a_broken_chain_of_models_ends_in_an_error(length: int) -> None:
     words = {40000 + n: 1 if n % 2 == 0 else length for n in range(20_000)} | {40000: 0x5375, 40001: 0x6E53}
     with pytest.raises(DeviceError):
         await SunSpecDer("left", MemoryUnit(Registers(words))).probe()
-
-
-async def test_check_describes_what_answers() -> None:
-    async with a_site() as (site, _), Link(HOST, site.charger_port) as link:
-        first, second = await describe(link.unit(1))
-        assert "701 at 40070" in first
-        assert "SimVendor Sim V2H 9.6, serial SIM0001" in second
 
 
 async def test_the_registry_builds_a_charger() -> None:
