@@ -177,7 +177,7 @@ def sees_house(observation: Observation, decision: Decision, facts: SiteFacts) -
         for piece in decision.evidence
         if piece.position is Position.PROTECTED_SIDE
         and piece.present is not None
-        and facts.is_fresh(piece.at, observation.now)
+        and facts.fresh(piece, observation.now)
     ]
 
 
