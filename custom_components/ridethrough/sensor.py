@@ -68,6 +68,7 @@ STEP_REASONS = [
     "charger_fault",
     "charger_blocked",
     "read_only",
+    "taken_back",
     "stopped_by_person",
     "no_export_off_grid",
     "generator",

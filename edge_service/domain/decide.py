@@ -8,6 +8,7 @@ from edge_service.domain import contacts, grid as grid_rules, islanding, perform
 from edge_service.domain.band import Band
 from edge_service.domain.evidence import complaints
 from edge_service.domain.grid import Assessment
+from edge_service.domain.letting_go import is_ceased
 from edge_service.domain.memory import ChargerMemory, Memory, OutageMemory
 from edge_service.domain.model import (
     Contact,
@@ -223,9 +224,12 @@ def _remember_charger(view: View, charger: str, ordered: Realised | None) -> Cha
     power_w = None if ordered is None else ordered.power_w
     if power_w != memory.order_w:
         memory = replace(memory, order_w=power_w, order_since=view.observation.now)
-    told_of = complaints(memory.complaints, view.observation.orders.get(charger))
+    evidence = view.observation.orders.get(charger)
+    told_of = complaints(memory.complaints, evidence)
     if told_of != memory.complaints:
         memory = replace(memory, complaints=told_of)
+    ceased = is_ceased(memory, None if ordered is None else ordered.order, evidence)
+    memory = memory if ceased is memory.ceased else replace(memory, ceased=ceased)
     if reading is None:
         return replace(memory, silent_since=memory.silent_since or view.observation.now)
     plugged = memory.plugged if reading.plugged is None else reading.plugged

@@ -160,7 +160,7 @@ class DepartureMemory:
 @dataclass(frozen=True, slots=True)
 class ChargerMemory:
     """What was last wanted of a charger and since when; ``low``: the floors it is below, with hysteresis,
-    and ``full``.
+    and ``full``. ``ceased``: our stop stands, and no start was proven since.
 
     ``silent_since``: no answer since then. ``due_since`` and ``late_since``: since when the site's room is too small
     for its departure to wait, or to be reached. ``complaints``: told of an order that did not go well.
@@ -172,6 +172,7 @@ class ChargerMemory:
     plugged: bool | None = None
     discharging: bool | None = None
     faulty: bool | None = None
+    ceased: bool = False
     silent_since: datetime | None = None
     departure: DepartureMemory | None = None
     due_since: datetime | None = None

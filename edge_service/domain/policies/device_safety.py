@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_service.domain.band import ZERO, Band
+from edge_service.domain.letting_go import stays_behind
 from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import (
     EMPTY_SOC_PCT,
@@ -46,7 +47,7 @@ def _let_alone(view: View, charger: str, why: str) -> HandsOff:
     """Where the charger's own word is the reason, with what it tells of that."""
     reading = view.reading(charger)
     alarms = reading.alarms if reading is not None and why in _NOT_READY_WHY else ()
-    return HandsOff(charger, why, withdraw=_withdraws(view, why), data=_told(alarms))
+    return HandsOff(charger, why, withdraw=_withdraws(view, charger, why), data=_told(alarms))
 
 
 def _limited_by(reading: ChargerReading, capability: Capability) -> tuple[str, ...]:
@@ -83,25 +84,27 @@ def _why_not_ours(reading: ChargerReading | None, capability: Capability | None)
 
 
 def _why_let_alone(view: View, charger: str) -> str | None:
-    """In mode ``read_only`` nothing is written; a person's stop is, all the same.
+    """In mode ``read_only`` nothing is written, but a person's stop, and what takes back an order that would stay.
 
     Where somebody else keeps overwriting our orders we cease, or the two of us would wear the charger out; not where
     the house's supply or a person's stop is at stake. A cap is for the time on the grid: off grid it could only keep
     power from the house.
     """
     if view.settings.mode is Mode.READ_ONLY and not view.settings.stopped:
-        return "read_only"
+        return "taken_back" if stays_behind(view, charger) else "read_only"
     if charger in view.observation.contested and (view.tied or view.on_generator) and not view.settings.stopped:
         return "another_controller"
     capped_off_grid = not view.takes_setpoint(charger) and not (view.tied or view.on_generator)
     return "takes_no_setpoint" if capped_off_grid and not view.settings.stopped else None
 
 
-def _withdraws(view: View, why: str) -> bool:
+def _withdraws(view: View, charger: str, why: str) -> bool:
     """The protective act needs no fresh reading: a charger that is slow, silent or faulty may still hold our order.
 
     A cap of ours goes as soon as the grid is not sure. Not after a person's stop: a withdrawal would lift it.
     """
+    if why in ("taken_back", "another_controller"):
+        return stays_behind(view, charger)
     if view.settings.stopped or view.settings.mode is Mode.READ_ONLY:
         return False
     if why == "takes_no_setpoint":

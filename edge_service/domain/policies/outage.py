@@ -6,6 +6,7 @@ act and is left alone; the others park.
 
 from collections.abc import Iterator
 
+from edge_service.domain.letting_go import stays_behind
 from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import Backup, Grid, Pause, Stop, frozen_map
 from edge_service.domain.view import HandsOff, Narrowing, Statement, View
@@ -32,8 +33,8 @@ def _statements(view: View) -> Iterator[Statement]:
     island = view.memory.island
     for charger in view.open_chargers:
         if island.step is IslandStep.UNKNOWN or (view.grid is Grid.UNKNOWN and island.step is IslandStep.TIED):
-            # Blind: what stands runs out by its own lease, and nothing new is ordered.
-            yield HandsOff(charger, "grid_unknown")
+            # Blind: what stands runs out by its own lease, or is taken back, and nothing new is ordered.
+            yield HandsOff(charger, "grid_unknown", withdraw=stays_behind(view, charger))
         elif charger == island.former and island.step in STOPPING:
             yield Narrowing("returning", instead=frozen_map({charger: Stop()}))
         elif charger == island.former or view.facts.switch is None:

@@ -30,6 +30,7 @@ from edge_service.domain.model import (
     Departure,
     DeparturePlan,
     Event,
+    Evidence,
     GridEvidence,
     Hold,
     Lease,
@@ -213,6 +214,7 @@ class House:
     generator_runs: bool = True
     commanded_open: bool = False
     stopped_at: dict[str, datetime] = field(default_factory=dict)
+    orders: dict[str, Evidence] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
     pins: dict[str, dict[str, Any]] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)
@@ -258,6 +260,7 @@ class House:
             frozen_map(self.stopped_at),
             contacts=frozen_map({name: self.seen[name] for name in self.facts.contacts if name in self.seen}),
             contested=frozen_map(self.contested),
+            orders=frozen_map(self.orders),
         )
 
     def _see(self, name: str, now: datetime, reading: Any) -> None:
@@ -295,6 +298,8 @@ class House:
 
     def obey(self, decision: Decision) -> None:
         """Switch and chargers do as they are told, as far as the story lets them."""
+        for name in self.facts.chargers:
+            self._prove(name, decision.orders.get(name), decision.at)
         for name, order in decision.orders.items():
             self._follow(self.chargers[name], order)
             if not isinstance(order, Stop):
@@ -307,6 +312,13 @@ class House:
             self.commanded_open = decision.switch is SwitchOrder.OPEN
             if self.switch_obeys:
                 self.closed = not self.commanded_open
+
+    def _prove(self, name: str, order: Order | None, at: datetime) -> None:
+        """Written and read back at once."""
+        if order is None:
+            self.orders.pop(name, None)
+        elif name not in self.orders or self.orders[name].order != order:
+            self.orders[name] = Evidence(order, at, at, at)
 
     def _follow(self, device: Device, order: Order) -> None:
         match order:
