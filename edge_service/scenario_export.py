@@ -11,6 +11,7 @@ from typing import Any
 
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import Observation, Settings, SiteFacts
+from edge_service.journal.aliases import without_ids
 from edge_service.journal.delta import columns, cycles_of, patch
 from edge_service.journal.encoding import Change, EncodingError, changes, from_plain, patched, to_plain
 from edge_service.journal.recording import KeptStretch, RecordedCycle, kept_stretches, read_stretch
@@ -41,7 +42,7 @@ def document(cycles: Sequence[Cycle], version: str, mark: Mark | None = None) ->
     if not cycles or cycles[0].memory is None:
         raise ScenarioError("nothing is recorded there")
     first, nameless = cycles[0], _Nameless()
-    return {
+    made = {
         "recorded": FORMAT,
         "made_by": version,
         "mark": None if mark is None else {"at": mark.at.isoformat(), "what": mark.what, "subject": mark.subject},
@@ -61,6 +62,7 @@ def document(cycles: Sequence[Cycle], version: str, mark: Mark | None = None) ->
             for path, numbers, values in columns([_changes(*pair, nameless) for pair in pairwise(cycles)])
         ],
     }
+    return without_ids(made)
 
 
 def _changes(before: Cycle, after: Cycle, nameless: _Nameless) -> list[Change]:

@@ -13,15 +13,21 @@ import pytest
 
 from edge_service.command_line import main
 from edge_service.domain.decide import decide
-from edge_service.domain.memory import EventMemory, EventStage, Memory
+from edge_service.domain.memory import EventMemory, EventStage, Memory, SeasonMemory
 from edge_service.domain.model import (
+    ChargerState,
     Departure,
     DeparturePlan,
+    Evidence,
     Happening,
+    ManualKind,
+    ManualOrder,
     Observation,
+    Power,
     Settings,
     SiteFacts,
     Storm,
+    SwitchReading,
     frozen_map,
 )
 from edge_service.domain.policies import LADDER
@@ -182,10 +188,14 @@ async def test_a_document_holds_cycles_exactly_and_no_name(tmp_path: Path) -> No
     cycles = recorded(tmp_path)
     text = text_of(document(cycles, "1.2.3"))
     back = recorded_cycles(json.loads(text))
-    nameless = replace(cycles[0].observation.events[0], name="(name)")
-    assert [one.observation for one in back] == [replace(one.observation, events=(nameless,)) for one in cycles]
+    events = (replace(cycles[0].observation.events[0], name="(name)", uid="event_1", program_id="program_2"),)
+    assert [one.observation for one in back] == [
+        replace(one.observation, events=events, chargers=frozen_map({"charger_1": one.observation.chargers["car"]}))
+        for one in cycles
+    ]
     assert [one.settings for one in back] == [one.settings for one in cycles]
-    assert [one.decision for one in back] == [one.decision for one in cycles]
+    told = json.dumps([one.decision for one in cycles]).replace('"car"', '"charger_1"').replace("peak-1", "event_1")
+    assert [one.decision for one in back] == json.loads(told)
     assert [number for number, one in enumerate(back) if one.memory is not None] == [0, 130]
     assert different(back, Replay()) == []
     assert "Hot evening" not in text
@@ -210,10 +220,75 @@ async def test_what_people_call_their_departures_and_storms_is_not_in_a_document
     for name in ("night shift", "doctor", "cabin"):
         assert name not in text
     back = recorded_cycles(json.loads(text))
-    names = [[plan.id for plan in one.settings.departures["car"]] for one in back]
+    names = [[plan.id for plan in one.settings.departures["charger_1"]] for one in back]
     assert (names[0], names[30], names[59]) == (["plan_1"], ["plan_2", "plan_1"], ["plan_1", "plan_2"])
-    assert back[30].observation.departures["car"].plan_id == "plan_2"
+    assert back[30].observation.departures["charger_1"].plan_id == "plan_2"
     assert different(back, Replay()) == []
+
+
+async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_decided_the_same(
+    tmp_path: Path,
+) -> None:
+    """Twelve vehicles share what an event asks and what the house may draw; where all is equal, by their ids."""
+    names = [
+        f"{person}_leaf" for person in ("anna", "bo", "cy", "di", "ed", "flo", "gil", "hal", "ida", "jo", "kim", "lu")
+    ]
+    site = a_site(*names, import_max_w=20000)
+    programs = {"mill_road_peak": replace(site.programs["peak"], id="mill_road_peak")}
+    event = replace(an_event("vtn-4711", 30, 90), program_id="mill_road_peak")
+    opted_out = replace(an_event("vtn-4712", 40, 100), program_id="mill_road_peak")
+    mark = Mark(after(60), "fault_raised", "anna_leaf", after(0), after(100))
+    async with a_recording(tmp_path) as house:
+        house.facts = replace(site, programs=frozen_map(programs))
+        house.memory = Memory(seasons=frozen_map({"mill_road_peak": SeasonMemory(2026, 1, 900.0)}))
+        house.settings = Settings(
+            drivers_reserve_pct=frozen_map({"lu_leaf": 40.0}),
+            manual=frozen_map({"bo_leaf": ManualOrder(ManualKind.CHARGE, after(0), after(60))}),
+            opted_out=frozenset({"vtn-4712"}),
+            event_floor_pct=frozen_map({"mill_road_peak": 20.0}),
+            not_participating=frozenset({"mill_road_net"}),
+            miles_per_kwh=frozen_map({"cy_leaf": 3.0}),
+        )
+        for second in range(120):
+            now, grid_there = after(second), second < 58
+            silent = {"di_leaf"} if second > 20 else set()
+            readings = {
+                name: a_reading(now, soc_pct=50.0, grid_present=grid_there) for name in names if name not in silent
+            }
+            alarmed = (
+                replace(readings["anna_leaf"], state=ChargerState.FAULT) if second >= 60 else readings["anna_leaf"]
+            )
+            seen = Observation(
+                now,
+                frozen_map({**dict.fromkeys(silent), **readings, "anna_leaf": alarmed}),
+                a_meter(now, power_w=9000, voltage_v=240.0 if grid_there else None),
+                SwitchReading(now, commanded_open=False, open_proven=False, closed_proven=True),
+                events=(event, opted_out),
+                stopped=frozen_map({"ed_leaf": after(0)}),
+                contested=frozen_map({"flo_leaf": after(10)} if second > 10 else {}),
+                departures=frozen_map({"gil_leaf": Departure("work", after(3000), 80.0)}),
+                orders=frozen_map({"hal_leaf": Evidence(Power(-1000), after(0), astray_since=after(0))}),
+            )
+            house.sees(seen, [mark] if second == 60 else [])
+    cycles = recorded(tmp_path)
+    text = text_of(document(cycles, "1.2.3", mark))
+    adjusted = replace(cycles[60], decision={**cycles[60].decision, "adjusted": {"anna_leaf": "guard_time"}})
+    text_of_late = text_of(document([adjusted, *cycles[61:]], "1.2.3", mark))
+    assert [word for word in ("leaf", "vtn", "4711", "mill", "anna", "peak-") if word in text + text_of_late] == []
+    back = recorded_cycles(json.loads(text))
+    assert different(back, Replay()) == []
+    assert different(cycles, Replay()) == []
+    assert len(back) == len(cycles) == 120
+    assert json.loads(text)["mark"]["subject"] == "charger_01"
+    assert list(back[0].facts.chargers) == [f"charger_{number:02}" for number in range(1, 13)]
+    assert back[0].settings.opted_out == {"event_2"}
+    kept = recorded_cycles(json.loads(text_of_late))[0].memory
+    assert kept is not None
+    assert {"contested:charger_06", "offline:charger_04", "event:event_1"} <= set(kept.notices)
+    assert set(kept.events) == {"event_1", "event_2"}
+    assert "charger_01: grid lost" in kept.grid.evidence
+    again = text_of(document(back, "1.2.3", mark))
+    assert json.loads(again)["observation"] == json.loads(text)["observation"]
 
 
 async def test_what_is_too_much_is_cut_around_what_it_is_about(tmp_path: Path) -> None:
