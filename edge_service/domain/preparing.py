@@ -218,20 +218,23 @@ def needed_wh(view: View, event: Event) -> float:
 
 def floor_pct(view: View, event: Event, charger: str) -> float:
     """Percent below which the event does not discharge this charger's vehicle, departures aside."""
-    settings = view.settings
-    reserve_pct = settings.reserve_pct(max(view.observation.now, event.start))
-    return max(settings.drivers_reserve(charger), reserve_pct, settings.event_floor(event.program_id))
+    return max(_site_floor_pct(view, event), view.settings.drivers_reserve(charger))
+
+
+def _site_floor_pct(view: View, event: Event) -> float:
+    reserve_pct = view.settings.reserve_pct(max(view.observation.now, event.start))
+    return max(reserve_pct, view.settings.event_floor(event.program_id))
 
 
 def _givers(view: View, event: Event, bounds: Sequence[Sum]) -> Iterator[tuple[str, Giver]]:
     seen = dict(_vehicles(view))
     if is_withheld(view, event):
         return
-    kept_pct = dict(_kept_for_departures(view, event, bounds, seen))
+    kept_pct, site_pct = dict(_kept_for_departures(view, event, bounds, seen)), _site_floor_pct(view, event)
     for name, reading in seen.items():
         discharge_w = _discharge_w(view, event, name, reading)
         if discharge_w and _is_there(view, event, name, reading):
-            soc_pct, reserve_pct = reading.soc_pct or 0.0, floor_pct(view, event, name)
+            soc_pct, reserve_pct = reading.soc_pct or 0.0, max(site_pct, view.settings.drivers_reserve(name))
             low = soc_pct <= reserve_pct or (soc_pct < reserve_pct + LIFTED_PCT and _was_low(view, name))
             yield (
                 name,
