@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from edge_service.domain.band import ANY, Band
 from edge_service.domain.model import Event, Slot, SlotKind, frozen_map
-from edge_service.domain.preparing import CHARGES_FOR_EVENT, is_net, lacks, limits, spare_wh
+from edge_service.domain.preparing import is_net, lacks, limits, spare_wh
 from edge_service.domain.timeline import Timeline
 from edge_service.domain.view import Narrowing, Statement, View
 
@@ -73,5 +73,5 @@ def _prepare(view: View, events: tuple[Event, ...]) -> tuple[Statement, ...]:
                 urgency={name: lack.urgency for name, lack in missing.items()},
                 fully=True,
             )
-            return (Narrowing(CHARGES_FOR_EVENT, wants=frozen_map(wants), data=frozen_map({"event": event.uid})),)
+            return (Narrowing("charges_for_event", wants=frozen_map(wants), data=frozen_map({"event": event.uid})),)
     return ()
