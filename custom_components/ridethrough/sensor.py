@@ -80,6 +80,7 @@ STEP_REASONS = [
     "forms_the_island",
     "parked",
     "returning",
+    "handing_over",
     "drivers_reserve",
     "manual_charge",
     "manual_discharge",

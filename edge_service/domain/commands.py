@@ -157,7 +157,8 @@ def _opt_in(asked: Asked) -> Settings:
 
 
 def _end_backup(asked: Asked) -> Settings:
-    if asked.memory.island.step not in (IslandStep.ISLAND, IslandStep.ANNOUNCED, IslandStep.FORMING, IslandStep.DARK):
+    steps = (IslandStep.ISLAND, IslandStep.ANNOUNCED, IslandStep.FORMING, IslandStep.DARK, IslandStep.HANDOVER)
+    if asked.memory.island.step not in steps:
         raise CommandRefusedError("no_backup_running", "no backup is running")
     if asked.args.get("confirm") is not True:
         raise CommandRefusedError(

@@ -3,6 +3,8 @@
 We order the switch, prove it, and wait for the charger to form the island by its own act. Each step has a deadline and
 a way back. Only ``outage`` may open the switch. Without a synchronism check the way back is an open transition:
 announce, stop the charger, prove the house dead, close, prove.
+
+Exactly one charger may form. Where it cannot, another takes its place, once the first is stopped and seen not to form.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,9 +21,11 @@ from edge_service.domain.model import (
     Grid,
     Mode,
     Observation,
+    Pause,
     Position,
     Settings,
     SiteFacts,
+    Stop,
     Supply,
     SwitchOrder,
     SwitchReading,
@@ -44,6 +48,12 @@ HEARD_WITHIN = timedelta(seconds=60)
 MOST_ATTEMPTS = 3
 # A return that failed may have darkened the house: not again at once.
 RETURN_RETRY = timedelta(minutes=5)
+# A charger that is silent for so long and has not lit a dark house in that time will not do so at this moment.
+SILENT_FOR = timedelta(seconds=60)
+# A charger that would not stop for another is asked again after a while.
+HANDOVER_RETRY = timedelta(seconds=60)
+# One that did not form is tried again after the others; its fault may have passed.
+TRY_AGAIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,55 @@ class Situation:
     @property
     def collapsed(self) -> bool:
         return self.former is not None and self.former.forming is False
+
+    @property
+    def gone(self) -> bool:
+        """The former is silent for long, and the house is seen to be dark: it does not carry it."""
+        reading = self.observation.chargers.get(self.memory.former or "")
+        if self.former is not None or not self.dark:
+            return False
+        return reading is None or self.observation.now - reading.at >= SILENT_FOR
+
+    @property
+    def former_unable(self) -> bool:
+        """There is none, or it is seen not to form and something speaks against it; or it is gone."""
+        former = self.former
+        if self.memory.former is None or former is None:
+            return self.memory.former is None or self.gone
+        return former.forming is False and not _could_carry(former)
+
+    @property
+    def successor(self) -> str | None:
+        """Who forms in the former's place: heard, able, not at its reserve; one that has not been tried goes first."""
+        if self.watching or not self.opened:
+            return None
+        again = self.memory.step is S.HANDOVER or self.former_unable or _late(TRY_AGAIN)(self)
+        heard = {name: self.fresh(self.observation.chargers[name]) for name in _able(self.observation, self.facts)}
+        ranks = [
+            (name in self.memory.tried, -(reading.soc_pct or 0.0), name)
+            for name, reading in heard.items()
+            if reading is not None and self._may_succeed(name, reading)
+        ]
+        return min([rank for rank in ranks if again or not rank[0]], default=(False, 0.0, None))[2]
+
+    def _may_succeed(self, name: str, reading: ChargerReading) -> bool:
+        if name == self.memory.former or reading.forming is not False:
+            return False
+        reserve_pct = self.settings.drivers_reserve(name)
+        return reading.soc_pct is None or self.settings.at_end is AtEnd.LEND or reading.soc_pct > reserve_pct
+
+    @property
+    def let_go(self) -> bool:
+        """Nobody forms, and the former will not: it cannot, or its stop was read back and it is seen since."""
+        readings = [self.fresh(reading) for reading in self.observation.chargers.values()]
+        if any(reading.forming for reading in readings if reading is not None):
+            return False
+        former, order = self.former, self.observation.orders.get(self.memory.former or "")
+        if former is None or (former.forming is False and not _could_carry(former)):
+            return self.former_unable
+        if order is None or order.read_back_at is None or not isinstance(order.order, Pause | Stop):
+            return False
+        return former.forming is False and former.at > order.read_back_at
 
     @property
     def dark(self) -> bool:
@@ -217,6 +276,15 @@ def _reserve_reached(at: Situation) -> bool:
     return at.at_reserve and not at.returnable
 
 
+def _may_hand_over(at: Situation) -> bool:
+    """There is somebody to hand over to, and it has not failed just now."""
+    return at.successor is not None and (at.memory.failure != "would_not_stop" or _late(HANDOVER_RETRY)(at))
+
+
+def _reserve_handed_over(at: Situation) -> bool:
+    return _reserve_reached(at) and _may_hand_over(at)
+
+
 # No return is under way: behind an open switch the charger may carry the house.
 NO_GRID = frozenset({Grid.OUTAGE, Grid.RESTORING, Grid.GENERATOR})
 
@@ -242,24 +310,41 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
     S.FORMING: (
         Transition(S.ENDED, _ended_by_person, "ended_by_person"),
         Transition(S.TIED, lambda at: at.closed, "closed_by_other"),
+        Transition(S.HANDOVER, _reserve_handed_over, "reserve_reached"),
         Transition(S.ENDED, _reserve_reached, "reserve_reached"),
         Transition(S.ISLAND, lambda at: at.formed, "formed"),
         Transition(S.STOPPING, lambda at: at.returnable, "grid_back"),
+        Transition(S.HANDOVER, lambda at: at.former_unable and _may_hand_over(at), "former_unable"),
         Transition(S.DARK, _late(FORM_DEADLINE), "not_formed", failure=True),
     ),
     S.DARK: (
         Transition(S.ENDED, _ended_by_person, "ended_by_person"),
         Transition(S.TIED, lambda at: at.closed, "closed_by_other"),
+        Transition(S.HANDOVER, _reserve_handed_over, "reserve_reached"),
         Transition(S.ENDED, _reserve_reached, "reserve_reached"),
         Transition(S.ISLAND, lambda at: at.formed, "formed"),
         Transition(S.STOPPING, lambda at: at.returnable, "grid_back"),
+        Transition(
+            S.HANDOVER, lambda at: (at.former_unable or at.collapsed) and _may_hand_over(at), "former_does_not_form"
+        ),
+    ),
+    S.HANDOVER: (
+        Transition(S.ENDED, _ended_by_person, "ended_by_person"),
+        Transition(S.TIED, lambda at: at.closed, "closed_by_other"),
+        Transition(S.STOPPING, lambda at: at.returnable, "grid_back"),
+        Transition(S.FORMING, lambda at: at.let_go and at.successor is not None, "handed_over"),
+        Transition(S.DARK, lambda at: not at.formed and at.successor is None, "nobody_else"),
+        Transition(S.ISLAND, lambda at: _late(STOP_DEADLINE)(at) and at.formed, "would_not_stop", failure=True),
+        Transition(S.DARK, _late(STOP_DEADLINE), "would_not_stop", failure=True),
     ),
     S.ISLAND: (
         Transition(S.ENDED, lambda at: at.settings.stopped, "stopped"),
         Transition(S.STOPPING, lambda at: at.settings.end_backup and at.returnable, "ended_by_person"),
         Transition(S.ENDED, lambda at: at.settings.end_backup, "ended_by_person"),
+        Transition(S.HANDOVER, _reserve_handed_over, "reserve_reached"),
         Transition(S.ENDED, _reserve_reached, "reserve_reached"),
         Transition(S.FORMING, lambda at: at.collapsed, "collapsed"),
+        Transition(S.FORMING, lambda at: at.gone, "gone"),
         Transition(S.ANNOUNCED, lambda at: at.returnable and not at.postponed, "grid_back"),
     ),
     S.ANNOUNCED: (
@@ -294,6 +379,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
             lambda at: not _ended_by_person(at) and at.may_lend and at.opened,
             "lent",
         ),
+        Transition(S.HANDOVER, lambda at: not _ended_by_person(at) and _may_hand_over(at), "another_can"),
     ),
     S.STUCK: (
         Transition(S.TIED, lambda at: at.closed, "closed_proven_late"),
@@ -315,7 +401,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
 
 RETURNING = frozenset({S.STOPPING, S.CLOSING})
 # The house is between two supplies: the runner looks more often.
-IN_TRANSFER = RETURNING | {S.OPENING, S.FORMING}
+IN_TRANSFER = RETURNING | {S.OPENING, S.FORMING, S.HANDOVER}
 
 FED = frozenset({Grid.ON, Grid.RESTORING, Grid.GENERATOR})
 
@@ -358,6 +444,7 @@ SUPPLIES: Mapping[IslandStep, Supply] = {
     S.OPENING: Supply.TRANSFER,
     S.FORMING: Supply.TRANSFER,
     S.DARK: Supply.NONE,
+    S.HANDOVER: Supply.TRANSFER,
     S.ISLAND: Supply.ISLAND,
     S.ANNOUNCED: Supply.ISLAND,
     S.STOPPING: Supply.TRANSFER,
@@ -378,7 +465,12 @@ def choose_former(observation: Observation, facts: SiteFacts) -> str | None:
         silent = facts.fresh(reading, observation.now) is None
         return not reading.forming or silent, silent, -(reading.soc_pct or 0.0), name
 
-    able = [
+    return min(_able(observation, facts), key=rank, default=None)
+
+
+def _able(observation: Observation, facts: SiteFacts) -> list[str]:
+    """The chargers that can form an island, as far as was ever heard."""
+    return [
         name
         for name, charger in facts.chargers.items()
         if charger.capability is not None
@@ -386,7 +478,6 @@ def choose_former(observation: Observation, facts: SiteFacts) -> str | None:
         and (reading := observation.chargers.get(name)) is not None
         and _could_carry(reading)
     ]
-    return min(able, key=rank) if able else None
 
 
 def _could_carry(reading: ChargerReading) -> bool:
@@ -428,8 +519,15 @@ def follow(
     situation = Situation(observation, memory, grid, settings, facts, at_generator)
     for transition in TABLE[memory.step]:
         if transition.guard(situation):
-            return _take(memory, transition, observation.now)
+            return _handed_over(memory, _take(memory, transition, observation.now), situation.successor)
     return memory
+
+
+def _handed_over(before: IslandMemory, after: IslandMemory, successor: str | None) -> IslandMemory:
+    """With the step goes who forms: the successor once the former is let go, and anybody again after a success."""
+    if before.step is S.HANDOVER and after.step is S.FORMING:
+        return replace(after, former=successor, tried=before.tried | ({before.former} if before.former else set()))
+    return replace(after, tried=frozenset()) if after.step in (S.ISLAND, S.TIED) else after
 
 
 def _take(memory: IslandMemory, transition: Transition, now: datetime) -> IslandMemory:

@@ -17,6 +17,7 @@ class IslandStep(StrEnum):
     OPENING = "opening"
     FORMING = "forming"
     DARK = "dark"
+    HANDOVER = "handover"
     ISLAND = "island"
     ANNOUNCED = "announced"
     STOPPING = "stopping"
@@ -66,6 +67,7 @@ class IslandMemory:
     """The step of the islanding sequence, the charger that forms, and failed attempts in this outage.
 
     ``failure`` names the last of them, until the next success. ``return_failed_at``: the last failed return.
+    ``tried``: the chargers that were to form since the last success and did not.
     """
 
     step: IslandStep = IslandStep.UNKNOWN
@@ -74,6 +76,7 @@ class IslandMemory:
     attempts: int = 0
     failure: str | None = None
     return_failed_at: datetime | None = None
+    tried: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

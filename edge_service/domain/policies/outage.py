@@ -1,7 +1,7 @@
 """Outage: from the first sign of grid loss until the site is tied to a good grid again.
 
 The first sign withdraws our order at once, which lifts every discharge ban. One charger forms the island by its own
-act and is left alone; the others park.
+act and is left alone; the others park. Where it cannot, it is stopped before another may.
 """
 
 from collections.abc import Iterator
@@ -37,6 +37,8 @@ def _statements(view: View) -> Iterator[Statement]:
             yield HandsOff(charger, "grid_unknown", withdraw=stays_behind(view, charger))
         elif charger == island.former and island.step in STOPPING:
             yield Narrowing("returning", instead=frozen_map({charger: Stop()}))
+        elif charger == island.former and island.step is IslandStep.HANDOVER:
+            yield Narrowing("handing_over", instead=frozen_map({charger: Stop()}))
         elif charger == island.former or view.facts.switch is None:
             yield _let_serve(view, charger)
         elif island.step is IslandStep.TIED:

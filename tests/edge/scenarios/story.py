@@ -212,6 +212,7 @@ class House:
     will_stop: bool = True
     closed: bool = True
     generator_runs: bool = True
+    unable: Sequence[str] = ()
     commanded_open: bool = False
     stopped_at: dict[str, datetime] = field(default_factory=dict)
     orders: dict[str, Evidence] = field(default_factory=dict)
@@ -333,7 +334,7 @@ class House:
 
     def _forms(self, name: str, device: Device, former: str | None) -> bool:
         """Its own act: with the switch open, on a dead bus, unless it is stopped or told not to."""
-        if device.stopped or self.closed:
+        if device.stopped or self.closed or name in self.unable:
             return False
         capability = self.facts.chargers[name].capability
         can = capability is not None and capability.backup is Backup.CAN_FORM
@@ -421,7 +422,16 @@ class Play:
 
     def _set_house(self, given: Mapping[str, Any]) -> None:
         for key, value in given.items():
-            if key not in ("grid", "house_w", "switch_obeys", "will_form", "will_stop", "closed", "generator_runs"):
+            if key not in (
+                "grid",
+                "house_w",
+                "switch_obeys",
+                "will_form",
+                "will_stop",
+                "closed",
+                "generator_runs",
+                "unable",
+            ):
                 raise StoryError(f"the house has no {key!r}")
             setattr(self.house, key, value)
 
