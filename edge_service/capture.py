@@ -4,6 +4,7 @@ The driver itself does the reading, through a unit that keeps what passes. So a 
 whatever its model, and replays in tests without the device. Nothing is written to the device: a write is refused here.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,14 @@ READINGS = 20
 # Registers per request: a device that refuses one register refuses the whole request.
 SLICE = 20
 _REDACTED = ord("0")
+# "SunS" begins a SunSpec map; its first model is the common one, whose serial number has these 16 registers.
+_SUNSPEC = (0x5375, 0x6E53)
+_COMMON_MODEL = 1
+_SERIAL_AT, _SERIAL_REGISTERS = 52, 16
+# A serial number that the driver itself did not name is not shorter: such a text or number stands anywhere.
+_SHORTEST_SERIAL = 4
+# So long a device that its driver does not understand is asked for its serial number in another model's way.
+_ASKING_TAKES_S = 10.0
 
 
 class Recorded:
@@ -54,9 +63,29 @@ class Recorded:
                     for first, run in runs.items()
                 ]
 
+    def sunspec_serials(self) -> set[str]:
+        """The serial numbers in the SunSpec maps that were read, wherever they begin."""
+        found = set()
+        for words in (words for kinds in self.words.values() for words in kinds.values()):
+            for start in words:
+                head = [words.get(start + place) for place in range(3)]
+                if head == [*_SUNSPEC, _COMMON_MODEL]:
+                    found.add(_text(words, start + _SERIAL_AT))
+        return found - {""}
+
     def blocks(self, unit_id: int) -> dict[str, dict[str, list[int]]]:
         """The registers of a unit by kind, in runs without holes: first address, words."""
         return {kind: _runs(words) for kind, words in self.words.get(unit_id, {}).items()}
+
+
+def _text(words: Mapping[int, int], start: int) -> str:
+    """The text that begins there, as far as it was read."""
+    raw = b""
+    for address in range(start, start + _SERIAL_REGISTERS):
+        if address not in words:
+            break
+        raw += words[address].to_bytes(2)
+    return raw.partition(b"\0")[0].decode("ascii", "ignore").strip()
 
 
 def _redact_text(words: dict[int, int], text: bytes) -> set[int]:
@@ -191,17 +220,37 @@ async def capture(
         await charger.close()
     for wanted in also:
         await _read(unit, wanted)
-    recorded.redact(serial)
+    others = set() if serial else await _asked_as_others(link, model, unit_id)
+    by_the_way = {found for found in others | recorded.sunspec_serials() if len(found) >= _SHORTEST_SERIAL}
+    for known in sorted(by_the_way | {serial}, key=len, reverse=True):
+        recorded.redact(known)
+    removed = "serial number removed" if recorded.redacted else "no serial number was found: look before you share"
     dump: dict[str, Any] = {
         "device": "which device, firmware and vehicle this is, and what it was doing: please fill in",
-        "source": f"captured over Modbus TCP on {now.date()}; serial number removed",
+        "source": f"captured over Modbus TCP on {now.date()}; {removed}",
         "model": model,
         "unit": unit_id,
         **({"options": dict(options)} if options else {}),
         "seen": seen,
         **recorded.blocks(unit_id),
     }
-    if others := {str(other): recorded.blocks(other) for other in sorted(recorded.words) if other != unit_id}:
-        dump["other_units"] = others
+    if beside := {str(other): recorded.blocks(other) for other in sorted(recorded.words) if other != unit_id}:
+        dump["other_units"] = beside
     noted = {"refused": recorded.refused, "redacted": recorded.redacted}
     return dump | {what: told for what, told in noted.items() if told}
+
+
+async def _asked_as_others(link: Link, model: str, unit_id: int) -> set[str]:
+    """The serial numbers that the drivers of other models find. What they read is not part of the dump."""
+    recorded = Recorded()
+    found = set()
+    for name, entry in MODELS.items():
+        if name == model:
+            continue
+        unit = RecordingUnit(link, unit_id, recorded)
+        charger = entry.build("captured", unit, entry.options(), monotonic=time.monotonic)
+        with suppress(DeviceError, TimeoutError):
+            async with asyncio.timeout(_ASKING_TAKES_S):
+                found.add((await charger.probe())[0].serial.strip())
+        await charger.close()
+    return found | recorded.sunspec_serials()

@@ -112,7 +112,8 @@ def _summary(dump: dict[str, object]) -> str:
     runs = [run for unit in units for kind in kinds for run in _mapping(_mapping(unit).get(kind)).values()]
     count = sum(len(run) for run in runs if isinstance(run, list))
     error = _mapping(dump["seen"]).get("error")
-    return f"{count} registers" + (f", but the driver does not understand it: {error}" if error else "")
+    understood = f", but the driver does not understand it: {error}" if error else ""
+    return f"{count} registers{understood}" + ("" if "redacted" in dump else "; no serial number was found in it")
 
 
 def _mapping(value: object) -> dict[str, object]:

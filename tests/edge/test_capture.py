@@ -88,6 +88,36 @@ async def test_a_device_that_the_driver_does_not_understand_gives_a_dump_of_what
     assert set(words_of(dump)) == {*range(100, 120), *range(140, 160)}
     assert {(told["address"], told["reason"]) for told in dump["refused"]} >= {(120, "illegal_address")}
     assert registers.writes == []
+    assert dump["source"].endswith("; no serial number was found: look before you share")
+
+
+@pytest.mark.parametrize("model", ["sunspec_der", "wallbox_quasar_1"])
+async def test_a_device_that_the_driver_does_not_understand_tells_its_serial_number_no_more_than_another(
+    model: str,
+) -> None:
+    """A SunSpec meter is no charger of any model."""
+    async with SimulatedSite(SiteOptions()) as site, Link(HOST, site.meter_port) as link:
+        serial = await link.unit(1).read_holding_registers(40052, 4)
+        dump = await capture(link, model, 1, NOW, [Range(HOLDING, 40000, 40069)])
+    assert bytes(byte for word in serial for byte in word.to_bytes(2)).startswith(b"SIMM0001")
+    assert "error" in dump["seen"]
+    assert [words_of(dump)[address] for address in range(40052, 40056)] == [0x3030] * 4
+    assert dump["redacted"] == [{"unit": 1, "kind": HOLDING, "address": 40052, "count": 4}]
+    assert dump["source"].endswith("; serial number removed")
+
+
+async def test_a_charger_that_is_read_as_another_model_tells_no_serial_number() -> None:
+    async with (
+        SimulatedSite(SiteOptions(charger_model="evtec_bidipro_10")) as site,
+        Link(HOST, site.charger_port) as link,
+    ):
+        known = await capture(link, "evtec_bidipro_10", 1, NOW)
+        (stood,) = known["redacted"]
+        place = Range(stood["kind"], stood["address"], stood["address"] + stood["count"] - 1)
+        dump = await capture(link, "sunspec_der", 1, NOW, [place])
+        assert not site.writes
+    assert "error" in dump["seen"]
+    assert dump["redacted"] == known["redacted"]
 
 
 async def test_where_nothing_answers_there_is_no_dump() -> None:
