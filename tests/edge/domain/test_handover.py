@@ -48,6 +48,7 @@ class Charger:
     plugged: bool = True
     silent: bool = False
     contactor: bool = True
+    deaf: bool = False
     looked_s: int = 0
     seen: ChargerReading | None = None
 
@@ -56,7 +57,7 @@ class Charger:
         return self.works and self.plugged and self.contactor and isinstance(self.order, Release)
 
     def obey(self, order: Order | None, at: datetime) -> None:
-        if self.silent or order is None or order == self.order:
+        if self.silent or self.deaf or order is None or order == self.order:
             return
         self.order, self.ordered_at = order, at
 
@@ -101,7 +102,7 @@ class House:
                 {
                     name: Evidence(charger.order, charger.ordered_at, charger.ordered_at, charger.ordered_at)
                     for name, charger in self.chargers.items()
-                    if not charger.silent
+                    if not (charger.silent or charger.deaf)
                 }
             ),
         )
@@ -152,7 +153,9 @@ class Run:
 
 # Something that becomes of a charger: who, what, and how long the house is watched after that.
 acts = st.tuples(
-    st.sampled_from(NAMES), st.sampled_from(["works", "plugged", "silent", "reserve"]), st.sampled_from([1, 7, 40, 90])
+    st.sampled_from(NAMES),
+    st.sampled_from(["works", "plugged", "contactor", "deaf", "silent", "reserve"]),
+    st.sampled_from([1, 7, 40, 90]),
 )
 
 
@@ -188,6 +191,20 @@ def test_when_the_one_that_carries_the_house_fails_the_other_takes_its_place(wha
     assert run.lit_by == ["bus"]
     assert run.formers == ["car", "bus"]
     assert run.house.most_forming == 1
+
+
+def test_a_charger_that_takes_no_stop_is_not_overtaken_though_it_does_not_form() -> None:
+    run = Run()
+    car = run.house.chargers["car"]
+    car.contactor = False
+    run.seconds_pass(10)
+    car.deaf = True
+    assert run.seconds_pass(100).lit_by == []
+    assert run.formers == ["car"]
+    assert 2 <= run.walked.count(S.HANDOVER) <= 3, "asked again, but not every second"
+    car.contactor = True
+    run.seconds_pass(20)
+    assert (run.lit_by, run.house.most_forming) == (["car"], 1)
 
 
 def test_a_silent_charger_that_still_carries_the_house_is_left_to_it() -> None:
