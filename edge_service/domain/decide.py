@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from edge_service.domain import contacts, grid as grid_rules, islanding, performance
+from edge_service.domain import contacts, grid as grid_rules, islanding, performance, rests
 from edge_service.domain.band import Band
 from edge_service.domain.evidence import complaints
 from edge_service.domain.grid import Assessment
@@ -210,7 +210,7 @@ def _remember(view: View, before: Memory, realised: Mapping[str, Realised]) -> M
     return replace(
         view.memory,
         at=now,
-        chargers=frozen_map(chargers),
+        chargers=frozen_map(rests.follow(view, before.chargers, chargers)),
         events=events,
         seasons=performance.seasons(view, before, events),
         outage=_outage(view, before),

@@ -167,6 +167,7 @@ class ChargerMemory:
 
     ``silent_since``: no answer since then. ``due_since`` and ``late_since``: since when the site's room is too small
     for its departure to wait, or to be reached. ``complaints``: told of an order that did not go well.
+    ``no_charge_since`` and ``no_discharge_since``: since when a limit keeps it from what it did.
     """
 
     order_w: int | None = None
@@ -180,6 +181,8 @@ class ChargerMemory:
     departure: DepartureMemory | None = None
     due_since: datetime | None = None
     late_since: datetime | None = None
+    no_charge_since: datetime | None = None
+    no_discharge_since: datetime | None = None
     complaints: frozenset[str] = frozenset()
 
 

@@ -1,18 +1,21 @@
 """Site limits: what the service and each of its legs carry, measured at the meter; or what a generator can give."""
 
-from edge_service.domain import service
+from edge_service.domain import rests, service
 from edge_service.domain.band import ANY, ZERO, Band
 from edge_service.domain.model import frozen_map
 from edge_service.domain.view import Narrowing, Statement, View
+
+# A stale meter is waited for so long before charging stops: no breaker trips in that time on what it carried before.
+LATE_S = 5.0
 
 
 def site_limits(view: View) -> tuple[Statement, ...]:
     """Bound the sum of the chargers so that the point of connection stays within its limits.
 
     A configured meter that does not answer is taken for the worst case: no export, no import on top (a house that
-    draws nothing cannot take our power; one that draws all leaves none). Without a meter the limits hold for the
-    chargers alone. What the house and chargers that are let alone do beyond a limit is not ours to balance: a limit
-    never makes a charger work.
+    draws nothing cannot take our power; one that draws all leaves none); charging waits a few seconds for one that is
+    late. Without a meter the limits hold for the chargers alone. What the house and chargers that are let alone do
+    beyond a limit is not ours to balance: a limit never makes a charger work.
     """
     if view.on_generator:
         return (_generator(view),)
@@ -21,11 +24,34 @@ def site_limits(view: View) -> tuple[Statement, ...]:
     facts, others_w = view.facts, view.others_w
     if others_w is None and facts.has_meter:
         let_alone_w = sum(view.bands[charger].nearest(0) for charger in view.settled)
+        if _meter_is_late(view):
+            return (_goes_on(view, let_alone_w),)
         rest = frozen_map(dict.fromkeys(view.open_chargers, ZERO))
         return (Narrowing("meter_silent", bands=rest, site=Band(let_alone_w, let_alone_w)),)
     data = frozen_map({"house_w": others_w or 0})
     blind = frozen_map(dict.fromkeys(service.on_blind_legs(view), ZERO))
-    return (Narrowing("service_limits", bands=blind, site=service.site(view), legs=service.legs(view), data=data),)
+    limits = Narrowing("service_limits", bands=blind, site=service.site(view), legs=service.legs(view), data=data)
+    resting = rests.bands(view)
+    return (limits, Narrowing("rests_after_limit", bands=frozen_map(resting))) if resting else (limits,)
+
+
+def _meter_is_late(view: View) -> bool:
+    """It told the power a moment ago: a reading or two that are missed are no reason to stop a session."""
+    meter = view.observation.meter
+    if meter is None or meter.power_w is None:
+        return False
+    age_s = (view.observation.now - meter.at).total_seconds()
+    return 0 <= age_s <= view.facts.stale_after_s + LATE_S
+
+
+def _goes_on(view: View, let_alone_w: int) -> Narrowing:
+    """What was allowed when the meter last told goes on at most, and less as soon as that is wished; no discharge."""
+    charging = {name: max(0, view.memory.charger(name).order_w or 0) for name in view.open_chargers}
+    return Narrowing(
+        "meter_late",
+        bands=frozen_map({name: Band(0, power_w) for name, power_w in charging.items()}),
+        site=Band(let_alone_w, let_alone_w + sum(charging.values())),
+    )
 
 
 def _generator(view: View) -> Narrowing:
