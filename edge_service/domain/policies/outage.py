@@ -11,6 +11,7 @@ from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import Backup, Grid, Pause, Stop, frozen_map
 from edge_service.domain.view import HandsOff, Narrowing, Statement, View
 
+ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED})
 STOPPING = frozenset({IslandStep.STOPPING, IslandStep.CLOSING, IslandStep.ENDED})
 
 
@@ -44,12 +45,18 @@ def _statements(view: View) -> Iterator[Statement]:
         elif island.step is IslandStep.TIED:
             yield HandsOff(charger, "protective_act", withdraw=True)
         else:
-            yield Narrowing("parked", instead=frozen_map({charger: Pause()}))
+            yield Narrowing("parked", instead=frozen_map({charger: _parked(view, charger)}))
+
+
+def _parked(view: View, charger: str) -> Stop | Pause:
+    """A former that was stopped for another is started only beside a live island: a start comes before its 0 W."""
+    carried = view.memory.island.step in ALIVE
+    return Stop() if view.memory.charger(charger).ceased and not carried else Pause()
 
 
 def _let_serve(view: View, charger: str) -> HandsOff:
     reading = view.reading(charger)
-    in_island = view.memory.island.step in (IslandStep.ISLAND, IslandStep.ANNOUNCED)
+    in_island = view.memory.island.step in ALIVE
     if reading is not None and (reading.forming or (reading.forming is None and in_island)):
         return HandsOff(charger, "forms_the_island")
     reason = "protective_act" if view.grid is Grid.SUSPECT else "left_to_its_own_act"
