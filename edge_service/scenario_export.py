@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -12,6 +12,18 @@ from typing import Any
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import Observation, Settings, SiteFacts
 from edge_service.journal.aliases import without_ids
+from edge_service.journal.bounds import (
+    LONGEST_PATH,
+    MOST_CYCLES,
+    OutOfBoundsError,
+    Where,
+    check,
+    check_count,
+    check_facts,
+    check_known,
+    check_moment,
+    check_settings,
+)
 from edge_service.journal.delta import columns, cycles_of, patch
 from edge_service.journal.encoding import Change, EncodingError, changes, from_plain, patched, to_plain
 from edge_service.journal.recording import KeptStretch, RecordedCycle, kept_stretches, read_stretch
@@ -24,6 +36,8 @@ NAMELESS = "(name)"
 BEFORE_MARK, AFTER_MARK = timedelta(minutes=5), timedelta(minutes=5)
 LATELY = timedelta(minutes=10)
 MOST_BYTES = 450_000
+# A download has a recording in three wrappings.
+MOST_WRAPPED = 8
 # A scenario lies in the repository for good.
 SCENARIO_BYTES = 100_000
 
@@ -139,13 +153,30 @@ def _json(value: Any) -> str:
 
 
 def recorded_cycles(made: Mapping[str, Any]) -> list[Cycle]:
-    """The cycles of a document. Raises ``ScenarioError``."""
+    """The cycles of a document, each one such as an edge could have recorded. Raises ``ScenarioError``."""
     if made.get("recorded") != FORMAT:
-        raise ScenarioError(f"found format {made.get('recorded')}; this version knows {FORMAT}")
+        raise ScenarioError(f"found format {made.get('recorded')!r}; this version knows {FORMAT}")
     try:
-        return list(_cycles(made))
-    except (EncodingError, LookupError, TypeError, ValueError, AttributeError) as error:
+        return list(_checked(_cycles(made)))
+    except OutOfBoundsError as error:
+        raise ScenarioError(str(error)) from error
+    except (EncodingError, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ScenarioError(f"the recording cannot be read: {error!r}") from error
+
+
+def mark_of(made: Mapping[str, Any]) -> dict[str, str] | None:
+    """What a recording is about: ``at``, ``what``, ``subject``. Raises ``ScenarioError``."""
+    mark = made.get("mark")
+    if mark is None:
+        return None
+    try:
+        texts = {key: mark[key] for key in ("at", "what", "subject")}
+        check_moment(("mark", "at"), texts["at"])
+    except (LookupError, TypeError) as error:
+        raise ScenarioError(f"mark: found {mark!r:.60}; allowed: null, or at, what and subject") from error
+    except OutOfBoundsError as error:
+        raise ScenarioError(str(error)) from error
+    return {key: str(text) for key, text in texts.items()}
 
 
 def _cycles(made: Mapping[str, Any]) -> Iterator[Cycle]:
@@ -154,28 +185,77 @@ def _cycles(made: Mapping[str, Any]) -> Iterator[Cycle]:
     memory = from_plain(Memory, made["memory"])
     last: Cycle = RecordedCycle(observation.now, observation, settings, facts, memory, made["decision"])
     yield last
-    turned = [(column["path"], _numbers(column["at"]), _values(column)) for column in made["changes"]]
-    _, *following = cycles_of(turned, made["cycles"])
+    count = check_count(("cycles",), made["cycles"], 1, MOST_CYCLES)
+    turned = [_column(("changes", place), column, count) for place, column in enumerate(made["changes"])]
+    _, *following = cycles_of(turned, count)
     for number, changed in enumerate(following, 1):
         kept = made["memories"].get(str(number))
         last = _next(last, changed, None if kept is None else from_plain(Memory, kept))
         yield last
 
 
-def _numbers(at: list[int] | str) -> list[int]:
-    if isinstance(at, list):
-        return at
-    first, _, last = at.partition("-")
-    return list(range(int(first), int(last) + 1))
+def _column(where: Where, column: Mapping[str, Any], count: int) -> tuple[list[Any], Sequence[int], list[Any]]:
+    path, numbers = column["path"], _numbers((*where, "at"), column["at"], count)
+    if not isinstance(path, list) or not 2 <= len(path) <= LONGEST_PATH:
+        raise OutOfBoundsError((*where, "path"), path, f"2 to {LONGEST_PATH} steps")
+    values = _values(where, column)
+    if len(values) != len(numbers):
+        raise OutOfBoundsError((*where, "values"), f"{len(values)} values", f"as many as cycles: {len(numbers)}")
+    return path, numbers, values
 
 
-def _values(column: Mapping[str, Any]) -> list[Any]:
+def _numbers(where: Where, at: Any, count: int) -> Sequence[int]:
+    """The cycles of a change; ``"0-899"`` stays a span, however many columns have it."""
+    first, dash, last = at.partition("-") if isinstance(at, str) else ("", "", "")
+    if dash and first.isdecimal() and last.isdecimal() and len(first) < 10 and len(last) < 10:
+        found: Sequence[int] = range(int(first), int(last) + 1)
+        ends = [int(first), int(last)]
+    elif isinstance(at, list):
+        found = ends = at
+    else:
+        raise OutOfBoundsError(where, at, 'a list of cycles, or a span such as "0-899"')
+    for number in ends:
+        check_count(where, number, 0, count - 1)
+    return found
+
+
+def _values(where: Where, column: Mapping[str, Any]) -> list[Any]:
     if "values" in column:
         return list(column["values"])
-    moments = [datetime.fromisoformat(column["since"])]
+    moments = [check_moment((*where, "since"), column["since"])]
     for step in column["us"]:
-        moments.append(moments[-1] + timedelta(microseconds=step))
+        try:
+            moments.append(moments[-1] + timedelta(microseconds=step))
+        except (OverflowError, TypeError, ValueError) as error:
+            raise OutOfBoundsError((*where, "us"), step, "microseconds to the next time") from error
     return [moment.isoformat() for moment in moments]
+
+
+def _checked(cycles: Iterable[Cycle]) -> Iterator[Cycle]:
+    """Each cycle once nothing in it is out of bounds; what is the same object was looked at already."""
+    before: Cycle | None = None
+    for cycle in cycles:
+        _check_cycle(cycle, before)
+        before = cycle
+        yield cycle
+
+
+def _check_cycle(cycle: Cycle, before: Cycle | None) -> None:
+    if before is None or cycle.facts is not before.facts:
+        check_facts(cycle.facts)
+    if before is None or cycle.settings is not before.settings:
+        check_settings(cycle.settings)
+    if cycle.memory is not None:
+        check(("memory",), cycle.memory, {})
+        former = cycle.memory.island.former
+        check_known(("memory", "island", "former"), () if former is None else (former,), cycle.facts)
+    for item in fields(Observation):
+        value = getattr(cycle.observation, item.name)
+        if before is None or value is not getattr(before.observation, item.name):
+            check(("observation", item.name), value, {})
+    check_known(("observation", "chargers"), cycle.observation.chargers, cycle.facts)
+    if not isinstance(cycle.decision, Mapping):
+        raise OutOfBoundsError(("decision",), cycle.decision, "an object")
 
 
 def _next(last: Cycle, changed: list[Change], memory: Memory | None) -> Cycle:
@@ -190,15 +270,15 @@ def _next(last: Cycle, changed: list[Change], memory: Memory | None) -> Cycle:
     return RecordedCycle(observation.now, observation, settings, facts, memory, patch(last.decision, parts["decision"]))
 
 
-def documents_in(plain: Any) -> list[Mapping[str, Any]]:
+def documents_in(plain: Any, within: int = MOST_WRAPPED) -> list[Mapping[str, Any]]:
     """The recordings in a file: a scenario, an export, or a diagnostics download of Home Assistant around one."""
-    if not isinstance(plain, dict):
+    if not isinstance(plain, dict) or not within:
         return []
     if "recorded" in plain:
         return [plain]
     if isinstance(listed := plain.get("recordings"), list):
-        return [found for item in listed for found in documents_in(item)]
-    return documents_in(plain.get("recording") or plain.get("data"))
+        return [found for item in listed for found in documents_in(item, within - 1)]
+    return documents_in(plain.get("recording") or plain.get("data"), within - 1)
 
 
 # ------------------------------------------------------------------------------------------------------------- cutting

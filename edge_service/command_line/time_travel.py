@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 # More lines than this tell nobody more.
 MOST_RUNS = 40
+# What deciding raises over a recording that fits together nowhere.
+UNDECIDABLE = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
+# What a file says in one line.
+LONGEST_LINE = 300
+# A download has two megabytes at most.
+MOST_FILE_BYTES = 50_000_000
 # A replay that takes longer says where it is.
 PROGRESS_EVERY_S = 2.0
 # Keyframes of a part that a processor takes for itself: about an hour. Less is not worth its start.
@@ -192,7 +198,8 @@ def _tell(found: Tally, before: str, after: str) -> int:
     for run in found.runs[:MOST_RUNS]:
         first = run.first
         until = "" if run.cycles == 1 else f", {run.cycles} cycles to {_time(run.last_at)}"
-        say(f"{_time(first.at)}  {first.what}: {before} {_words(first, 'was')}, {after} {_words(first, 'is')}{until}")
+        what = f"{first.what}: {before} {_words(first, 'was')}, {after} {_words(first, 'is')}"
+        say(f"{_time(first.at)}  {_printable(what)}{until}")
     if len(found.runs) > MOST_RUNS:
         say(f"and {len(found.runs) - MOST_RUNS} more")
     say(_summary(found))
@@ -214,6 +221,18 @@ def _words(difference: Difference, which: str) -> str:
         numbers = " ".join(f"{name}={number}" for name, number in value.items() if name != "$type")
         return f"{str(value['$type']).lower()} {numbers}".strip()
     return "nothing" if value in (None, [], {}) else str(value)
+
+
+def _not_decided(error: Exception) -> str:
+    """For what only a file made by hand can hold, or for a mistake of ours that a recording brought to light."""
+    return f"today's code cannot decide this recording: {error!r:.200}"
+
+
+def _printable(told: Any) -> str:
+    """Text from a file as one line that moves no terminal."""
+    text = str(told)
+    short = text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}..."
+    return "".join(letter if letter.isprintable() else "?" for letter in short)
 
 
 def _time(at: datetime) -> str:
@@ -238,12 +257,14 @@ def _make(args: argparse.Namespace) -> int:
         made = _fitted(cycles, mark)
     except (export.ScenarioError, JournalError) as error:
         raise CommandError(f"{args.file or args.config}: {error}") from error
+    except UNDECIDABLE as error:
+        raise CommandError(f"{args.file or args.config}: {_not_decided(error)}") from error
     _write(args, made)
     return 0
 
 
 def _from_file(args: argparse.Namespace) -> tuple[list[RecordedCycle[Memory]], Mapping[str, Any] | None]:
-    from edge_service.scenario_export import documents_in, recorded_cycles  # noqa: PLC0415
+    from edge_service.scenario_export import documents_in, mark_of, recorded_cycles  # noqa: PLC0415
 
     documents = documents_in(_read(args.file))
     if not documents:
@@ -251,11 +272,13 @@ def _from_file(args: argparse.Namespace) -> tuple[list[RecordedCycle[Memory]], M
     if args.which is not None and not 1 <= args.which <= len(documents):
         raise CommandError(f"--which: found {args.which}; {args.file} holds {len(documents)}")
     chosen = documents[(args.which or 1) - 1]
-    return recorded_cycles(chosen), chosen.get("mark")
+    return recorded_cycles(chosen), mark_of(chosen)
 
 
 def _read(file: Path) -> Any:
     try:
+        if (size := file.stat().st_size) > MOST_FILE_BYTES:
+            raise CommandError(f"{file}: found {size} bytes; allowed: {MOST_FILE_BYTES}")
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"{file} cannot be read: {error}") from error
@@ -306,10 +329,12 @@ def _run(args: argparse.Namespace) -> int:
     for file in args.files:
         try:
             for made in documents_in(_read(file)):
-                say(f"{file}: {made.get('title') or 'no title yet'}")
+                say(f"{file}: {_printable(made.get('title') or 'no title yet')}")
                 codes.append(_tell(tally(recorded_cycles(made), Replay()), "expected", "now"))
         except ScenarioError as error:
             raise CommandError(f"{file}: {error}") from error
+        except UNDECIDABLE as error:
+            raise CommandError(f"{file}: {_not_decided(error)}") from error
     if not codes:
         raise CommandError(f"{', '.join(map(str, args.files))}: no recording is in there")
     return max(codes)

@@ -343,6 +343,103 @@ data: data
 """
 
 
+RECORDED = Path(__file__).parent / "scenarios" / "recorded" / "outage-in-an-event.json"
+A_CHARGER = ("facts", "chargers", "driveway")
+CHANGED_NOW: dict[str, Any] = {"path": ["observation", "now"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "complaint"),
+    [
+        (("cycles",), 10**9, "cycles: found 1000000000; allowed: a whole number from 1 to 100000"),
+        (("cycles",), True, "cycles: found True"),
+        (("changes",), [CHANGED_NOW | {"at": "0-3000000000", "values": [1]}], "changes.0.at: found '0-3000000000'"),
+        (("changes",), [CHANGED_NOW | {"at": "0-90000", "values": [1]}], "changes.0.at: found 90000; allowed"),
+        (("changes",), [CHANGED_NOW | {"at": "0-9", "values": [1]}], "changes.0.values: found '1 values'"),
+        (("changes",), [CHANGED_NOW | {"at": [-1], "values": [1]}], "changes.0.at: found -1"),
+        (
+            ("changes",),
+            [CHANGED_NOW | {"at": [1, 2], "since": "2026-07-01T00:00:00+00:00", "us": [10**30]}],
+            "changes.0.us: found 1000",
+        ),
+        (("changes",), [{"path": ["observation"] * 10**5, "at": [1], "values": [1]}], "changes.0.path: found"),
+        (("observation", "now"), "9999-12-31T23:59:59+00:00", "observation.now: found '9999"),
+        (
+            ("observation", "now"),
+            "2026-07-01T00:00:00",
+            "observation.now: found '2026-07-01T00:00:00'; allowed: a time",
+        ),
+        (("observation", "chargers", "driveway", "soc_pct"), float("nan"), "soc_pct: found nan; allowed: a number"),
+        (("observation", "chargers", "driveway", "power_w"), 10**30, "power_w: found 10000"),
+        ((*A_CHARGER, "capability", "charge_rating_w"), -5, "charge_rating_w: found -5; allowed: 0 to 10000000"),
+        ((*A_CHARGER, "capability", "step_w"), 0, "facts.chargers.driveway.capability.step_w: found 0; allowed: 1"),
+        ((*A_CHARGER, "legs"), [77], "legs.0: found 77; allowed: 1 to 3"),
+        ((*A_CHARGER, "id"), "\x1b[2J", r"driveway.id: found '\\x1b\[2J'; allowed: driveway"),
+        (("facts", "import_max_w"), -(10**12), "import_max_w: found -1000000000000; allowed: 0 to 10000000"),
+        (("facts", "export_max_w"), -1, "export_max_w: found -1"),
+        (("facts", "stale_after_s"), 1e308, "stale_after_s: found 1e"),
+        (("facts", "chargers"), {}, "observation.chargers: found 'driveway'; allowed: the chargers of facts: none"),
+        (("settings", "backup_reserve_pct"), 101, "backup_reserve_pct: found 101; allowed: 0 to 100"),
+        (("memory", "island", "former"), "boat", "memory.island.former: found 'boat'; allowed: the chargers"),
+        (("memory", "at"), "2026-07-01T00:00:00", "memory.at: found"),
+        (("recorded",), "\x1b", "found format '.x1b'"),
+    ],
+)
+def test_a_crafted_recording_is_refused_by_the_key_that_is_wrong(
+    path: tuple[str, ...], value: object, complaint: str
+) -> None:
+    made: Any = json.loads(RECORDED.read_text(encoding="utf-8"))
+    node = made
+    for step in path[:-1]:
+        node = node[step]
+    node[path[-1]] = value
+    with pytest.raises(ScenarioError, match=complaint) as refused:
+        recorded_cycles(made)
+    assert str(refused.value).isprintable()
+
+
+def test_a_wrapping_without_end_holds_no_recording() -> None:
+    wrapped: Any = {"recorded": 1}
+    for _ in range(5000):
+        wrapped = {"recordings": [wrapped]}
+    assert documents_in(wrapped) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "words", "told"),
+    [
+        ({"title": "\x1b]0;mine\x07\x1b[2J"}, ("run",), "?]0;mine??[2J"),
+        ({"title": "x" * 10_000}, ("run",), "xxx..."),
+        ({"mark": {"at": "x"}}, ("make", "--out", "out.json"), "mark: found {'at': 'x'}; allowed: null, or at, what"),
+        ({"mark": {"at": "x", "what": "y", "subject": "z"}}, ("make", "--out", "out.json"), "mark.at: found 'x'"),
+        ({"decision": {"grid": "\x1b[2J"}}, ("run",), "grid: expected ?[2J, now unknown"),
+        ({"decision": 1}, ("run",), "decision: found 1; allowed: an object"),
+    ],
+)
+def test_a_crafted_file_moves_no_terminal_and_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: dict[str, Any], words: tuple[str, ...], told: str
+) -> None:
+    file = tmp_path / "crafted.json"
+    file.write_text(json.dumps({**json.loads(RECORDED.read_text(encoding="utf-8")), **changed}), encoding="utf-8")
+    act, *more = (str(tmp_path / word) if word.endswith(".json") else word for word in words)
+    main(["scenario", act, str(file), *more])
+    said = "".join(capsys.readouterr())
+    assert told in said
+    assert all(line.isprintable() and len(line) < 500 for line in said.splitlines())
+
+
+def test_a_recording_that_cannot_be_decided_is_an_answer_and_no_crash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("no charger")
+
+    monkeypatch.setattr("edge_service.replay.decide", fails)
+    for words in (["run", str(RECORDED)], ["make", str(RECORDED), "--expect", "today", "--out", str(tmp_path / "x")]):
+        assert main(["scenario", *words]) == 1
+        assert "cannot decide this recording: ZeroDivisionError('no charger')" in capsys.readouterr().err
+
+
 @pytest.fixture
 async def site(tmp_path: Path) -> Path:
     """A site's folder with a recording of an event and a fault in it."""
