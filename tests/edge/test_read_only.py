@@ -10,7 +10,7 @@ from edge_service.simulation.site import SimulatedSite
 from tests.edge.edge_kit import QUICK_SITE, config_of, running
 
 
-async def test_a_standing_order_runs_out_and_only_a_person_s_stop_is_written(tmp_path: Path) -> None:
+async def test_a_standing_order_runs_out_and_only_a_person_s_stop_and_its_end_are_written(tmp_path: Path) -> None:
     ahead_s = 0.0
     async with (
         SimulatedSite(QUICK_SITE, clock=lambda: time.monotonic() + ahead_s) as site,
@@ -36,3 +36,13 @@ async def test_a_standing_order_runs_out_and_only_a_person_s_stop_is_written(tmp
         await edge.command("stop")
         await edge.until(lambda state: state["chargers"]["driveway"]["state"] == "unavailable")
         assert len(site.writes) > before
+
+        # The stop was ours, so is the start that undoes it: a ceased charger could carry no house.
+        await edge.command("reset_stop")
+        await edge.until(lambda state: state["chargers"]["driveway"]["state"] != "unavailable")
+        told = await edge.until(lambda state: state["chargers"]["driveway"]["why"][0]["reason"] == "read_only")
+        assert told["site"]["mode"] == "read_only"
+        after = len(site.writes)
+        await asyncio.to_thread(acts.outage, site.control_url)
+        await edge.until(lambda state: state["site"]["grid"] == "outage")
+        assert list(site.writes)[after:] == []
