@@ -161,7 +161,10 @@ class Config:
         return SiteFacts(
             name=site.name,
             chargers=frozen_map(
-                {key: ChargerFacts(key, charger.name, legs=charger.legs) for key, charger in self.chargers.items()}
+                {
+                    key: ChargerFacts(key, charger.name, legs=charger.legs, lease_s=charger.lease_s)
+                    for key, charger in self.chargers.items()
+                }
             ),
             import_max_w=site.import_max_w,
             export_max_w=site.export_max_w,

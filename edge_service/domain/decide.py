@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from edge_service.domain import contacts, grid as grid_rules, islanding, performance, rests
-from edge_service.domain.band import Band
+from edge_service.domain import contacts, grid as grid_rules, islanding, others, performance, rests
+from edge_service.domain.band import MILLION, Band
 from edge_service.domain.evidence import complaints
 from edge_service.domain.grid import Assessment
 from edge_service.domain.letting_go import is_ceased
@@ -134,8 +134,9 @@ def _look(observation: Observation, memory: Memory, settings: Settings, facts: S
     )
     events = [event for event in observation.events if settings.takes_part(event)]
     call = Timeline(events).at(observation.now)
-    chargers = {name: _seen(view, name, call) for name in facts.chargers}
+    chargers = {name: others.follow_charger(view, name, _seen(view, name, call)) for name in facts.chargers}
     view = replace(view, memory=replace(view.memory, chargers=frozen_map(chargers)))
+    view = replace(view, memory=replace(view.memory, others_u=others.estimate(view)))
     return replace(view, house_w=_house_w(view), others_w=_others_w(view)), assessment
 
 
@@ -158,9 +159,9 @@ def _house_w(view: View) -> int | None:
 
 def _others_w(view: View) -> int | None:
     meter = view.facts.fresh(view.observation.meter, view.observation.now)
-    if meter is None or meter.power_w is None:
+    if meter is None or meter.power_w is None or (others_u := view.memory.others_u[0]) is None:
         return None
-    return meter.power_w - sum(_known_powers(view))
+    return others_u // MILLION
 
 
 def _known_powers(view: View) -> list[int]:

@@ -161,6 +161,15 @@ class DepartureMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class Lately:
+    """The range of powers that a charger may have had for a moment, from then on."""
+
+    since: datetime
+    low_w: int
+    high_w: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChargerMemory:
     """What was last wanted of a charger and since when; ``low``: the floors it is below, with hysteresis,
     and ``full``. ``ceased``: our stop stands, and no start was proven since.
@@ -168,6 +177,8 @@ class ChargerMemory:
     ``silent_since``: no answer since then. ``due_since`` and ``late_since``: since when the site's room is too small
     for its departure to wait, or to be reached. ``complaints``: told of an order that did not go well.
     ``no_charge_since`` and ``no_discharge_since``: since when a limit keeps it from what it did.
+    ``seen_w``: the power last measured, ``lately`` those that the meter's word may still be of. ``held``: between which
+    powers a silent one may still be, until ``held_until``, None: until it is seen.
     """
 
     order_w: int | None = None
@@ -183,6 +194,10 @@ class ChargerMemory:
     late_since: datetime | None = None
     no_charge_since: datetime | None = None
     no_discharge_since: datetime | None = None
+    seen_w: int | None = None
+    lately: tuple[Lately, ...] = ()
+    held: tuple[int, int] | None = None
+    held_until: datetime | None = None
     complaints: frozenset[str] = frozenset()
 
 
@@ -198,6 +213,8 @@ def _shifted[M: (GridMemory, IslandMemory, ChargerMemory, ContactMemory)](memory
     moved: dict[str, Any] = {
         item.name: value + by for item in fields(memory) if isinstance(value := getattr(memory, item.name), datetime)
     }
+    if isinstance(memory, ChargerMemory):
+        moved["lately"] = tuple(replace(one, since=one.since + by) for one in memory.lately)
     return replace(memory, **moved)
 
 
@@ -207,12 +224,17 @@ def _not_after[M: (GridMemory, IslandMemory, ChargerMemory, ContactMemory)](memo
         for item in fields(memory)
         if isinstance(value := getattr(memory, item.name), datetime) and value > now
     }
+    if isinstance(memory, ChargerMemory):
+        late["lately"] = tuple(replace(one, since=min(one.since, now)) for one in memory.lately)
     return replace(memory, **late) if late else memory
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Everything that one decision hands to the next."""
+    """Everything that one decision hands to the next.
+
+    ``others_u``: what the meter saw besides the chargers, the site first, then each leg, in millionths of a watt.
+    """
 
     at: datetime | None = None
     grid: GridMemory = GridMemory()
@@ -224,6 +246,7 @@ class Memory:
     notices: Mapping[str, str] = field(default_factory=frozen_map)
     rotation: int = 0
     contacts: Mapping[Contact, ContactMemory] = field(default_factory=frozen_map)
+    others_u: tuple[int | None, ...] = ()
 
     def contact(self, contact: Contact) -> ContactMemory:
         """What is remembered of an input contact."""
@@ -263,7 +286,7 @@ class Memory:
     def after_restart(self) -> Memory:
         """What may be believed after a restart: accounts and notices. Grid and switch are read anew first."""
         chargers = {
-            name: replace(charger, order_w=None, order_since=None, silent_since=None, complaints=frozenset())
+            name: replace(charger, order_w=None, order_since=None, silent_since=None, lately=(), complaints=frozenset())
             for name, charger in self.chargers.items()
         }
         contacts = {contact: replace(known, silent_since=None) for contact, known in self.contacts.items()}
@@ -274,4 +297,5 @@ class Memory:
             island=IslandMemory(former=self.island.former),
             chargers=frozen_map(chargers),
             contacts=frozen_map(contacts),
+            others_u=(),
         )

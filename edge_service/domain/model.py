@@ -404,17 +404,23 @@ class SwitchFacts:
     synchronism_check: bool = False
 
 
+# No order can be leased for longer than this: the configuration's bound.
+LONGEST_LEASE_S = 300
+
+
 @dataclass(frozen=True, slots=True)
 class ChargerFacts:
     """One charger of the site; ``capability`` None until the first good probe.
 
-    ``legs``: the legs of the service that carry it, from 1; empty: all of them.
+    ``legs``: the legs of the service that carry it, from 1; empty: all of them. ``lease_s``: how long an order of ours
+    may stand there at most after it was renewed last.
     """
 
     id: str
     name: str
     capability: Capability | None = None
     legs: tuple[int, ...] = ()
+    lease_s: int = LONGEST_LEASE_S
 
 
 class Timed(Protocol):

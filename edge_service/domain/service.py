@@ -23,24 +23,24 @@ def _told(view: View) -> tuple[int | None, ...]:
 def on_blind_legs(view: View) -> list[str]:
     """A leg that is told otherwise but not now is taken for full: nothing more on it, in either direction."""
     blind = [leg for leg, leg_w in enumerate(_told(view)) if leg_w is None]
-    return [name for name in view.open_chargers if blind and any(_parts(view.facts, name)[leg] for leg in blind)]
+    return [name for name in view.open_chargers if blind and any(parts_on(view.facts, name)[leg] for leg in blind)]
 
 
 def legs(view: View) -> tuple[Sum, ...]:
     """What each leg's part of the breaker leaves the chargers."""
-    facts, told = view.facts, _told(view)
-    known = {name: reading.power_w or 0 for name in facts.chargers if (reading := view.reading(name)) is not None}
-    found = []
+    facts, told, found = view.facts, _told(view), []
+    others_u = view.memory.others_u[1:]
     for leg, most_w in enumerate(facts.leg_max_w):
-        parts = frozen_map({name: _parts(facts, name)[leg] for name in facts.chargers})
-        leg_w = told[leg] if told else 0
-        others_u = leg_w * MILLION - Sum(ANY, parts).of(known) if told and leg_w is not None else 0
-        low_w, high_w = -((most_w * MILLION + others_u) // MILLION), (most_w * MILLION - others_u) // MILLION
-        found.append(Sum(ANY if leg_w is None else Band(low_w, high_w), parts))
+        parts = frozen_map({name: parts_on(facts, name)[leg] for name in facts.chargers})
+        blind = bool(told) and told[leg] is None
+        leg_u = (others_u[leg] if told and len(others_u) == len(told) else None) or 0
+        low_w, high_w = -((most_w * MILLION + leg_u) // MILLION), (most_w * MILLION - leg_u) // MILLION
+        found.append(Sum(ANY if blind else Band(low_w, high_w), parts))
     return tuple(found)
 
 
-def _parts(facts: SiteFacts, charger: str) -> tuple[int, ...]:
+def parts_on(facts: SiteFacts, charger: str) -> tuple[int, ...]:
+    """Millionths of the charger's power on each leg of the service."""
     return parts_of_legs(facts.chargers[charger].legs, len(facts.leg_max_w))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from edge_service.domain.band import MILLION
 from edge_service.domain.decide import Decision, decide
 from edge_service.domain.departing import UNDER_WAY
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
@@ -225,11 +226,10 @@ def test_the_point_of_connection_keeps_its_limits_or_what_the_house_alone_makes_
         if facts.has_meter and (silent or meter is None or meter.power_w is None):
             assert not any(ordered.values())
             continue
-        power_w = meter.power_w if meter is not None and not silent and meter.power_w is not None else None
+        told = meter is not None and not silent and meter.power_w is not None
         # What we do not order goes on as it is: the house, and chargers that are let alone.
-        rest_w = 0 if power_w is None else power_w - sum(fresh[name].power_w or 0 for name in ordered if name in fresh)
-        if power_w is None:
-            rest_w = sum(reading.power_w or 0 for name, reading in fresh.items() if name not in ordered)
+        rest_w = (decision.memory.others_u[0] or 0) // MILLION if told else 0
+        rest_w += sum(reading.power_w or 0 for name, reading in fresh.items() if name not in ordered)
         net_w = rest_w + sum(ordered.values())
         assert net_w <= max(facts.import_max_w, rest_w)
         assert net_w >= min(-facts.export_max_w, rest_w)
