@@ -107,22 +107,21 @@ class Situation:
         reading = self.observation.chargers.get(self.memory.former or "")
         if self.former is not None or not self.dark:
             return False
-        return reading is None or self.observation.now - reading.at >= SILENT_FOR
+        return _late(SILENT_FOR)(self) if reading is None else self.observation.now - reading.at >= SILENT_FOR
 
     @property
-    def former_unable(self) -> bool:
-        """There is none, or it is seen not to form and something speaks against it; or it is gone."""
-        former = self.former
-        if self.memory.former is None or former is None:
-            return self.memory.former is None or self.gone
-        return former.forming is False and not _could_carry(former)
+    def cannot(self) -> bool:
+        """There is no former, or it is seen not to form and something speaks against it."""
+        if self.memory.former is None:
+            return True
+        return self.former is not None and self.former.forming is False and not _could_carry(self.former)
 
     @property
     def successor(self) -> str | None:
         """Who forms in the former's place: heard, able, not at its reserve; one that has not been tried goes first."""
         if self.watching or not self.opened:
             return None
-        again = self.memory.step is S.HANDOVER or self.former_unable or _late(TRY_AGAIN)(self)
+        again = self.memory.step is S.HANDOVER or self.cannot or self.gone or _late(TRY_AGAIN)(self)
         heard = {name: self.fresh(self.observation.chargers[name]) for name in _able(self.observation, self.facts)}
         ranks = [
             (name in self.memory.tried, -(reading.soc_pct or 0.0), name)
@@ -144,8 +143,8 @@ class Situation:
         if any(reading.forming for reading in readings if reading is not None):
             return False
         former, order = self.former, self.observation.orders.get(self.memory.former or "")
-        if former is None or (former.forming is False and not _could_carry(former)):
-            return self.former_unable
+        if former is None or self.cannot:
+            return self.cannot or self.gone
         if order is None or order.read_back_at is None or not isinstance(order.order, Pause | Stop):
             return False
         return former.forming is False and former.at > order.read_back_at
@@ -277,7 +276,9 @@ def _reserve_reached(at: Situation) -> bool:
 
 
 def _may_hand_over(at: Situation) -> bool:
-    """There is somebody to hand over to, and it has not failed just now."""
+    """There is somebody to hand over to, and it has not failed just now; nothing else feeds the house, or could."""
+    if at.grid is Grid.ON or at.at_generator:
+        return False
     return at.successor is not None and (at.memory.failure != "would_not_stop" or _late(HANDOVER_RETRY)(at))
 
 
@@ -314,7 +315,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
         Transition(S.ENDED, _reserve_reached, "reserve_reached"),
         Transition(S.ISLAND, lambda at: at.formed, "formed"),
         Transition(S.STOPPING, lambda at: at.returnable, "grid_back"),
-        Transition(S.HANDOVER, lambda at: at.former_unable and _may_hand_over(at), "former_unable"),
+        Transition(S.HANDOVER, lambda at: at.cannot and _may_hand_over(at), "former_cannot"),
         Transition(S.DARK, _late(FORM_DEADLINE), "not_formed", failure=True),
     ),
     S.DARK: (
@@ -325,7 +326,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
         Transition(S.ISLAND, lambda at: at.formed, "formed"),
         Transition(S.STOPPING, lambda at: at.returnable, "grid_back"),
         Transition(
-            S.HANDOVER, lambda at: (at.former_unable or at.collapsed) and _may_hand_over(at), "former_does_not_form"
+            S.HANDOVER, lambda at: (at.cannot or at.collapsed or at.gone) and _may_hand_over(at), "former_does_not_form"
         ),
     ),
     S.HANDOVER: (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from edge_service.domain.decide import Decision, decide
-from edge_service.domain.islanding import Situation
+from edge_service.domain.islanding import TABLE, Situation
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import (
     AtEnd,
@@ -32,6 +32,7 @@ from tests.edge.domain.houses import NAMES, T0, a_meter, a_reading, a_site, afte
 
 S = IslandStep
 FACTS = a_site("bus", "car")
+RESERVE = "reserve_reached"
 # A charger looks at a dead bus for this long before it lights it.
 LOOKS_S = 2
 
@@ -301,6 +302,35 @@ def test_who_is_let_go_is_stopped_and_seen_since_or_cannot_form(
     car: dict[str, Any], order: Evidence | None, let_go: bool
 ) -> None:
     assert handing_over(car, order).let_go is let_go
+
+
+def test_a_silent_charger_is_given_the_time_to_light_the_house_again() -> None:
+    run = Run().seconds_pass(20)
+    car = run.house.chargers["car"]
+    car.silent = True
+    run.seconds_pass(300)
+    car.works = False
+    run.seconds_pass(29)
+    assert (run.walked[-1], run.formers) == (S.FORMING, ["car"])
+    assert run.seconds_pass(10).lit_by == ["bus"]
+
+
+def test_nothing_is_handed_over_where_something_else_may_feed_the_house() -> None:
+    at = replace(handing_over({"plugged": False}), memory=IslandMemory(S.DARK, T0, "car"))
+    (guard,) = [
+        transition.guard for transition in TABLE[S.DARK] if transition.to is S.HANDOVER and transition.why != RESERVE
+    ]
+    assert guard(at)
+    assert not guard(replace(at, grid=Grid.ON))
+    assert not guard(replace(at, at_generator=True))
+
+
+def test_one_that_never_answered_since_the_start_is_waited_for() -> None:
+    at = handing_over({})
+    chargers = frozen_map({**at.observation.chargers, "car": None})
+    at = replace(at, observation=replace(at.observation, chargers=chargers))
+    assert not at.gone
+    assert replace(at, memory=replace(at.memory, since=after(40))).gone
 
 
 @pytest.mark.parametrize(("silent_s", "volts", "gone"), [(60, 0.0, True), (59, 0.0, False), (600, 240.0, False)])
