@@ -1,6 +1,7 @@
 """From what people planned, in the site's own time, to the next departure of each vehicle as an absolute time."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -10,6 +11,8 @@ from edge_service.domain.model import Departure, DeparturePlan
 # A week of days, one more for a plan whose time of today is over, and one for a zone far from UTC.
 _DAYS_AHEAD = 9
 _MINUTE = timedelta(minutes=1)
+# A departure behind the next one is looked at so long before: a large battery takes a day at a small charger.
+LOOKED_AHEAD = timedelta(hours=36)
 
 
 def next_departures(
@@ -21,12 +24,21 @@ def next_departures(
 
 
 def next_departure(plans: Iterable[DeparturePlan], now: datetime, time_zone: str | None) -> Departure | None:
-    """The earliest departure after ``now``; of two at the same time the one that asks for more percent."""
+    """The earliest departure after ``now``, with those of other plans soon after.
+
+    Of two at the same time the one that asks for more percent comes first.
+    """
     times = ((next_time(plan, now, time_zone), plan) for plan in plans)
     coming = [(at, plan) for at, plan in times if at is not None]
     if not coming:
         return None
-    at, plan = min(coming, key=lambda item: (item[0], -(item[1].soc_pct or 0.0), item[1].id))
+    coming.sort(key=lambda item: (item[0], -(item[1].soc_pct or 0.0), item[1].id))
+    (first_at, first), *others = coming
+    later = tuple(_departure(at, plan) for at, plan in others if at - now <= LOOKED_AHEAD)
+    return replace(_departure(first_at, first), later=later) if later else _departure(first_at, first)
+
+
+def _departure(at: datetime, plan: DeparturePlan) -> Departure:
     return Departure(plan.id, at, plan.soc_pct, plan.miles)
 
 

@@ -233,11 +233,12 @@ def _charger(shown: Shown, name: str) -> wire.ChargerWire:
 
 
 def _departure(shown: Shown, name: str) -> wire.DepartureState | None:
-    """The next departure, with its outlook where one could be made."""
+    """The departure that is charged for, with its outlook where one could be made; else the next."""
     departure = shown.observation.departures.get(name)
     if departure is None:
         return None
     outlook = shown.decision.memory.charger(name).departure
+    departure = next((one for one in departure.all if outlook and one.plan_id == outlook.plan_id), departure)
     return {
         "id": departure.plan_id,
         "at": _moment(departure.at),

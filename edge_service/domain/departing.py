@@ -80,9 +80,9 @@ def _standing(view: View, charger: str) -> DepartureMemory | None:
     """What was said before of a departure that cannot be judged now: an outage, a charger that does not answer."""
     before, departure = view.memory.charger(charger).departure, view.observation.departures.get(charger)
     reading = view.reading(charger)
-    if before is None or departure is None or before.at != departure.at or (reading and reading.plugged is False):
+    if before is None or departure is None or (reading and reading.plugged is False):
         return None
-    return before
+    return before if any(before.at == one.at for one in departure.all) else None
 
 
 # ------------------------------------------------------------------------------------------------- what is missing
@@ -92,7 +92,28 @@ def _needs(view: View) -> Iterator[tuple[str, Need]]:
     for charger, departure in view.observation.departures.items():
         reading = view.reading(charger) if charger in view.facts.chargers else None
         if reading is not None and reading.plugged is not False and view.capability(charger) is not None:
-            yield charger, _need(view, charger, departure)
+            yield charger, _ruling(view, charger, [_need(view, charger, one) for one in departure.all])
+
+
+def _ruling(view: View, charger: str, needs: Sequence[Need]) -> Need:
+    """Of several departures the one that leaves the least time to wait; the one that asks most, where all have it.
+
+    One that rules goes on while another leaves only a little less time.
+    """
+    if len(needs) == 1:
+        return needs[0]
+    waits_h = {
+        place: (need.departure.at - HEAD_START - view.observation.now).total_seconds() / 3600 - need.hours * TIME_FACTOR
+        for place, need in enumerate(needs)
+        if need.hours > 0
+    }
+    if not waits_h:
+        return max(needs, key=lambda need: need.target_pct)
+    before = view.memory.charger(charger).departure
+    for place, wait_h in waits_h.items():
+        if before is not None and needs[place].departure.at == before.at:
+            waits_h[place] = wait_h - LATE_BY_H
+    return needs[min(waits_h, key=waits_h.__getitem__)]
 
 
 def _need(view: View, charger: str, departure: Departure) -> Need:

@@ -521,12 +521,21 @@ class DeparturePlan:
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """The next time that a vehicle leaves, resolved to an absolute time, and with how much."""
+    """The next time that a vehicle leaves, resolved to an absolute time, and with how much.
+
+    ``later``: the next ones of its other plans that may need to be charged for already, by time.
+    """
 
     plan_id: str
     at: datetime
     soc_pct: float | None = None
     miles: float | None = None
+    later: tuple[Departure, ...] = ()
+
+    @property
+    def all(self) -> tuple[Departure, ...]:
+        """This one and the later ones."""
+        return (self, *self.later)
 
 
 @dataclass(frozen=True, slots=True)

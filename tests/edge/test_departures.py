@@ -1,5 +1,6 @@
 """Departures as people plan them, in local time, and the absolute times that come of it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -80,7 +81,9 @@ def test_the_earliest_plan_counts_and_at_the_same_time_the_one_that_asks_for_mor
     once = DeparturePlan("once", at=utc("2026-07-16T11:30"), soc_pct=95.0)
     later = DeparturePlan("later", at=utc("2026-07-16T12:00"), soc_pct=100.0)
     found = next_departure((weekly(), once, later), utc("2026-07-15T12:00"), BOSTON)
-    assert found == Departure("once", utc("2026-07-16T11:30"), 95.0)
+    assert found is not None
+    assert replace(found, later=()) == Departure("once", utc("2026-07-16T11:30"), 95.0)
+    assert [one.plan_id for one in found.later] == ["weekly", "later"]
 
 
 def test_a_charger_without_a_departure_has_none() -> None:
@@ -121,3 +124,12 @@ def test_one_departure_follows_the_other_once_a_day(now: datetime, zone: str) ->
         at = following
     days = [b - a for a, b in pairwise(times)]
     assert all(timedelta(hours=21) <= day <= timedelta(hours=48) for day in days)
+
+
+def test_the_departures_of_other_plans_soon_after_come_with_the_next_one() -> None:
+    trip = DeparturePlan("trip", at=utc("2026-07-16T12:30"), soc_pct=100.0)
+    far = DeparturePlan("far", at=utc("2026-07-17T12:30"), soc_pct=100.0)
+    found = next_departure((far, trip, weekly()), utc("2026-07-15T22:00"), BOSTON)
+    assert found is not None
+    assert (found.plan_id, [one.plan_id for one in found.later]) == ("weekly", ["trip"])
+    assert found.later[0] == Departure("trip", utc("2026-07-16T12:30"), 100.0)

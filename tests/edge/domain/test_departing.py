@@ -192,6 +192,52 @@ def a_vehicle(soc_pct: float, hours: float, target_pct: float, capacity_wh: int 
     return Vehicle(soc_pct, capacity_wh, Departure("trip", after(hours * 3600), target_pct))
 
 
+def leaves_twice(soc_pct: float, first: tuple[float, float], second: tuple[float, float]) -> Vehicle:
+    """Hours and percent of the next departure, and of another plan's soon after."""
+    later = Departure("far", after(second[0] * 3600), second[1])
+    return Vehicle(soc_pct, 60000, Departure("near", after(first[0] * 3600), first[1], later=(later,)))
+
+
+def test_a_departure_behind_the_next_one_is_charged_for_in_time() -> None:
+    car = leaves_twice(50.0, (7.5, 40.0), (8.5, 100.0))
+    yard = a_yard(40000, car=car)
+    assert yard.outlook("car").plan_id == "far"
+    yard.run(0, 7.5 * 3600)
+    assert car.soc_pct >= 90
+    (car.departure,) = car.departure.later
+    yard.run(7.5 * 3600, 8.5 * 3600)
+    assert car.soc_pct >= 98
+    assert car.begun == 1
+
+
+def test_of_two_departures_the_tighter_rules_and_then_the_other() -> None:
+    car = leaves_twice(50.0, (3.0, 80.0), (9.0, 100.0))
+    yard = a_yard(40000, car=car)
+    assert yard.outlook("car").plan_id == "near"
+    yard.run(0, 2.8 * 3600)
+    assert car.soc_pct >= 79
+    assert (yard.outlook("car").plan_id, yard.outlook("car").stage) == ("far", DepartureStage.WAITS)
+    assert car.begun == 1
+
+
+def test_charging_goes_on_for_the_one_departure_while_another_is_about_as_tight() -> None:
+    car = leaves_twice(50.0, (6.0, 80.0), (8.35, 100.0))
+    yard = a_yard(40000, car=car)
+    ruled = []
+    for seconds in range(0, 6 * 3600, STEP_S):
+        yard.run(seconds, seconds + STEP_S)
+        ruled.append(yard.outlook("car").plan_id)
+    assert sum(one != other for one, other in pairwise(ruled)) <= 2
+    assert car.begun == 1
+    assert car.soc_pct >= 79
+
+
+def test_with_enough_for_all_departures_the_one_that_asks_most_is_watched() -> None:
+    yard = a_yard(40000, car=leaves_twice(100.0, (3.0, 40.0), (9.0, 90.0)))
+    yard.run(0, 3 * 3600 - 1)
+    assert (yard.outlook("car").plan_id, yard.outlook("car").stage) == ("far", DepartureStage.READY)
+
+
 vehicles = st.builds(
     a_vehicle,
     soc_pct=st.integers(6, 90).map(float),
