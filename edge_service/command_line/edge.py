@@ -179,6 +179,8 @@ def _reset_stop(args: argparse.Namespace) -> int:
 
     answer = LocalEdge.of(_load(args)).command("reset_stop", {})
     say("No stop stood." if answer.get("stood") is False else "The stop is lifted; the edge goes on by its settings.")
+    if answer.get("kept") is False:
+        say("The disk fails, so this is not kept yet: until it is, a restart would bring the stop back. Make room.")
     return 0
 
 

@@ -257,6 +257,14 @@ def test_a_stop_is_reset_on_site(edge: FakeEdge, tmp_path: Path) -> None:
     assert [command["name"] for command in edge.commands] == ["reset_stop"]
 
 
+def test_a_reset_that_the_disk_did_not_keep_says_what_a_restart_would_bring(edge: FakeEdge, tmp_path: Path) -> None:
+    edge.answers["reset_stop"] = {"data": {"stood": True, "kept": False}}
+    done = ridethrough("reset-stop", cwd=tmp_path)
+    assert done.code == 0
+    assert "The stop is lifted" in done.out
+    assert "a restart would bring the stop back" in done.out
+
+
 def test_a_refusal_of_the_edge_is_one_line(edge: FakeEdge, tmp_path: Path) -> None:
     edge.answers["reset_stop"] = {"ok": False, "error": {"code": "not_ready", "message": "the edge is starting"}}
     done = ridethrough("reset-stop", cwd=tmp_path)
