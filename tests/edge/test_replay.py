@@ -231,50 +231,64 @@ async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_
 ) -> None:
     """Twelve vehicles share what an event asks and what the house may draw; where all is equal, by their ids."""
     names = [
-        f"{person}_leaf" for person in ("anna", "bo", "cy", "di", "ed", "flo", "gil", "hal", "ida", "jo", "kim", "lu")
+        f"{colour}_leaf"
+        for colour in (
+            "amber",
+            "blue",
+            "coral",
+            "drab",
+            "ebony",
+            "fawn",
+            "gold",
+            "hazel",
+            "ivory",
+            "jade",
+            "lime",
+            "mint",
+        )
     ]
     site = a_site(*names, import_max_w=20000)
     programs = {"mill_road_peak": replace(site.programs["peak"], id="mill_road_peak")}
     event = replace(an_event("vtn-4711", 30, 90), program_id="mill_road_peak")
     opted_out = replace(an_event("vtn-4712", 40, 100), program_id="mill_road_peak")
-    mark = Mark(after(60), "fault_raised", "anna_leaf", after(0), after(100))
+    mark = Mark(after(60), "fault_raised", "amber_leaf", after(0), after(100))
     async with a_recording(tmp_path) as house:
         house.facts = replace(site, programs=frozen_map(programs))
         house.memory = Memory(seasons=frozen_map({"mill_road_peak": SeasonMemory(2026, 1, 900.0)}))
         house.settings = Settings(
-            drivers_reserve_pct=frozen_map({"lu_leaf": 40.0}),
-            manual=frozen_map({"bo_leaf": ManualOrder(ManualKind.CHARGE, after(0), after(60))}),
+            drivers_reserve_pct=frozen_map({"mint_leaf": 40.0}),
+            manual=frozen_map({"blue_leaf": ManualOrder(ManualKind.CHARGE, after(0), after(60))}),
             opted_out=frozenset({"vtn-4712"}),
             event_floor_pct=frozen_map({"mill_road_peak": 20.0}),
             not_participating=frozenset({"mill_road_net"}),
-            miles_per_kwh=frozen_map({"cy_leaf": 3.0}),
+            miles_per_kwh=frozen_map({"coral_leaf": 3.0}),
         )
         for second in range(120):
             now, grid_there = after(second), second < 58
-            silent = {"di_leaf"} if second > 20 else set()
+            silent = {"drab_leaf"} if second > 20 else set()
             readings = {
                 name: a_reading(now, soc_pct=50.0, grid_present=grid_there) for name in names if name not in silent
             }
             alarmed = (
-                replace(readings["anna_leaf"], state=ChargerState.FAULT) if second >= 60 else readings["anna_leaf"]
+                replace(readings["amber_leaf"], state=ChargerState.FAULT) if second >= 60 else readings["amber_leaf"]
             )
             seen = Observation(
                 now,
-                frozen_map({**dict.fromkeys(silent), **readings, "anna_leaf": alarmed}),
+                frozen_map({**dict.fromkeys(silent), **readings, "amber_leaf": alarmed}),
                 a_meter(now, power_w=9000, voltage_v=240.0 if grid_there else None),
                 SwitchReading(now, commanded_open=False, open_proven=False, closed_proven=True),
                 events=(event, opted_out),
-                stopped=frozen_map({"ed_leaf": after(0)}),
-                contested=frozen_map({"flo_leaf": after(10)} if second > 10 else {}),
-                departures=frozen_map({"gil_leaf": Departure("work", after(3000), 80.0)}),
-                orders=frozen_map({"hal_leaf": Evidence(Power(-1000), after(0), astray_since=after(0))}),
+                stopped=frozen_map({"ebony_leaf": after(0)}),
+                contested=frozen_map({"fawn_leaf": after(10)} if second > 10 else {}),
+                departures=frozen_map({"gold_leaf": Departure("work", after(3000), 80.0)}),
+                orders=frozen_map({"hazel_leaf": Evidence(Power(-1000), after(0), astray_since=after(0))}),
             )
             house.sees(seen, [mark] if second == 60 else [])
     cycles = recorded(tmp_path)
     text = text_of(document(cycles, "1.2.3", mark))
-    adjusted = replace(cycles[60], decision={**cycles[60].decision, "adjusted": {"anna_leaf": "guard_time"}})
+    adjusted = replace(cycles[60], decision={**cycles[60].decision, "adjusted": {"amber_leaf": "guard_time"}})
     text_of_late = text_of(document([adjusted, *cycles[61:]], "1.2.3", mark))
-    assert [word for word in ("leaf", "vtn", "4711", "mill", "anna", "peak-") if word in text + text_of_late] == []
+    assert [word for word in ("leaf", "vtn", "4711", "mill", "amber", "peak-") if word in text + text_of_late] == []
     back = recorded_cycles(json.loads(text))
     assert different(back, Replay()) == []
     assert different(cycles, Replay()) == []
