@@ -1,6 +1,6 @@
 """Other ids for those that people and utilities give, in a recording that leaves the house.
 
-``our_old_leaf`` becomes ``charger_1``, a utility's ``vtn-account-4711`` becomes ``event_1``. The new ids sort as the old
+``our_leaf`` becomes ``charger_1``, a utility's ``vtn-account-4711`` becomes ``event_1``. The new ids sort as the old
 ones do, since where two are equal in all else a decision takes them in the order of their ids.
 """
 
