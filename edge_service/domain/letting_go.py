@@ -4,7 +4,7 @@ A lease runs out. A stop does not, at any charger; nor does anything at a charge
 """
 
 from edge_service.domain.memory import ChargerMemory, IslandStep
-from edge_service.domain.model import ChargerState, Evidence, Lease, Order, Release, Stop
+from edge_service.domain.model import Backup, ChargerState, Evidence, Lease, Order, Release, Stop
 from edge_service.domain.view import View
 
 # The charger is stopped on purpose, or the way back to the grid counts on it; or the switch is not known yet.
@@ -17,7 +17,7 @@ def stays_behind(view: View, charger: str) -> bool:
 
     What another controller has put in its place is not ours to take back.
     """
-    if view.memory.island.step in LEFT_AS_IT_IS or view.settings.stopped:
+    if view.memory.island.step in LEFT_AS_IT_IS or view.settings.stopped or _parked(view, charger):
         return False
     evidence, reading, capability = (
         view.observation.orders.get(charger),
@@ -34,6 +34,13 @@ def stays_behind(view: View, charger: str) -> bool:
     if isinstance(evidence.order, Release):
         return (ceased or without_lease) and evidence.read_back_at is None
     return ceased or without_lease
+
+
+def _parked(view: View, charger: str) -> bool:
+    """It could form beside the one that does, or that may."""
+    capability, island = view.capability(charger), view.memory.island
+    can_form = capability is not None and capability.backup is Backup.CAN_FORM
+    return can_form and island.step is not IslandStep.TIED and charger != island.former
 
 
 def is_ceased(memory: ChargerMemory, ordered: Order | None, evidence: Evidence | None) -> bool:

@@ -22,9 +22,10 @@ from edge_service.domain.model import (
     Release,
     Settings,
     Stop,
+    SwitchReading,
     frozen_map,
 )
-from tests.edge.domain.houses import DER, T0, a_site, an_observation
+from tests.edge.domain.houses import DER, T0, a_meter, a_site, after, an_observation
 
 WATCHING = Settings(mode=Mode.READ_ONLY)
 
@@ -117,6 +118,16 @@ def test_on_the_way_back_to_the_grid_and_at_the_reserve_a_stop_stays(step: Islan
     assert seen.switch is not None
     moving = replace(seen, switch=replace(seen.switch, open_proven=None, closed_proven=None))
     assert written(decide(moving, before(step, ceased=True), WATCHING, a_site())) is None
+
+
+@pytest.mark.parametrize(("former", "expected"), [("car", Release()), ("bus", None)])
+def test_behind_an_open_switch_only_the_one_that_may_form_is_started_again(former: str, expected: Order | None) -> None:
+    dark = an_observation(1, {name: {"voltage_v": 0.0, "grid_present": False} for name in ("bus", "car")})
+    seen = standing(Stop(), chargers=dark.chargers, meter=a_meter(after(1), voltage_v=0.0))
+    seen = replace(seen, switch=SwitchReading(after(1), True, True, False))
+    memory = before(IslandStep.DARK, ceased=True)
+    memory = replace(memory, grid=GridMemory(Grid.OUTAGE, T0), island=IslandMemory(IslandStep.DARK, T0, former))
+    assert written(decide(seen, memory, WATCHING, a_site("bus", "car"))) == expected
 
 
 def test_a_persons_stop_is_taken_back_by_nobody() -> None:
