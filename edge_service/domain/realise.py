@@ -52,6 +52,13 @@ def done_w(band: Band, want_w: int, capability: Capability) -> int:
     return band.nearest(_reachable(band, want_w, capability)[0] or 0)
 
 
+def kept_w(band: Band, want_w: int, capability: Capability, memory: ChargerMemory, now: datetime) -> int:
+    """The same, the guard time included: while that runs, the former power is what the others have to count with."""
+    if _dwells(band, band.nearest(want_w), capability, memory, now):
+        return memory.order_w or 0
+    return done_w(band, want_w, capability)
+
+
 def order_power_w(order: Order | None, capability: Capability | None = None) -> int | None:
     """The power an order stands for: its setpoint, 0 for the orders that let nothing flow, None where none is told.
 

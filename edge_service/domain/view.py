@@ -22,7 +22,7 @@ from edge_service.domain.model import (
     Supply,
     frozen_map,
 )
-from edge_service.domain.realise import done_w
+from edge_service.domain.realise import kept_w
 from edge_service.domain.sharing import Sharer, fill
 
 # A charger that had to make way for others does not start again sooner, as long as another can start: contactors wear.
@@ -94,6 +94,7 @@ class View:
     ``house_w``: what the house uses besides the chargers. ``others_w``: what the meter sees besides the chargers that
     tell their power; a silent charger counts there, as it can be no one's to steer. ``site`` bounds the sum of the
     chargers, ``legs`` what they do on each leg. All of them always allow that the open chargers rest.
+    ``counted``: settled chargers that may do anything from one power to another; each sum counts with the worse.
     """
 
     observation: Observation
@@ -109,6 +110,7 @@ class View:
     settled: Mapping[str, Settled] = field(default_factory=frozen_map)
     steps: Mapping[str, tuple[Step, ...]] = field(default_factory=frozen_map)
     legs: tuple[Sum, ...] = ()
+    counted: Mapping[str, Band] = field(default_factory=frozen_map)
     fresh: Mapping[str, ChargerReading] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -217,7 +219,8 @@ class View:
             most_w = sum(sharer.most_w for sharer in sharers)
             most_w = most_w if missing_w is None else min(most_w, missing_w * sign)
             if most_w > 0:
-                left_u = [_left_u(bound, resting, sign) for bound in self._sums()]
+                counted = resting | {name: band.hi if sign > 0 else band.lo for name, band in self.counted.items()}
+                left_u = [_left_u(bound, counted, sign) for bound in self._sums()]
                 given = fill(most_w, sharers, left_u, self.memory.rotation, fully=fully)
                 powers |= {one.name: powers[one.name] + sign * one.told_w(given[one.name]) for one in sharers}
         return powers
@@ -243,6 +246,15 @@ def _only_settles(statement: Statement) -> bool:
 def _sums(site: Band, legs: Iterable[Sum]) -> list[Sum]:
     """The sums that bind; a site without a bound is none."""
     return [*([] if site == ANY else [Sum(site)]), *legs]
+
+
+def held_by_silent(view: View, charger: str) -> Band | None:
+    """Between which powers a silent charger may still be, where no meter counts it among the others."""
+    if view.others_w is not None and not view.on_generator:
+        return None
+    memory = view.memory.charger(charger)
+    over = memory.held_until is not None and view.observation.now >= memory.held_until
+    return None if memory.held is None or over else Band(*memory.held)
 
 
 def _left_u(bound: Sum, powers: Mapping[str, int], sign: int) -> int:
@@ -291,7 +303,9 @@ class _Draft:
         self._site, self._legs = view.site, view.legs
         self._resting: dict[str, int] = {}
         self._sums: list[Sum] = []
-        self._now_u: list[int] = []
+        self._counted = dict(view.counted)
+        self._most_u: list[int] = []
+        self._least_u: list[int] = []
         self._propagated = False
         self._open_sums()
 
@@ -301,7 +315,7 @@ class _Draft:
         if self._sums:
             if not self._propagated and len(self._settled) < len(self._bands):
                 self._bands = propagate(self._sums, self._bands)
-            site = site if site == ANY else total(self._bands.values()).squeeze(site)
+            site = site if site == ANY else total((self._bands | self._counted).values()).squeeze(site)
         return View(
             view.observation,
             view.memory,
@@ -316,6 +330,7 @@ class _Draft:
             MappingProxyType(self._settled),
             MappingProxyType(self._steps),
             self._legs,
+            MappingProxyType(self._counted),
             view.fresh,
         )
 
@@ -333,6 +348,8 @@ class _Draft:
             return
         reading = self._view.reading(charger)
         power_w = reading.power_w if reading and reading.power_w is not None else 0
+        if reading is None and (held := held_by_silent(self._view, charger)) is not None:
+            self._counted[charger] = held
         instead = Release() if statement.withdraw else None
         self._settled[charger] = Settled(self._rung, statement.reason, instead=instead)
         self._note(charger, None, None)
@@ -383,8 +400,10 @@ class _Draft:
     def _bound(self, site: Band, legs: tuple[Sum, ...]) -> None:
         """Take these sums, each stretched to what the chargers do while nothing is asked: a limit makes none work."""
         self._site, self._legs = site, legs
-        self._sums = [bound.stretched(bound.of(self._resting)) for bound in _sums(site, legs)]
-        self._now_u = [bound.of(self._resting) for bound in self._sums]
+        self._sums = _sums(site, legs)
+        self._count_all()
+        ends = zip(self._sums, self._least_u, self._most_u, strict=True)
+        self._sums = [bound.stretched(least_u).stretched(most_u) for bound, least_u, most_u in ends]
         if site != ANY:
             self._site = self._sums[0].band
         self._legs = tuple(self._sums[len(self._sums) - len(legs) :])
@@ -393,7 +412,20 @@ class _Draft:
         self._sums = self._view._sums()
         if self._sums:
             self._resting = self._view.resting()
-            self._now_u = [bound.of(self._resting) for bound in self._sums]
+            self._count_all()
+
+    def _count_all(self) -> None:
+        """The least and the most of what the chargers may do while nothing more is asked, in each sum."""
+        now_u = [bound.of(self._resting) for bound in self._sums]
+        self._least_u, self._most_u = now_u, [*now_u]
+        for charger, band in self._counted.items():
+            self._widen(charger, band)
+
+    def _widen(self, charger: str, band: Band) -> None:
+        point_w = self._resting[charger]
+        for place, bound in enumerate(self._sums):
+            self._least_u[place] += (band.lo - point_w) * bound.part(charger)
+            self._most_u[place] += (band.hi - point_w) * bound.part(charger)
 
     def _narrow_band(self, charger: str, wish: Band) -> None:
         if not self._view.takes_setpoint(charger):
@@ -415,21 +447,36 @@ class _Draft:
         self._settled[charger] = Settled(self._rung, self._statement.reason, allowed, point_w, instead)
         self._note(charger, point_w, point_w)
         if capability is not None and steered and not instead:
-            point_w = done_w(allowed, point_w, capability)
+            memory, now = self._view.memory.charger(charger), self._view.observation.now
+            point_w = kept_w(allowed, point_w, capability, memory, now)
         self._bands[charger] = Band(point_w, point_w)
         self._propagated = False
+        self._count(charger, point_w)
+
+    def _count(self, charger: str, point_w: int) -> None:
+        """What it is to supply or to take in makes room for others only as far as it is measured to do so."""
+        rest_w = self._resting.get(charger, 0)
         if self._sums:
             self._move(charger, point_w)
+        if point_w == rest_w or not self._view.takes_setpoint(charger):
+            return
+        reading = self._view.reading(charger)
+        measured_w = (reading.power_w if reading else None) or 0
+        low_w, high_w = min(point_w, max(rest_w, measured_w)), max(point_w, min(rest_w, measured_w))
+        if (low_w, high_w) != (point_w, point_w):
+            self._counted[charger] = Band(low_w, high_w)
+            if self._sums:
+                self._widen(charger, self._counted[charger])
 
     def _room(self, charger: str) -> Band:
         """What band and sums leave while the other chargers rest: one's wish makes no other work."""
         band = self._bands[charger]
         low_w, high_w = band.lo, band.hi
-        for bound, now_u in zip(self._sums, self._now_u, strict=True):
+        for bound, least_u, most_u in zip(self._sums, self._least_u, self._most_u, strict=True):
             if part := bound.part(charger):
-                others_u = now_u - part * self._resting[charger]
-                low_w = max(low_w, -((others_u - bound.band.lo * MILLION) // part))
-                high_w = min(high_w, (bound.band.hi * MILLION - others_u) // part)
+                own_u = part * self._resting[charger]
+                low_w = max(low_w, -((least_u - own_u - bound.band.lo * MILLION) // part))
+                high_w = min(high_w, (bound.band.hi * MILLION - most_u + own_u) // part)
         return band if (low_w, high_w) == (band.lo, band.hi) else Band(low_w, high_w)
 
     def _move(self, charger: str, power_w: int) -> None:
@@ -437,7 +484,9 @@ class _Draft:
         if by_w:
             self._resting[charger] = power_w
             for place, bound in enumerate(self._sums):
-                self._now_u[place] += by_w * bound.part(charger)
+                by_u = by_w * bound.part(charger)
+                self._least_u[place] += by_u
+                self._most_u[place] += by_u
 
     def _note(self, charger: str, low_w: int | None, high_w: int | None) -> None:
         step = Step(self._rung, self._statement.reason, low_w, high_w, self._statement.data)

@@ -110,7 +110,7 @@ def test_no_stack_of_statements_widens_what_an_upper_one_left(
         for name in ratings:
             assert after_it.bands[name].lo in view.bands[name]
             assert after_it.bands[name].hi in view.bands[name]
-        reach = total(after_it.bands.values())
+        reach = total({**after_it.bands, **after_it.counted}.values())
         assert reach.lo <= after_it.site.lo <= after_it.site.hi <= reach.hi or after_it.site == ANY
         view = after_it
     for name, settled in view.settled.items():

@@ -503,6 +503,7 @@ def test_nobody_counts_on_what_a_charger_s_steps_do_not_let_it_take_in() -> None
     coarse = ChargerFacts("c0", "C0", replace(PLAIN, step_w=230))
     facts = replace(facts, chargers=frozen_map({**facts.chargers, "c0": coarse}))
     wish = Settings(manual=frozen_map({"c0": ManualOrder(ManualKind.CHARGE, T0, after(600), 1000)}))
-    nothing_else, event = a_meter(after(1), power_w=0), (an_event("e1", 0, 60, -5000),)
-    decision = decide(seen(facts, meter=nothing_else, events=event), on_grid(), wish, facts)
+    nothing_else, event = a_meter(after(1), power_w=920), (an_event("e1", 0, 60, -5000),)
+    follows = {"c0": {"power_w": 920}}
+    decision = decide(seen(facts, follows, meter=nothing_else, events=event), on_grid(), wish, facts)
     assert powers(decision) == {"c0": 920, "c1": -920}
