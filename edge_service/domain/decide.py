@@ -136,7 +136,7 @@ def _look(observation: Observation, memory: Memory, settings: Settings, facts: S
     call = Timeline(events).at(observation.now)
     chargers = {name: others.follow_charger(view, name, _seen(view, name, call)) for name in facts.chargers}
     view = replace(view, memory=replace(view.memory, chargers=frozen_map(chargers)))
-    view = replace(view, memory=replace(view.memory, others_u=others.estimate(view)))
+    view = replace(view, memory=replace(view.memory, others_u=others.estimate(view, memory)))
     return replace(view, house_w=_house_w(view), others_w=_others_w(view)), assessment
 
 

@@ -177,8 +177,8 @@ class ChargerMemory:
     ``silent_since``: no answer since then. ``due_since`` and ``late_since``: since when the site's room is too small
     for its departure to wait, or to be reached. ``complaints``: told of an order that did not go well.
     ``no_charge_since`` and ``no_discharge_since``: since when a limit keeps it from what it did.
-    ``seen_w``: the power last measured, ``lately`` those that the meter's word may still be of. ``held``: between which
-    powers a silent one may still be, until ``held_until``, None: until it is seen.
+    ``tells``: its power is known now. ``seen_w``: the power last measured, ``lately`` those that the meter's word may
+    still be of. ``held``: between which powers a silent one may still be, until ``held_until``, None: until it is seen.
     """
 
     order_w: int | None = None
@@ -194,6 +194,7 @@ class ChargerMemory:
     late_since: datetime | None = None
     no_charge_since: datetime | None = None
     no_discharge_since: datetime | None = None
+    tells: bool = False
     seen_w: int | None = None
     lately: tuple[Lately, ...] = ()
     held: tuple[int, int] | None = None

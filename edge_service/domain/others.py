@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from edge_service.domain.band import MILLION, Band
-from edge_service.domain.memory import ChargerMemory, Lately
-from edge_service.domain.model import ChargerReading, Lease
+from edge_service.domain.memory import ChargerMemory, Lately, Memory
+from edge_service.domain.model import ChargerReading, Lease, SiteFacts
 from edge_service.domain.service import parts_on
 from edge_service.domain.view import View
 
@@ -25,6 +25,9 @@ MOMENT = timedelta(seconds=1)
 def follow_charger(view: View, name: str, memory: ChargerMemory) -> ChargerMemory:
     """With what the charger is measured to do now, and what the meter may still be telling of it."""
     reading = view.reading(name)
+    tells = reading is not None and reading.power_w is not None
+    if memory.tells is not tells:
+        memory = replace(memory, tells=tells)
     if reading is None:
         return _fallen_silent(view, name, memory)
     if memory.held is not None:
@@ -88,8 +91,12 @@ def _fallen_silent(view: View, name: str, memory: ChargerMemory) -> ChargerMemor
     return replace(memory, held=(min(0, *known), max(0, *known)), held_until=until)
 
 
-def estimate(view: View) -> tuple[int | None, ...]:
-    """What the others use, the site first, then each leg, in millionths of a watt; None: never told."""
+def estimate(view: View, former: Memory) -> tuple[int | None, ...]:
+    """What the others use, the site first, then each leg, in millionths of a watt; None: never told.
+
+    A charger that tells its power no more is one of the others from now on, with what it did last; one that tells it
+    again is none of them any more.
+    """
     facts, before = view.facts, view.memory.others_u
     meter = facts.fresh(view.observation.meter, view.observation.now)
     if meter is None:
@@ -99,16 +106,34 @@ def estimate(view: View) -> tuple[int | None, ...]:
     before = before if len(before) == len(told) else (None,) * len(told)
     seen = {name: one for name in facts.chargers if (one := view.reading(name)) and one.power_w is not None}
     ranges = {name: _range(view.memory.charger(name), one) for name, one in seen.items()}
+    joined_w = _joined_w(view, former, seen)
     return tuple(
         _nearest(
-            was_u,
+            None if was_u is None else was_u + sum([_part(facts, name, place) * w for name, w in joined_w.items()]),
             told_w,
             seen,
             ranges,
-            None if place == 0 else {name: parts_on(facts, name)[place - 1] for name in seen},
+            {name: _part(facts, name, place) for name in seen},
         )
         for place, (was_u, told_w) in enumerate(zip(before, told, strict=True))
     )
+
+
+def _joined_w(view: View, former: Memory, seen: Mapping[str, ChargerReading]) -> Mapping[str, int]:
+    """Power that joined the others since the last estimate, per charger; less than none: it left them, drawing."""
+    joined: dict[str, int] = {}
+    for name in view.facts.chargers:
+        memory = former.charger(name)
+        if memory.tells and name not in seen:
+            joined[name] = memory.seen_w or 0
+        elif not memory.tells and name in seen:
+            joined[name] = -(seen[name].power_w or 0)
+    return joined
+
+
+def _part(facts: SiteFacts, charger: str, place: int) -> int:
+    """Of the charger's power, how much counts for the site (place 0) or for a leg (from 1), in millionths."""
+    return MILLION if place == 0 else parts_on(facts, charger)[place - 1]
 
 
 def _range(memory: ChargerMemory, reading: ChargerReading) -> Band:
@@ -124,11 +149,10 @@ def _nearest(
     told_w: int | None,
     seen: Mapping[str, ChargerReading],
     ranges: Mapping[str, Band],
-    parts: Mapping[str, int] | None,
+    part: Mapping[str, int],
 ) -> int | None:
     if told_w is None:
         return was_u
-    part = dict.fromkeys(seen, MILLION) if parts is None else parts
     told_u = told_w * MILLION
     if was_u is None:
         return told_u - sum([part[name] * (one.power_w or 0) for name, one in seen.items()])

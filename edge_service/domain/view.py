@@ -171,11 +171,19 @@ class View:
         reading = self.reading(charger)
         return 0 if reading is None else reading.power_w or 0
 
+    def outcome_in(self, charger: str, band: Band) -> int:
+        """The same inside a band. Where that caps it, the cap's steps count toward zero: nobody may count on more."""
+        outcome_w = self.outcome_w(charger)
+        inside_w, capability = band.nearest(outcome_w), self.capability(charger)
+        if inside_w == outcome_w or inside_w >= 0 or capability is None:
+            return inside_w
+        return band.nearest(-(-inside_w // capability.step_w * capability.step_w))
+
     def resting(self) -> dict[str, int]:
         """What each charger does while nothing more is asked of those that are open. Every sum allows that."""
         resting = {name: 0 if band.lo <= 0 <= band.hi else band.nearest(0) for name, band in self.bands.items()}
         unsteered = [name for name in resting if not self.takes_setpoint(name)]
-        return resting | {name: self.bands[name].nearest(self.outcome_w(name)) for name in unsteered}
+        return resting | {name: self.outcome_in(name, self.bands[name]) for name in unsteered}
 
     def hears(self, rung: str, *statements: Statement) -> View:
         """The view after a rung's statements, in their order."""
@@ -389,13 +397,13 @@ class _Draft:
 
     def _cap(self, charger: str) -> None:
         """One that takes no setpoint goes on supplying what it does, up to what the sums leave."""
-        outcome_w = self._bands[charger].nearest(self._view.outcome_w(charger))
+        outcome_w = self._view.outcome_in(charger, self._bands[charger])
         if outcome_w == self._resting[charger]:
             return
         room = self._room(charger)
         if outcome_w not in room:
             self._bands[charger] = room
-        self._move(charger, room.nearest(outcome_w))
+        self._move(charger, self._view.outcome_in(charger, room))
 
     def _bound(self, site: Band, legs: tuple[Sum, ...]) -> None:
         """Take these sums, each stretched to what the chargers do while nothing is asked: a limit makes none work."""
@@ -433,7 +441,7 @@ class _Draft:
         left = self._bands[charger].squeeze(wish)
         if self._sums and self._resting[charger] not in left:
             left = self._room(charger).squeeze(wish)
-            self._move(charger, left.nearest(self._view.outcome_w(charger)))
+            self._move(charger, self._view.outcome_in(charger, left))
         self._bands[charger] = left
         self._note(charger, left.lo, left.hi)
 
