@@ -475,14 +475,14 @@ def test_whatever_is_stated_every_sum_always_allows_that_all_that_is_open_rests(
 
 
 @given(st.lists(st.one_of(statements, settling), max_size=10), st.booleans())
-# Always the same stacks: of some others the steps that are shown differ, as bounds were propagated once less.
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=400, deadline=None)
 def test_statements_heard_together_settle_what_each_alone_would(stack: list[Statement], capped: bool) -> None:
+    """What is settled is the same. The bounds that are shown on the way may differ: they are propagated once less."""
     singly = view = view_of_four([1000, -3000, 0, 7000], capped=capped)
     for statement in stack:
         singly = singly.hears("rung", statement)
     together = view.hears("rung", *stack)
-    assert (together.settled, together.steps) == (singly.settled, singly.steps)
+    assert together.settled == singly.settled
     assert together.resting() == singly.resting()
 
 
