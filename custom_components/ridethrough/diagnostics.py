@@ -1,5 +1,6 @@
 """What a person sends along with a problem: the whole state, what was ordered lately and recorded, without secrets."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ TO_REDACT = {CONF_HOST, CONF_TOKEN, "serial", "installation", "name", "unique_id
 # Of a plan to leave: the state's parts and the commands that hold its id.
 DEPARTURES = frozenset({"departure", "departures"})
 OF_A_DEPARTURE = frozenset({"set_departure", "clear_departure", "skip_departure"})
+
+RENAMED = re.compile(r"plan_\d+")
 
 
 class Nameless:
@@ -36,6 +39,8 @@ class Nameless:
 
     def _value(self, key: str, value: Any, *, holds_plan: bool) -> Any:
         if isinstance(value, str) and (key == "plan_id" or (holds_plan and key == "id")):
+            if RENAMED.fullmatch(value):  # by the edge, in a recording that says it elsewhere too
+                return value
             return self._plans.setdefault(value, f"plan_{len(self._plans) + 1}")
         return self._renamed(value, holds_plan=holds_plan or key in DEPARTURES)
 

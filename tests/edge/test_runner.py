@@ -357,14 +357,19 @@ async def test_what_is_recorded_of_a_cycle_has_the_evidence_that_it_was_decided_
     assert list(dict.fromkeys(stages)) == [Stage.MEASURED, Stage.HELD]
 
 
+async def overwrite(home: Home) -> None:
+    """Another controller writes over each order, until the charger counts as contested."""
+    await until(lambda: home.charger.orders)
+    while not home.album.images[-1].observation.contested:
+        home.charger.shows["setpoint_w"] = 3000
+        await passes(1)
+
+
 @leaping
 async def test_nothing_is_written_to_a_charger_that_another_one_commands_until_a_person_says_so() -> None:
     home = Home(settings=discharging())
     async with home.at_work():
-        await until(lambda: home.charger.orders)
-        while not home.album.images[-1].observation.contested:
-            home.charger.shows["setpoint_w"] = 3000
-            await passes(1)
+        await overwrite(home)
         assert home.album.images[-1].decision.orders == {}
         given = len(home.charger.asked["order"])
         await passes(300)
@@ -381,10 +386,7 @@ async def test_nothing_is_written_to_a_charger_that_another_one_commands_until_a
 async def test_by_itself_it_tries_again_after_ten_minutes() -> None:
     home = Home(settings=discharging())
     async with home.at_work():
-        await until(lambda: home.charger.orders)
-        while not home.album.images[-1].observation.contested:
-            home.charger.shows["setpoint_w"] = 3000
-            await passes(1)
+        await overwrite(home)
         given = len(home.charger.asked["order"])
         await passes(597)
         assert len(home.charger.asked["order"]) == given
@@ -396,10 +398,7 @@ async def test_by_itself_it_tries_again_after_ten_minutes() -> None:
 async def test_the_first_sign_of_a_loss_withdraws_also_what_another_one_ordered() -> None:
     home = Home(settings=discharging())
     async with home.at_work():
-        await until(lambda: home.charger.orders)
-        while not home.album.images[-1].observation.contested:
-            home.charger.shows["setpoint_w"] = 3000
-            await passes(1)
+        await overwrite(home)
         home.lose_grid()
         await until(lambda: home.charger.orders[-1:] == [Release()], within_s=0.2)
     assert home.charger.orders[-1] == Release()

@@ -13,10 +13,14 @@ from tests.edge.fakes import LeapingClock, MemoryJournal, leaping, until
 
 
 class HungJournal(MemoryJournal):
-    """A disk that gives nothing back for a minute."""
+    """A disk that gives nothing back until it is ``awake``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.awake = asyncio.Event()
 
     async def recall(self, command_id: str) -> Mapping[str, Any] | None:
-        await asyncio.sleep(60)
+        await self.awake.wait()
         return await super().recall(command_id)
 
 
@@ -39,5 +43,6 @@ async def test_a_stop_is_carried_out_although_the_disk_hangs_and_any_other_comma
     await until(lambda: done == ["stop"], within_s=0.5)
     assert (await stop)["ok"]
     assert not mode.done()
+    journal.awake.set()
     assert (await mode)["ok"]
     assert done == ["stop", "set_mode"]
