@@ -6,12 +6,16 @@ from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from edge_service.domain.model import (
+    Alert,
     Capability,
     ChargerReading,
     ChargerState,
+    CompanionReading,
     ContactReading,
     Event,
     Happening as Happening,
+    LoadOrder,
+    LoadReading,
     MeterReading,
     Notice as Notice,
     Order,
@@ -148,6 +152,47 @@ class IslandSwitch(Protocol):
     async def close(self) -> None: ...
 
 
+class GridSensor(Protocol):
+    """Another inverter of the site that tells whether the grid is there. Read only, but for ``KeepsReserve``."""
+
+    @property
+    def id(self) -> str: ...
+
+    async def probe(self) -> DeviceIdentity: ...
+
+    async def read(self, now: datetime) -> CompanionReading:
+        """Raises ``DeviceError``: what cannot be read is neither an outage nor a grid."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class KeepsReserve(Protocol):
+    """A companion whose own gateway keeps a reserve for outages, in a register that may be set on grid."""
+
+    async def keep_reserve(self, pct: float) -> None:
+        """Set it and read it back. Writes nothing where it stands already. Raises ``DeviceError``."""
+        ...
+
+
+class LoadRelay(Protocol):
+    """A relay that the edge itself switches: one load group, shed also when Home Assistant is dark."""
+
+    @property
+    def id(self) -> str: ...
+
+    async def probe(self) -> DeviceIdentity: ...
+
+    async def read(self, now: datetime) -> LoadReading: ...
+
+    async def give(self, order: LoadOrder) -> None:
+        """Switch and read the command back. Writes nothing where it stands already. Raises ``DeviceError``."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 class ContactInput(Protocol):
     """An input contact of the site: a stop button, a generator's transfer switch."""
 
@@ -166,13 +211,15 @@ class ProgramNews:
 
     ``events`` holds every event of the program that can be followed. One missing from it is gone by its id, cancelled,
     over, or rewritten beyond understanding: the core stops it. ``problems`` names objects that were skipped, one
-    sentence each, again with each contact. ``clock_skew_s`` is positive when our clock is ahead.
+    sentence each, again with each contact. ``clock_skew_s`` is positive when our clock is ahead. ``alerts``: all that
+    stand or come, likewise.
     """
 
     at: datetime
     events: tuple[Event, ...]
     problems: tuple[str, ...] = ()
     clock_skew_s: float | None = None
+    alerts: tuple[Alert, ...] = ()
 
 
 class ProgramSource(Protocol):

@@ -114,23 +114,33 @@ class ChargerWire(TypedDict):
     departures: NotRequired[list[DeparturePlanState]]
     miles_per_kwh: NotRequired[float]
     alarms: NotRequired[list[str]]
+    drivers_reserve_miles: NotRequired[float | None]
+    drivers_reserve_effective_pct: NotRequired[float]
+    lent_pct: NotRequired[float]
 
 
 class EvidenceState(TypedDict):
-    """One source's word on the grid."""
+    """One source's word on the grid. ``confidence``: sure likely hint. ``sees_grid``: it can tell now; behind an open
+    switch it cannot. ``counts``: fresh, sees the grid and says something."""
 
     source: str
     present: bool | None
     detail: str
     at: str
+    confidence: NotRequired[str]
+    sees_grid: NotRequired[bool]
+    counts: NotRequired[bool]
 
 
 class SwitchWire(TypedDict):
-    """The island switch: what it was told, what its contacts prove."""
+    """The island switch: what it was told, what its contacts prove. ``owner``: edge home_assistant. ``wanted``: what
+    Home Assistant is to do with it now, open close; None: nothing."""
 
     commanded_open: bool | None
     open_proven: bool | None
     closed_proven: bool | None
+    owner: NotRequired[str]
+    wanted: NotRequired[str | None]
 
 
 class OutageWire(TypedDict):
@@ -141,20 +151,134 @@ class OutageWire(TypedDict):
     backup_started_at: str | None
     energy_wh: int
     lowest_soc_pct: float | None
+    evidence: NotRequired[str]
+    transfer_s: NotRequired[float | None]
+    dark_s: NotRequired[int]
+    highest_w: NotRequired[int | None]
+    collapses: NotRequired[int]
+    loads_shed: NotRequired[list[str]]
+    notices: NotRequired[list[str]]
 
 
 class StormState(TypedDict):
-    """A storm that is prepared for: charge up to ``reserve_pct`` and give nothing until then."""
+    """A storm that is prepared for: charge up to ``reserve_pct`` and give nothing until then. ``alert``: the id of the
+    alert that it comes from; empty: a person said so."""
 
     until: str
     reserve_pct: float
     name: str
+    alert: NotRequired[str]
+
+
+class AlertState(TypedDict):
+    """A warning that stands or comes. ``kind`` as in ``docs/contract.md``; ``end`` None: until it is taken back."""
+
+    id: str
+    source: str
+    kind: str
+    name: str
+    start: str
+    end: str | None
+    opted_out: bool
+
+
+class RuntimeState(TypedDict):
+    """How long the vehicle would carry the house from now on, or does: hours, None: without end, solar covers it."""
+
+    p10_h: float | None
+    p50_h: float | None
+    p90_h: float | None
+    usable_wh: int
+    load_w: int
+
+
+class ReasonState(TypedDict):
+    """A reason with what it is about: ``site``, a charger or a load group."""
+
+    code: str
+    subject: str
+
+
+class ReadinessState(TypedDict):
+    """Would backup work now? ``level``: ready degraded not_ready."""
+
+    level: str
+    reasons: list[ReasonState]
+
+
+class DrillState(TypedDict):
+    """The drill that runs, or the last one. ``stage``: checking transferring carrying returning passed failed refused
+    aborted."""
+
+    id: str
+    stage: str
+    started_at: str
+    ended_at: str | None
+    transfer: bool
+    score: int | None
+    reasons: list[str]
+    transfer_s: float | None
+    return_s: float | None
+    lowest_v: float | None
+    highest_w: int | None
+    energy_wh: int
+    loads_shed: list[str]
+
+
+class DrillScheduleState(TypedDict):
+    """Drills that come by themselves; ``next_at`` None: the site names no time zone."""
+
+    every_days: int
+    local_time: str
+    transfer: bool
+    next_at: str | None
+
+
+class BackupRetryState(TypedDict):
+    """The island fell, or was not formed: how often, when it is tried again. ``latched``: only when a person asks."""
+
+    collapses: int
+    retries: int
+    retry_at: str | None
+    latched: bool
+
+
+class LoadWire(TypedDict):
+    """One load group. ``owner``: home_assistant edge. ``wanted``: on shed. ``state``: on shed kept off, None: unknown.
+    ``reason`` and ``since`` of what is wanted. ``gain_h``: how much longer the vehicle lasts without it."""
+
+    name: str
+    owner: str
+    tier: str
+    power_w: int | None
+    legs: list[int]
+    shed_below_pct: float
+    medical: bool
+    wanted: str
+    state: str | None
+    reason: str
+    since: str | None
+    measured_w: int | None
+    gain_h: float | None
+    by_hand: str | None
+
+
+class CompanionWire(TypedDict):
+    """Another inverter of the site. ``state``: on_grid outage islanded generator, None: not known."""
+
+    name: str
+    connected: bool
+    state: str | None
+    detail: str
+    solar_w: int | None
+    reserve_pct: float | None
 
 
 class SiteWire(TypedDict):
     """The site. ``grid``: on suspect outage restoring generator unknown. ``supply``: grid transfer island
     vendor_backup none unknown. ``islanding``: the step of the sequence that runs. ``returning_at``: when an announced
-    open transition will darken the house. ``contacts``: by what they mean (stop, generator), those that are wired.
+    open transition will darken the house. ``contacts``: by what they mean (stop, generator, grid_lost), those that are
+    wired. ``disputed``: sources contradict each other. ``kind``: island_switch vendor none, how an outage is bridged.
     An older edge lacks the keys that are not required."""
 
     name: str
@@ -186,6 +310,18 @@ class SiteWire(TypedDict):
     contacts: NotRequired[dict[str, bool | None]]
     generator_max_w: NotRequired[int | None]
     leg_power_w: NotRequired[list[int | None]]
+    disputed: NotRequired[bool]
+    kind: NotRequired[str]
+    runtime: NotRequired[RuntimeState | None]
+    readiness: NotRequired[ReadinessState]
+    alerts: NotRequired[list[AlertState]]
+    storm_reserve_pct: NotRequired[float]
+    heeds_alerts: NotRequired[bool]
+    drill: NotRequired[DrillState | None]
+    drill_schedule: NotRequired[DrillScheduleState | None]
+    dark_start_at: NotRequired[str | None]
+    backup_retry: NotRequired[BackupRetryState | None]
+    solar_power_w: NotRequired[int | None]
 
 
 class EventWire(TypedDict):
@@ -238,6 +374,8 @@ class State(TypedDict):
     chargers: dict[str, ChargerWire]
     programs: dict[str, ProgramWire]
     notices: list[NoticeWire]
+    loads: NotRequired[dict[str, LoadWire]]
+    companions: NotRequired[dict[str, CompanionWire]]
 
 
 # ---------------------------------------------------------------------------------------------------------- messages

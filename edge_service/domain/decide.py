@@ -3,8 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
-from edge_service.domain import contacts, grid as grid_rules, islanding, others, performance, rests
+from edge_service.domain import (
+    contacts,
+    drill,
+    grid as grid_rules,
+    islanding,
+    loads,
+    others,
+    performance,
+    readiness,
+    rests,
+    runtime,
+)
 from edge_service.domain.band import MILLION, Band
 from edge_service.domain.evidence import complaints
 from edge_service.domain.grid import Assessment
@@ -16,9 +28,13 @@ from edge_service.domain.model import (
     Grid,
     GridEvidence,
     Happening,
+    LoadOrder,
     Notice,
     Observation,
     Order,
+    Readiness,
+    ReadinessLevel,
+    Runtime,
     Settings,
     SiteFacts,
     Supply,
@@ -29,6 +45,7 @@ from edge_service.domain.news import stop_pressed, tell
 from edge_service.domain.policies import ladder_of
 from edge_service.domain.policy import Rung
 from edge_service.domain.realise import Realised, order_power_w, realise
+from edge_service.domain.resolved import resolved
 from edge_service.domain.timeline import Call, Timeline
 from edge_service.domain.view import Settled, Step, View
 
@@ -47,6 +64,7 @@ class Decision:
 
     ``orders`` holds no entry for a charger that is let alone: nothing is written to it and its lease is not renewed.
     ``pressed``: the stop contact is active; this decision stops already, the settings have to latch it.
+    ``settings``: what people decided, as it counts now. ``loads``: what is wanted of each load group.
     ``reasons`` names per charger the rung that settled it; ``reason`` the one that people are shown for the site.
     """
 
@@ -67,6 +85,10 @@ class Decision:
     verdict: str = ""
     adjusted: Mapping[str, str] = field(default_factory=frozen_map)
     pressed: bool = False
+    settings: Settings = field(default_factory=Settings)
+    loads: Mapping[str, LoadOrder] = field(default_factory=frozen_map)
+    runtime: Runtime | None = None
+    readiness: Readiness = field(default_factory=partial(Readiness, ReadinessLevel.NOT_READY))
 
 
 def decide(
@@ -82,6 +104,7 @@ def decide(
     """
     pressed, stood = contacts.active(observation, facts, Contact.STOP) is True, settings.stopped
     settings = replace(settings, stopped=True) if pressed and not stood else settings
+    settings = resolved(settings, observation, memory, facts)
     view, assessment = _look(observation, memory, settings, facts)
     ladder = ladder_of(facts) if ladder is None else tuple(ladder)
     for rung in ladder:
@@ -90,6 +113,7 @@ def decide(
     realised = _realised(view)
     after = _remember(view, memory, realised)
     told = tell(view, memory, after)
+    lasts = runtime.estimate(view, after.runtime)
     return Decision(
         at=observation.now,
         grid=view.grid,
@@ -108,6 +132,10 @@ def decide(
         verdict=assessment.verdict,
         adjusted=frozen_map({name: one.changed_by for name, one in realised.items() if one.changed_by is not None}),
         pressed=pressed,
+        settings=settings,
+        loads=loads.orders(after.loads),
+        runtime=lasts,
+        readiness=readiness.judge(view, after, lasts),
     )
 
 
@@ -217,6 +245,9 @@ def _remember(view: View, before: Memory, realised: Mapping[str, Realised]) -> M
         outage=_outage(view, before),
         rotation=_rotation(view, before),
         contacts=contacts.follow(view.observation, before, view.facts),
+        loads=loads.follow(view, before),
+        runtime=runtime.follow(view, before),
+        drill=drill.follow(view, before),
     )
 
 

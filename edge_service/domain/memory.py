@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from edge_service.domain.model import Contact, Grid, frozen_map
+from edge_service.domain.model import Contact, Grid, LoadOrder, frozen_map
 
 
 class IslandStep(StrEnum):
@@ -14,12 +14,15 @@ class IslandStep(StrEnum):
 
     UNKNOWN = "unknown"
     TIED = "tied"
+    SHEDDING = "shedding"
     OPENING = "opening"
     FORMING = "forming"
     DARK = "dark"
     HANDOVER = "handover"
+    RETRY = "retry"
     ISLAND = "island"
     ANNOUNCED = "announced"
+    SYNCHRONISING = "synchronising"
     STOPPING = "stopping"
     CLOSING = "closing"
     ENDED = "ended"
@@ -67,7 +70,9 @@ class IslandMemory:
     """The step of the islanding sequence, the charger that forms, and failed attempts in this outage.
 
     ``failure`` names the last of them, until the next success. ``return_failed_at``: the last failed return.
-    ``tried``: the chargers that were to form since the last success and did not.
+    ``tried``: the chargers that were to form since the last success and did not. ``collapses``: how often the island
+    fell since it last stood for long, the last time at ``collapsed_at``. ``retries``: attempts of ours since then, the
+    next at ``retry_at``. ``latched``: no more of them until a person asks.
     """
 
     step: IslandStep = IslandStep.UNKNOWN
@@ -77,6 +82,11 @@ class IslandMemory:
     failure: str | None = None
     return_failed_at: datetime | None = None
     tried: frozenset[str] = frozenset()
+    collapses: int = 0
+    collapsed_at: datetime | None = None
+    retries: int = 0
+    retry_at: datetime | None = None
+    latched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +134,25 @@ class SeasonMemory:
 
 @dataclass(frozen=True, slots=True)
 class OutageMemory:
-    """The outage that runs, or the last one once ``ended_at`` is set."""
+    """The outage that runs, or the last one once ``ended_at`` is set.
+
+    ``evidence``: what told of it. ``transfer_s``: from the loss to the house alive again. ``dark_s``: without any
+    supply, as far as seen. ``loads_shed``: groups shed in it. ``notices``: kinds of notices raised in it, in order.
+    """
 
     started_at: datetime
     ended_at: datetime | None = None
     backup_started_at: datetime | None = None
     energy_wh: float = 0.0
     lowest_soc_pct: float | None = None
+    evidence: str = ""
+    transfer_s: float | None = None
+    dark_s: float = 0.0
+    highest_w: int | None = None
+    collapses: int = 0
+    former: str | None = None
+    loads_shed: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 class DepartureStage(StrEnum):
@@ -203,6 +225,91 @@ class ChargerMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadMemory:
+    """What was last wanted of a load group, since when and why (``reason``: a word of ``loads.Reason``).
+
+    ``collapses``: how often the island fell when this group came back. ``kept``: a person switched it on against our
+    order; it is let alone for the rest of the outage.
+    """
+
+    wanted: LoadOrder = LoadOrder.ON
+    since: datetime | None = None
+    reason: str = ""
+    collapses: int = 0
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadsMemory:
+    """All load groups, and what of the house's load is remembered for the next transfer.
+
+    ``house_w`` and ``leg_w``: the last known load while the house was fed. ``overload_since``: the island carries too
+    much since then. ``last_restored_at``: when a group was put back last.
+    """
+
+    groups: Mapping[str, LoadMemory] = field(default_factory=frozen_map)
+    house_w: int | None = None
+    leg_w: tuple[int, ...] = ()
+    overload_since: datetime | None = None
+    last_restored_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeMemory:
+    """What the house has drawn: minute means of the last hour and hourly means of past days, in watts, None: not known.
+
+    ``minutes``: oldest first, the last one is of the minute before ``minute_at``. ``hours``: by hour of time since the
+    epoch modulo their number, so that a day's hour lies 24 places from that of the day before.
+    """
+
+    minute_at: datetime | None = None
+    sum_w_s: float = 0.0
+    counted_s: float = 0.0
+    minutes: tuple[int | None, ...] = ()
+    hours: tuple[int | None, ...] = ()
+    hour_at: datetime | None = None
+
+
+class DrillStage(StrEnum):
+    """Where a drill stands."""
+
+    CHECKING = "checking"
+    TRANSFERRING = "transferring"
+    CARRYING = "carrying"
+    RETURNING = "returning"
+    PASSED = "passed"
+    FAILED = "failed"
+    REFUSED = "refused"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True, slots=True)
+class DrillMemory:
+    """The drill that runs, or the last one. Durations in seconds, None: not reached or not measured.
+
+    ``reasons``: what refused it, ended it or cost it points. ``lowest_v``: the least voltage seen in the island.
+    """
+
+    id: str
+    stage: DrillStage
+    started_at: datetime
+    since: datetime
+    transfer: bool
+    island_s: float
+    ended_at: datetime | None = None
+    reasons: tuple[str, ...] = ()
+    transfer_s: float | None = None
+    return_s: float | None = None
+    lowest_v: float | None = None
+    highest_w: int | None = None
+    energy_wh: float = 0.0
+    soc_from_pct: float | None = None
+    soc_to_pct: float | None = None
+    loads_shed: tuple[str, ...] = ()
+    score: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ContactMemory:
     """The last word of an input contact, None before the first; ``silent_since``: no fresh reading since then."""
 
@@ -248,6 +355,9 @@ class Memory:
     rotation: int = 0
     contacts: Mapping[Contact, ContactMemory] = field(default_factory=frozen_map)
     others_u: tuple[int | None, ...] = ()
+    loads: LoadsMemory = LoadsMemory()
+    runtime: RuntimeMemory = RuntimeMemory()
+    drill: DrillMemory | None = None
 
     def contact(self, contact: Contact) -> ContactMemory:
         """What is remembered of an input contact."""

@@ -49,15 +49,32 @@ class Position(StrEnum):
     PROTECTED_SIDE = "protected_side"
 
 
+class Confidence(StrEnum):
+    """How far a source's word on the grid can be relied on.
+
+    ``sure``: it measures, or is wired to what does. ``likely``: a device's own judgement, or an entity that somebody
+    chose in Home Assistant. ``hint``: hearsay, such as a utility's map; it is shown, and moves nothing alone.
+    """
+
+    SURE = "sure"
+    LIKELY = "likely"
+    HINT = "hint"
+
+
 @dataclass(frozen=True, slots=True)
 class GridEvidence:
-    """One source's word on whether the grid is there. ``present`` None: the source cannot tell now."""
+    """One source's word on whether the grid is there. ``present`` None: the source cannot tell now.
+
+    ``valid_s``: how long the word counts where the source speaks less often than devices are read; None: as readings.
+    """
 
     source: str
     at: datetime
     present: bool | None
     position: Position
     detail: str = ""
+    confidence: Confidence = Confidence.SURE
+    valid_s: float | None = None
 
 
 # -------------------------------------------------------------------------------- orders
@@ -308,10 +325,11 @@ class MeterReading:
 
 
 class Contact(StrEnum):
-    """What an input contact of the site means while it is active."""
+    """What an input contact of the site means while it is active. ``grid_lost``: a voltage relay on the grid side."""
 
     STOP = "stop"
     GENERATOR = "generator"
+    GRID_LOST = "grid_lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +348,123 @@ class SwitchReading:
     commanded_open: bool | None
     open_proven: bool | None
     closed_proven: bool | None
+
+
+class CompanionState(StrEnum):
+    """What a companion inverter says of its supply."""
+
+    ON_GRID = "on_grid"
+    OUTAGE = "outage"
+    ISLANDED = "islanded"
+    GENERATOR = "generator"
+
+
+@dataclass(frozen=True, slots=True)
+class CompanionReading:
+    """One read of another inverter at the house. ``state`` None: it does not tell now.
+
+    ``solar_w`` negative supplies. ``reserve_pct``: the charge that its own gateway keeps for an outage, read back.
+    """
+
+    at: datetime
+    state: CompanionState | None
+    detail: str = ""
+    solar_w: int | None = None
+    reserve_pct: float | None = None
+
+
+class Tier(StrEnum):
+    """How much a load matters in an outage. ``must_have`` is never shed by us, only by a person."""
+
+    MUST_HAVE = "must_have"
+    NICE_TO_HAVE = "nice_to_have"
+    NON_ESSENTIAL = "non_essential"
+
+
+# In the middle of what is left above a usual driver's reserve: a start, until the resident says otherwise.
+DEFAULT_SHED_BELOW_PCT = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadGroup:
+    """Loads that are shed together. ``power_w``: what they use when on, as told by a person; None: not told.
+
+    ``legs``: the legs that carry them, empty: all alike. ``shed_below_pct``: nice to have, down to this charge of the
+    vehicle that carries the house. ``medical``: somebody's health depends on it; it is a must-have.
+    """
+
+    id: str
+    name: str
+    tier: Tier = Tier.NICE_TO_HAVE
+    power_w: int | None = None
+    legs: tuple[int, ...] = ()
+    shed_below_pct: float = DEFAULT_SHED_BELOW_PCT
+    medical: bool = False
+
+
+class LoadState(StrEnum):
+    """How a load group stands, as told by who carries out our orders.
+
+    ``on``: it runs or may run. ``shed``: we switched it off, proven. ``kept``: a person switched it on against our
+    order. ``off``: it was off before, there was nothing to shed.
+    """
+
+    ON = "on"
+    SHED = "shed"
+    KEPT = "kept"
+    OFF = "off"
+
+
+class LoadOrder(StrEnum):
+    """What is wanted of a load group. ``on``: put back what was shed, and only that."""
+
+    ON = "on"
+    SHED = "shed"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReading:
+    """What is known of a load group at a moment. ``state`` None: not known. ``power_w``: what it draws now.
+
+    ``valid_s`` as in ``GridEvidence``.
+    """
+
+    at: datetime
+    state: LoadState | None
+    power_w: int | None = None
+    valid_s: float | None = None
+
+
+class AlertKind(StrEnum):
+    """What an alert warns of; OpenADR 3 calls the first seven ALERT_POSSIBLE_OUTAGE and so on."""
+
+    POSSIBLE_OUTAGE = "possible_outage"
+    FIRE = "fire"
+    WIND = "wind"
+    FREEZING = "freezing"
+    TSUNAMI = "tsunami"
+    OTHER = "other"
+    GRID_EMERGENCY = "grid_emergency"
+    BLACK_START = "black_start"
+    WEATHER = "weather"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A warning of a utility or of a weather service, half open [start, end). ``id`` tells it from every other.
+
+    ``source``: a program's id or ``home_assistant``. ``end`` None: until its source takes it back.
+    """
+
+    id: str
+    source: str
+    kind: AlertKind
+    name: str
+    start: datetime
+    end: datetime | None = None
+
+    def runs_at(self, now: datetime) -> bool:
+        return self.start <= now and (self.end is None or now < self.end)
 
 
 # -------------------------------------------------------------------------------- programs, events
@@ -397,11 +532,19 @@ class Event:
 # -------------------------------------------------------------------------------- facts of the site
 
 
+class SwitchOwner(StrEnum):
+    """Who moves the island switch: the edge itself by Modbus, or Home Assistant by an entity, when the edge says so."""
+
+    EDGE = "edge"
+    HOME_ASSISTANT = "home_assistant"
+
+
 @dataclass(frozen=True, slots=True)
 class SwitchFacts:
     """The island switch of a site. Without a hardware synchronism check a return is an open transition."""
 
     synchronism_check: bool = False
+    owner: SwitchOwner = SwitchOwner.EDGE
 
 
 # No order can be leased for longer than this: the configuration's bound.
@@ -421,6 +564,15 @@ class ChargerFacts:
     capability: Capability | None = None
     legs: tuple[int, ...] = ()
     lease_s: int = LONGEST_LEASE_S
+
+
+@dataclass(frozen=True, slots=True)
+class CompanionFacts:
+    """Another inverter of the site. ``position``: on which side of the island switch it sits, or of its own gateway."""
+
+    id: str
+    name: str
+    position: Position = Position.PROTECTED_SIDE
 
 
 class Timed(Protocol):
@@ -444,6 +596,8 @@ class SiteFacts:
     ``generator_max_w``: what the chargers may draw together while a generator runs. ``contacts``: those that are wired.
     ``time_zone``: what clocks on the wall go by, such as ``America/New_York``; None: not told.
     ``departure_first``: a departure stands above a manual order, as a depot wants it.
+    ``relays``: load groups that the edge switches itself. ``dark_start_min``: minutes of an outage without a supply
+    after which the system can no longer start itself, as its maker declares; None: it declares none.
     """
 
     name: str
@@ -464,6 +618,9 @@ class SiteFacts:
     generator_max_w: int = 0
     time_zone: str | None = None
     departure_first: bool = False
+    companions: Mapping[str, CompanionFacts] = field(default_factory=frozen_map)
+    relays: Mapping[str, LoadGroup] = field(default_factory=frozen_map)
+    dark_start_min: float | None = None
 
     def fresh[R: Timed](self, reading: R | None, now: datetime) -> R | None:
         """The reading while it counts. One from the future does not: the clock was set back since."""
@@ -540,11 +697,17 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """A storm to prepare for: charge up to ``reserve_pct`` now and keep it until then."""
+    """A storm to prepare for: charge up to ``reserve_pct`` now and keep it until then.
+
+    ``alert``: the id of the alert that it comes from; empty: a person said so. ``open_ended``: its alert has no end,
+    ``until`` is how long it counts without a new word.
+    """
 
     until: datetime
     reserve_pct: float
     name: str = ""
+    alert: str = ""
+    open_ended: bool = False
 
 
 class AtEnd(StrEnum):
@@ -554,13 +717,43 @@ class AtEnd(StrEnum):
     LEND = "lend"
 
 
+@dataclass(frozen=True, slots=True)
+class DrillRequest:
+    """A person's confirmed wish to rehearse an outage now, or when it is due.
+
+    ``transfer``: the house really goes to the vehicle and back, which darkens it twice for a moment; otherwise all
+    but that is rehearsed. ``island_s``: how long the vehicle carries the house.
+    """
+
+    id: str
+    placed_at: datetime
+    transfer: bool
+    island_s: float = 120.0
+    scheduled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DrillSchedule:
+    """A drill every ``every_days`` at ``local_time`` ("10:30") of the site's time zone, from ``first`` on."""
+
+    every_days: int
+    local_time: str
+    transfer: bool
+    first: datetime
+    island_s: float = 120.0
+
+
 # Enough for a US commute and back (about 40 miles of a 60 kWh vehicle): a start, until the resident says otherwise.
 DEFAULT_DRIVERS_RESERVE_PCT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything people have decided; kept by the edge, changed by commands only. Percent of the vehicle's battery."""
+    """Everything people have decided; kept by the edge, changed by commands only. Percent of the vehicle's battery.
+
+    ``lent_pct``: points of the driver's reserve given to the house for this outage. ``loads_by_hand``: groups that a
+    person wants shed, or left on, whatever else speaks. ``retry_backup_at``: when a person asked for one more attempt.
+    """
 
     mode: Mode = Mode.AUTOMATIC
     drivers_reserve_pct: Mapping[str, float] = field(default_factory=frozen_map)
@@ -576,6 +769,16 @@ class Settings:
     departures: Mapping[str, tuple[DeparturePlan, ...]] = field(default_factory=frozen_map)
     miles_per_kwh: Mapping[str, float] = field(default_factory=frozen_map)
     storm: Storm | None = None
+    drivers_reserve_miles: Mapping[str, float] = field(default_factory=frozen_map)
+    lent_pct: Mapping[str, float] = field(default_factory=frozen_map)
+    storm_reserve_pct: float = 90.0
+    heeds_alerts: bool = True
+    alerts_opted_out: frozenset[str] = frozenset()
+    load_groups: Mapping[str, LoadGroup] = field(default_factory=frozen_map)
+    loads_by_hand: Mapping[str, LoadOrder] = field(default_factory=frozen_map)
+    drill: DrillRequest | None = None
+    drill_schedule: DrillSchedule | None = None
+    retry_backup_at: datetime | None = None
 
     def drivers_reserve(self, charger: str) -> float:
         """Percent kept to drive away with."""
@@ -609,6 +812,8 @@ class Observation:
     ``stopped``: the chargers whose standing order is a stop that was read back, and when that was. ``contested``: the
     chargers at which another controller overwrites our orders, and since when. ``departures``: the next of each
     charger's vehicle. ``orders``: the order that stands at each charger, and the evidence of it so far.
+    ``evidence``: of sources that are no device here, such as an entity of Home Assistant. ``loads``: by load group.
+    ``drill_due``: the next time of a scheduled drill.
     """
 
     now: datetime
@@ -622,6 +827,44 @@ class Observation:
     contacts: Mapping[Contact, ContactReading] = field(default_factory=frozen_map)
     departures: Mapping[str, Departure] = field(default_factory=frozen_map)
     orders: Mapping[str, Evidence] = field(default_factory=frozen_map)
+    companions: Mapping[str, CompanionReading] = field(default_factory=frozen_map)
+    loads: Mapping[str, LoadReading] = field(default_factory=frozen_map)
+    alerts: tuple[Alert, ...] = ()
+    drill_due: datetime | None = None
+
+
+# -------------------------------------------------------------------------------- what is found out
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """How long the vehicle carries the house down to where backup ends, in hours: cautious, median, hopeful.
+
+    An infinite one is None: solar covers the load. ``usable_wh``: at the house's side, losses taken off. ``load_w``:
+    the median of what the house is expected to draw in the next hour, solar counted.
+    """
+
+    p10_h: float | None
+    p50_h: float | None
+    p90_h: float | None
+    usable_wh: int
+    load_w: int
+
+
+class ReadinessLevel(StrEnum):
+    """Would backup work now?"""
+
+    READY = "ready"
+    DEGRADED = "degraded"
+    NOT_READY = "not_ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The level and its reasons, worst first: ``(code, subject)``, subject ``site``, a charger or a load group."""
+
+    level: ReadinessLevel
+    reasons: tuple[tuple[str, str], ...] = ()
 
 
 # -------------------------------------------------------------------------------- what people are told
