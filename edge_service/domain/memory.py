@@ -287,7 +287,10 @@ class DrillStage(StrEnum):
 class DrillMemory:
     """The drill that runs, or the last one. Durations in seconds, None: not reached or not measured.
 
-    ``reasons``: what refused it, ended it or cost it points. ``lowest_v``: the least voltage seen in the island.
+    ``reasons``: what refused it, ended it or cost it points. ``left_at``: when the house left the grid. ``dark_at``:
+    when the way back darkened it. ``lowest_v``: the least voltage seen in the island. ``loads_unproven``: groups that
+    nobody proved shed. ``previous_score``, ``previous_transfer_s``: of the last one of its kind that passed, at
+    ``last_passed_at``.
     """
 
     id: str
@@ -298,6 +301,8 @@ class DrillMemory:
     island_s: float
     ended_at: datetime | None = None
     reasons: tuple[str, ...] = ()
+    left_at: datetime | None = None
+    dark_at: datetime | None = None
     transfer_s: float | None = None
     return_s: float | None = None
     lowest_v: float | None = None
@@ -306,7 +311,15 @@ class DrillMemory:
     soc_from_pct: float | None = None
     soc_to_pct: float | None = None
     loads_shed: tuple[str, ...] = ()
+    loads_unproven: tuple[str, ...] = ()
     score: int | None = None
+    previous_score: int | None = None
+    previous_transfer_s: float | None = None
+    last_passed_at: datetime | None = None
+
+    @property
+    def runs(self) -> bool:
+        return self.ended_at is None
 
 
 @dataclass(frozen=True, slots=True)

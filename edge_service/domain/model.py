@@ -722,25 +722,27 @@ class DrillRequest:
     """A person's confirmed wish to rehearse an outage now, or when it is due.
 
     ``transfer``: the house really goes to the vehicle and back, which darkens it twice for a moment; otherwise all
-    but that is rehearsed. ``island_s``: how long the vehicle carries the house.
+    but that is rehearsed. ``island_s``: how long the vehicle carries the house. ``medical_safe``: what somebody's
+    health depends on has a battery of its own, a person says.
     """
 
     id: str
     placed_at: datetime
     transfer: bool
     island_s: float = 120.0
-    scheduled: bool = False
+    medical_safe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DrillSchedule:
-    """A drill every ``every_days`` at ``local_time`` ("10:30") of the site's time zone, from ``first`` on."""
+    """A drill every ``every_days`` at ``local_time`` ("10:30") of the site's time zone, the first after ``since``."""
 
     every_days: int
     local_time: str
     transfer: bool
-    first: datetime
+    since: datetime
     island_s: float = 120.0
+    medical_safe: bool = False
 
 
 # Enough for a US commute and back (about 40 miles of a 60 kWh vehicle): a start, until the resident says otherwise.
@@ -753,6 +755,7 @@ class Settings:
 
     ``lent_pct``: points of the driver's reserve given to the house for this outage. ``loads_by_hand``: groups that a
     person wants shed, or left on, whatever else speaks. ``retry_backup_at``: when a person asked for one more attempt.
+    ``drill_cancelled``: the id of the drill that a person broke off.
     """
 
     mode: Mode = Mode.AUTOMATIC
@@ -778,6 +781,7 @@ class Settings:
     loads_by_hand: Mapping[str, LoadOrder] = field(default_factory=frozen_map)
     drill: DrillRequest | None = None
     drill_schedule: DrillSchedule | None = None
+    drill_cancelled: str = ""
     retry_backup_at: datetime | None = None
 
     def drivers_reserve(self, charger: str) -> float:
