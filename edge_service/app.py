@@ -183,7 +183,15 @@ class Edge:
                 await self._change_programs(name, args, local=local)
             self.runner.wake()
             return {}
-        data = await self.household.carry_out(name, args, self.runner.facts, self.runner.memory, local=local)
+        image = self.runner.image
+        data = await self.household.carry_out(
+            name,
+            args,
+            self.runner.facts,
+            self.runner.memory,
+            local=local,
+            observation=None if image is None else image.observation,
+        )
         if name == "resume":
             self.runner.take_up(str(args["charger"]))
         self.runner.wake()

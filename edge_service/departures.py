@@ -59,7 +59,7 @@ def next_time(plan: DeparturePlan, now: datetime, time_zone: str | None) -> date
 def _first_of_week(weekdays: tuple[int, ...], local_time: str, monday: date, time_zone: str) -> tuple[datetime, ...]:
     zone, at = ZoneInfo(time_zone), time.fromisoformat(local_time)
     days = (monday + timedelta(days=number) for number in range(7 + _DAYS_AHEAD))
-    return tuple(_to_utc(datetime.combine(day, at), zone) for day in days if day.weekday() in weekdays)
+    return tuple(to_utc(datetime.combine(day, at), zone) for day in days if day.weekday() in weekdays)
 
 
 def _next_weekly(
@@ -74,7 +74,7 @@ def _next_weekly(
     return next((at for at in times if at > after), None)
 
 
-def _to_utc(local: datetime, zone: tzinfo) -> datetime:
+def to_utc(local: datetime, zone: tzinfo) -> datetime:
     """The first moment at which clocks show ``local`` (naive); where they skip it, the first moment after the gap."""
     first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if first <= second:

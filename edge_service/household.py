@@ -12,7 +12,7 @@ from edge_service.domain.asked import Asked, CommandRefusedError
 from edge_service.domain.commands import carry_out
 from edge_service.domain.departure_commands import departure_plan, skip_departure
 from edge_service.domain.memory import Memory
-from edge_service.domain.model import Event, Settings, SiteFacts
+from edge_service.domain.model import Event, Observation, Settings, SiteFacts
 from edge_service.intake import Intake
 from edge_service.ports import Clock, Journal
 from edge_service.programs.manual import ManualEventError, by_hand, enter_event
@@ -110,7 +110,14 @@ class Household:
             LOG.warning("settings not saved, they expire again after a restart: %s", error)
 
     async def carry_out(
-        self, name: str, args: Mapping[str, Any], facts: SiteFacts, memory: Memory, *, local: bool
+        self,
+        name: str,
+        args: Mapping[str, Any],
+        facts: SiteFacts,
+        memory: Memory,
+        *,
+        local: bool,
+        observation: Observation | None = None,
     ) -> Mapping[str, Any]:
         """Change settings or events; returns once that is on disk. Raises ``CommandRefusedError``.
 
@@ -121,7 +128,9 @@ class Household:
         presses = self._presses
         async with self._one_at_a_time:
             try:
-                return await self._do(name, Asked(args, self._settings, facts, memory, self._clock.now(), local))
+                return await self._do(
+                    name, Asked(args, self._settings, facts, memory, self._clock.now(), local, observation)
+                )
             finally:
                 if self._presses != presses and not self._settings.stopped:
                     self._latch_stop({"by": "meanwhile"})  # since it was asked; it wrote settings without the stop

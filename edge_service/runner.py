@@ -34,6 +34,7 @@ from edge_service.domain.model import (
     SwitchReading,
     frozen_map,
 )
+from edge_service.drill_times import next_drill
 from edge_service.ports import (
     Charger,
     Clock,
@@ -325,6 +326,7 @@ class Runner:
             orders=frozen_map(self._evidence()),
             contacts=frozen_map({name: desk.reading for name, desk in self._contacts.items() if desk.reading}),
             departures=frozen_map(next_departures(self._people.settings.departures, now, self._facts.time_zone)),
+            drill_due=next_drill(self._people.settings.drill_schedule, self._memory.drill, now, self._facts.time_zone),
         )
 
     def _evidence(self) -> dict[str, Evidence]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from edge_service.domain.memory import IslandStep, Memory
-from edge_service.domain.model import Grid, Settings, SiteFacts
+from edge_service.domain.model import Grid, Observation, Settings, SiteFacts
 
 LONGEST_NAME = 80
 AN_AWARE_TIME = "2026-07-15T21:00:00Z"
@@ -39,7 +39,10 @@ def aware_time(text: Any) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A command with all that it is judged by. ``local``: typed at the edge itself."""
+    """A command with all that it is judged by. ``local``: typed at the edge itself.
+
+    ``observation``: what is known at the moment; None before the first cycle.
+    """
 
     args: Mapping[str, Any]
     settings: Settings
@@ -47,6 +50,7 @@ class Asked:
     memory: Memory
     now: datetime
     local: bool = False
+    observation: Observation | None = None
 
     def text(self, name: str) -> str:
         value = self.args.get(name)
@@ -87,6 +91,22 @@ class Asked:
         if moment is None:
             raise bad_argument(name, text, AN_AWARE_TIME, f"{name} must be a time with its offset")
         return moment
+
+    def local_time(self, name: str) -> str:
+        """A time of day on the site's clock, such as ``07:30``."""
+        self.need_time_zone()
+        text = self.text(name)
+        hours, _, minutes = text.partition(":")
+        digits = len(text) == len("07:30") and text.isascii() and hours.isdigit() and minutes.isdigit()
+        if not digits or int(hours) > 23 or int(minutes) > 59:
+            raise bad_argument(name, text, "00:00 to 23:59")
+        return text
+
+    def need_time_zone(self) -> None:
+        """Half past seven of a site that does not say where it is would be somebody else's."""
+        if self.facts.time_zone is None:
+            words = "a time of day needs the site's time_zone in site.yaml"
+            raise CommandRefusedError("time_zone_needed", words, allowed="America/New_York")
 
     def charger(self) -> str:
         name = self.text("charger")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from edge_service.domain.asked import Asked, CommandRefusedError
 from edge_service.domain.departure_commands import clear_departure, departures_left, set_departure
+from edge_service.domain.drill_commands import cancel_drill, clear_drill_schedule, set_drill_schedule, start_drill
 from edge_service.domain.islanding import IN_TRANSFER
 from edge_service.domain.memory import IslandStep, Memory
 from edge_service.domain.model import (
@@ -35,27 +36,26 @@ def carry_out(name: str, asked: Asked) -> Settings:
 
 
 def expire(settings: Settings, memory: Memory, now: datetime) -> Settings:
-    """Settings without what is over: manual orders, departures and a storm past, wishes that belonged to an outage."""
-    manual = {name: order for name, order in settings.manual.items() if now < order.until}
+    """Settings without what is over, the very same object where nothing is.
+
+    Over are: manual orders, departures and a storm past, what belonged to an outage, a drill that was taken up.
+    """
     over = {uid for uid, account in memory.events.items() if account.is_over(now)}
-    opted_out = settings.opted_out - over
-    tied = memory.island.step is IslandStep.TIED
-    ends_backup = settings.end_backup and not tied
-    keep_date = settings.return_not_before is not None and now < settings.return_not_before and not tied
-    departures, storm = departures_left(settings, now), settings.storm_at(now)
-    unchanged = len(manual) == len(settings.manual) and opted_out == settings.opted_out
-    unchanged = unchanged and departures is settings.departures and storm is settings.storm
-    if unchanged and ends_backup == settings.end_backup and (keep_date or settings.return_not_before is None):
-        return settings
-    return replace(
+    tied, not_before = memory.island.step is IslandStep.TIED, settings.return_not_before
+    taken_up = memory.drill is not None and settings.drill is not None and memory.drill.id == settings.drill.id
+    drill_runs = memory.drill is not None and memory.drill.runs
+    left = replace(
         settings,
-        manual=frozen_map(manual),
-        opted_out=opted_out,
-        end_backup=ends_backup,
-        return_not_before=settings.return_not_before if keep_date else None,
-        departures=departures,
-        storm=storm,
+        manual=frozen_map({name: order for name, order in settings.manual.items() if now < order.until}),
+        opted_out=settings.opted_out - over,
+        end_backup=settings.end_backup and not tied,
+        return_not_before=not_before if not_before is not None and now < not_before and not tied else None,
+        departures=departures_left(settings, now),
+        storm=settings.storm_at(now),
+        drill=None if taken_up and not drill_runs else settings.drill,
+        drill_cancelled=settings.drill_cancelled if drill_runs else "",
     )
+    return settings if left == settings else left
 
 
 def _set_mode(asked: Asked) -> Settings:
@@ -218,4 +218,8 @@ COMMANDS: Mapping[str, Callable[[Asked], Settings]] = {
     "set_miles_per_kwh": _set_miles_per_kwh,
     "prepare_for_storm": _prepare_for_storm,
     "end_storm": _end_storm,
+    "start_drill": start_drill,
+    "cancel_drill": cancel_drill,
+    "set_drill_schedule": set_drill_schedule,
+    "clear_drill_schedule": clear_drill_schedule,
 }

@@ -20,8 +20,7 @@ def set_departure(asked: Asked) -> Settings:
     plan_id = asked.name("id", "weekly" if weekly else "once")
     soc_pct, miles = _how_much(asked)
     if weekly:
-        _check_time_zone(asked)
-        plan = DeparturePlan(plan_id, None, _weekdays(asked), _local_time(asked), soc_pct, miles)
+        plan = DeparturePlan(plan_id, None, _weekdays(asked), asked.local_time("local_time"), soc_pct, miles)
     else:
         plan = DeparturePlan(plan_id, at=_departure_time(asked), soc_pct=soc_pct, miles=miles)
     others = tuple(old for old in asked.settings.departures.get(charger, ()) if old.id != plan_id)
@@ -30,16 +29,6 @@ def set_departure(asked: Asked) -> Settings:
             "too_many_departures", f"{charger} has {len(others)} departures already", allowed=str(MOST_DEPARTURES)
         )
     return _with_departures(asked, charger, (*others, plan))
-
-
-def _check_time_zone(asked: Asked) -> None:
-    """Half past seven of a site that does not say where it is would be somebody else's."""
-    if asked.facts.time_zone is None:
-        raise CommandRefusedError(
-            "time_zone_needed",
-            "a weekly departure needs the site's time_zone in site.yaml",
-            allowed="America/New_York",
-        )
 
 
 def _with_departures(asked: Asked, charger: str, plans: tuple[DeparturePlan, ...]) -> Settings:
@@ -77,15 +66,6 @@ def _weekdays(asked: Asked) -> tuple[int, ...]:
     return tuple(sorted({WEEKDAYS.index(day) for day in days}))
 
 
-def _local_time(asked: Asked) -> str:
-    text = asked.text("local_time")
-    hours, _, minutes = text.partition(":")
-    digits = len(text) == len("07:30") and text.isascii() and hours.isdigit() and minutes.isdigit()
-    if not digits or int(hours) > 23 or int(minutes) > 59:
-        raise bad_argument("local_time", text, "00:00 to 23:59")
-    return text
-
-
 def departure_plan(asked: Asked) -> tuple[str, DeparturePlan]:
     """The charger and the plan that a command names."""
     charger, plan_id = asked.charger(), asked.text("id")
@@ -108,7 +88,7 @@ def skip_departure(asked: Asked, at: datetime | None) -> Settings:
     """Leave out the plan's next time ``at``. A plan for once, or one without a next time, goes."""
     charger, plan = departure_plan(asked)
     if plan.at is None:
-        _check_time_zone(asked)
+        asked.need_time_zone()
     if plan.at is not None or at is None:
         return clear_departure(asked)
     skipped = replace(plan, skip_until=at)

@@ -228,30 +228,44 @@ class ChargerMemory:
 class LoadMemory:
     """What was last wanted of a load group, since when and why (``reason``: a word of ``loads.Reason``).
 
-    ``collapses``: how often the island fell when this group came back. ``kept``: a person switched it on against our
-    order; it is let alone for the rest of the outage.
+    ``collapses``: how often the island fell when this group came back, ``in_a_row`` since it last came back for good.
+    ``kept``: a person switched it on against our order; only an overload sheds it again in this outage. ``power_w``:
+    what it drew when last seen on. ``counted``: it is part of the last known load of the house. ``shed_proven``: our
+    order to shed it was seen carried out. ``silent_since``: nothing counts that was heard of it since then.
     """
 
     wanted: LoadOrder = LoadOrder.ON
     since: datetime | None = None
     reason: str = ""
     collapses: int = 0
+    in_a_row: int = 0
     kept: bool = False
+    power_w: int | None = None
+    counted: bool = False
+    shed_proven: bool = False
+    silent_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LoadsMemory:
     """All load groups, and what of the house's load is remembered for the next transfer.
 
-    ``house_w`` and ``leg_w``: the last known load while the house was fed. ``overload_since``: the island carries too
-    much since then. ``last_restored_at``: when a group was put back last.
+    ``house_w`` and ``leg_w``: the last known load while the house was fed. ``overload_since``: the island carries
+    nearly too much or more since then, ``overloaded_at``: when that last called for an act. ``collapsed_at``: when the
+    island fell last. ``last_restored_at``: when a group was put back last.
     """
 
     groups: Mapping[str, LoadMemory] = field(default_factory=frozen_map)
     house_w: int | None = None
     leg_w: tuple[int, ...] = ()
     overload_since: datetime | None = None
+    overloaded_at: datetime | None = None
+    collapsed_at: datetime | None = None
     last_restored_at: datetime | None = None
+
+    def group(self, name: str) -> LoadMemory:
+        """What is remembered of a load group."""
+        return self.groups.get(name) or LoadMemory()
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +304,7 @@ class DrillMemory:
     ``reasons``: what refused it, ended it or cost it points. ``left_at``: when the house left the grid. ``dark_at``:
     when the way back darkened it. ``lowest_v``: the least voltage seen in the island. ``loads_unproven``: groups that
     nobody proved shed. ``previous_score``, ``previous_transfer_s``: of the last one of its kind that passed, at
-    ``last_passed_at``.
+    ``last_passed_at``. ``scheduled_for``: the time of the last one that came by itself.
     """
 
     id: str
@@ -316,10 +330,17 @@ class DrillMemory:
     previous_score: int | None = None
     previous_transfer_s: float | None = None
     last_passed_at: datetime | None = None
+    scheduled_for: datetime | None = None
 
     @property
     def runs(self) -> bool:
         return self.ended_at is None
+
+    def after_restart(self) -> DrillMemory:
+        """Nobody watched it meanwhile: one that ran is over, and the house goes back as after an outage."""
+        if not self.runs:
+            return self
+        return replace(self, stage=DrillStage.ABORTED, ended_at=self.since, reasons=(*self.reasons, "restart"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +351,7 @@ class ContactMemory:
     silent_since: datetime | None = None
 
 
-def _shifted[M: (GridMemory, IslandMemory, ChargerMemory, ContactMemory)](memory: M, by: timedelta) -> M:
+def _shifted[M: (GridMemory, IslandMemory, ChargerMemory, ContactMemory, DrillMemory)](memory: M, by: timedelta) -> M:
     moved: dict[str, Any] = {
         item.name: value + by for item in fields(memory) if isinstance(value := getattr(memory, item.name), datetime)
     }
@@ -339,7 +360,7 @@ def _shifted[M: (GridMemory, IslandMemory, ChargerMemory, ContactMemory)](memory
     return replace(memory, **moved)
 
 
-def _not_after[M: (GridMemory, IslandMemory, ChargerMemory, ContactMemory)](memory: M, now: datetime) -> M:
+def _not_after[M: (GridMemory, IslandMemory, ChargerMemory, ContactMemory, DrillMemory)](memory: M, now: datetime) -> M:
     late: dict[str, Any] = {
         item.name: now
         for item in fields(memory)
@@ -389,6 +410,7 @@ class Memory:
             island=_shifted(self.island, by),
             chargers=frozen_map({name: _shifted(charger, by) for name, charger in self.chargers.items()}),
             contacts=frozen_map({contact: _shifted(known, by) for contact, known in self.contacts.items()}),
+            drill=_shifted(self.drill, by) if self.drill is not None and self.drill.runs else self.drill,
         )
 
     def not_after(self, now: datetime) -> Memory:
@@ -405,6 +427,7 @@ class Memory:
             island=_not_after(self.island, now),
             chargers=frozen_map({name: _not_after(charger, now) for name, charger in self.chargers.items()}),
             contacts=frozen_map({contact: _not_after(known, now) for contact, known in self.contacts.items()}),
+            drill=None if self.drill is None else _not_after(self.drill, now),
         )
 
     def after_restart(self) -> Memory:
@@ -422,4 +445,5 @@ class Memory:
             chargers=frozen_map(chargers),
             contacts=frozen_map(contacts),
             others_u=(),
+            drill=None if self.drill is None else self.drill.after_restart(),
         )

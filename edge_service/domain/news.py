@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from edge_service.domain import drill_news
 from edge_service.domain.evidence import unfollowed_since
 from edge_service.domain.islanding import CLOSE_DEADLINE, IN_TRANSFER, STOP_DEADLINE
 from edge_service.domain.memory import OVER, DepartureStage, EventMemory, EventStage, IslandStep, Memory
@@ -77,6 +78,7 @@ def _changed(old: EventMemory | None, new: EventMemory) -> bool:
 
 def _happenings(view: View, before: Memory, after: Memory) -> Iterator[Happening]:
     yield from _of_generator(view, before, after)
+    yield from drill_news.happenings(view, before, after)
     yield from _of_outage(view, before, after)
     yield from _of_island(view, before, after)
     for charger in view.facts.chargers:
@@ -117,7 +119,7 @@ def _of_outage(view: View, before: Memory, after: Memory) -> Iterator[Happening]
 
 def _of_island(view: View, before: Memory, after: Memory) -> Iterator[Happening]:
     step, former = after.island.step, before.island.step
-    if step is former:
+    if step is former or _rehearsed(after):
         return
     if step in ALIVE and former not in ALIVE and not _is_found_again(before):
         started_at = after.outage.started_at if after.outage else view.observation.now
@@ -132,6 +134,12 @@ def _of_island(view: View, before: Memory, after: Memory) -> Iterator[Happening]
         yield _happening(view, "reserve_reached", charger=charger, soc_pct=view.soc_pct(charger))
     if step is IslandStep.ANNOUNCED:
         yield _happening(view, "return_announced", **_return(view, after))
+
+
+def _rehearsed(after: Memory) -> bool:
+    """A drill tells of itself; what it does is no outage."""
+    outage_runs = after.outage is not None and after.outage.ended_at is None
+    return after.drill is not None and after.drill.transfer and after.drill.runs and not outage_runs
 
 
 def _return(view: View, after: Memory) -> dict[str, Any]:
@@ -256,6 +264,7 @@ def _notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
         elif reading is not None and reading.service_permitted is False:
             yield _notice(view, f"service:{charger}", "service_not_permitted", "warning", charger=facts.name)
     yield from _departure_notices(view, after)
+    yield from drill_news.notices(view, after)
     if (storm := view.settings.storm_at(view.observation.now)) is not None:
         until = storm.until.isoformat()
         data = {"until": until, "reserve_pct": storm.reserve_pct, "name": storm.name}

@@ -43,9 +43,12 @@ LAYERS = (
     Layer(edge("chargers", "devices"), (DOMAIN, PORTS, "modbus_connection")),
     Layer(edge("programs"), (DOMAIN, PORTS, *LOOPBACK, "aiohttp", "yarl")),
     # Local time needs the time zones' files; the domain gets absolute times.
-    Layer(edge("departures"), (DOMAIN,)),
+    Layer(edge("departures", "drill_times"), (DOMAIN,)),
     # The cycle, and what stands beside it: one file each for orders and records.
-    Layer(edge("runner", "charger_desk", "contact_desk", "scribe", "minutes"), (DOMAIN, PORTS, *edge("departures"))),
+    Layer(
+        edge("runner", "charger_desk", "contact_desk", "scribe", "minutes"),
+        (DOMAIN, PORTS, *edge("departures", "drill_times")),
+    ),
     # What people and utilities want; an event entered by hand is made by the program of that name.
     Layer(edge("household", "intake"), (DOMAIN, PORTS, *edge("departures", "programs.manual"))),
     Layer(edge("capture"), (DOMAIN, PORTS, *edge("chargers"))),
