@@ -1,6 +1,6 @@
 """What one decision leaves for the next. Dwell times and debounces are timestamps, never timers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -267,6 +267,11 @@ class LoadsMemory:
         """What is remembered of a load group."""
         return self.groups.get(name) or LoadMemory()
 
+    def moved(self, move: Callable[[datetime], datetime]) -> LoadsMemory:
+        """The same with every time moved: the clock was set."""
+        groups = {name: replace(known, **_moved(known, move)) for name, known in self.groups.items()}
+        return replace(self, groups=frozen_map(groups), **_moved(self, move))
+
 
 @dataclass(frozen=True, slots=True)
 class RuntimeMemory:
@@ -351,6 +356,11 @@ class ContactMemory:
     silent_since: datetime | None = None
 
 
+def _moved(memory: LoadMemory | LoadsMemory, move: Callable[[datetime], datetime]) -> dict[str, Any]:
+    times = {item.name: getattr(memory, item.name) for item in fields(memory)}
+    return {name: move(value) for name, value in times.items() if isinstance(value, datetime)}
+
+
 def _shifted[M: (GridMemory, IslandMemory, ChargerMemory, ContactMemory, DrillMemory)](memory: M, by: timedelta) -> M:
     moved: dict[str, Any] = {
         item.name: value + by for item in fields(memory) if isinstance(value := getattr(memory, item.name), datetime)
@@ -410,6 +420,7 @@ class Memory:
             island=_shifted(self.island, by),
             chargers=frozen_map({name: _shifted(charger, by) for name, charger in self.chargers.items()}),
             contacts=frozen_map({contact: _shifted(known, by) for contact, known in self.contacts.items()}),
+            loads=self.loads.moved(lambda at: at + by),
             drill=_shifted(self.drill, by) if self.drill is not None and self.drill.runs else self.drill,
         )
 
@@ -427,6 +438,7 @@ class Memory:
             island=_not_after(self.island, now),
             chargers=frozen_map({name: _not_after(charger, now) for name, charger in self.chargers.items()}),
             contacts=frozen_map({contact: _not_after(known, now) for contact, known in self.contacts.items()}),
+            loads=self.loads.moved(lambda at: min(at, now)),
             drill=None if self.drill is None else _not_after(self.drill, now),
         )
 
