@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from edge_service.domain.model import Contact, Grid, LoadOrder, frozen_map
+from edge_service.domain.model import Contact, Grid, LoadOrder, Runtime, frozen_map
 
 
 class IslandStep(StrEnum):
@@ -273,20 +273,88 @@ class LoadsMemory:
         return replace(self, groups=frozen_map(groups), **_moved(self, move))
 
 
+# Minutes of the last hour, and hours of the last 14 days.
+MINUTES = 60
+HISTORY_H = 14 * 24
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """Mean powers in watts, None: not known. ``minutes`` and ``hours`` are rings by time since the epoch.
+
+    ``sum_w_s`` and ``counted_s``: of the minute that runs.
+    """
+
+    sum_w_s: float = 0.0
+    counted_s: float = 0.0
+    minutes: tuple[int | None, ...] = (None,) * MINUTES
+    hours: tuple[int | None, ...] = (None,) * HISTORY_H
+
+    def moved(self, by: timedelta) -> Track:
+        """The same at other times on the clock."""
+        return replace(
+            self,
+            minutes=_rotated(self.minutes, round(by / timedelta(minutes=1))),
+            hours=_rotated(self.hours, round(by / timedelta(hours=1))),
+        )
+
+
+def _rotated(ring: tuple[int | None, ...], places: int) -> tuple[int | None, ...]:
+    cut = -places % len(ring)
+    return ring[cut:] + ring[:cut]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A vehicle that may carry the house: its battery, its charge, and where backup ends."""
+
+    charger: str
+    capacity_wh: int
+    soc_pct: float
+    end_pct: float
+
+
 @dataclass(frozen=True, slots=True)
 class RuntimeMemory:
-    """What the house has drawn: minute means of the last hour and hourly means of past days, in watts, None: not known.
+    """What the house has drawn, and how long the vehicles carry it, as last worked out.
 
-    ``minutes``: oldest first, the last one is of the minute before ``minute_at``. ``hours``: by hour of time since the
-    epoch modulo their number, so that a day's hour lies 24 places from that of the day before.
+    ``minute_at``: when the minute that runs began. ``load`` is what the house uses, net where its solar is not metered
+    apart; ``solar`` what inverters on its side of the switch supply, 0 or less. ``carried_since``: a vehicle carries
+    the house since then. ``stores``: who can carry it, the first one first. ``groups_w``: what each load group that is
+    on draws. ``lasts`` and ``gains_h`` are of ``lasts_at``.
     """
 
     minute_at: datetime | None = None
-    sum_w_s: float = 0.0
-    counted_s: float = 0.0
-    minutes: tuple[int | None, ...] = ()
-    hours: tuple[int | None, ...] = ()
-    hour_at: datetime | None = None
+    load: Track = Track()
+    solar: Track = Track()
+    carried_since: datetime | None = None
+    stores: tuple[Store, ...] = ()
+    groups_w: Mapping[str, int] = field(default_factory=frozen_map)
+    lasts: Runtime | None = None
+    lasts_at: datetime | None = None
+    gains_h: Mapping[str, float | None] = field(default_factory=frozen_map)
+
+    def shifted(self, by: timedelta) -> RuntimeMemory:
+        """The same ages after the clock was set."""
+        if self.minute_at is None or not by:
+            return self
+        return replace(
+            self,
+            minute_at=self.minute_at + by,
+            load=self.load.moved(by),
+            solar=self.solar.moved(by),
+            carried_since=self.carried_since and self.carried_since + by,
+            lasts_at=None,
+        )
+
+    def not_after(self, now: datetime) -> RuntimeMemory:
+        """Nothing in it is from a time that has not come yet."""
+        late = self.minute_at is not None and self.minute_at > now
+        return self.shifted(now - self.minute_at) if late and self.minute_at is not None else self
+
+    def after_restart(self) -> RuntimeMemory:
+        """What was drawn is still true; who carries the house is read anew."""
+        return replace(self, carried_since=None, stores=(), groups_w=frozen_map(), lasts=None, lasts_at=None)
 
 
 class DrillStage(StrEnum):
@@ -421,6 +489,7 @@ class Memory:
             chargers=frozen_map({name: _shifted(charger, by) for name, charger in self.chargers.items()}),
             contacts=frozen_map({contact: _shifted(known, by) for contact, known in self.contacts.items()}),
             loads=self.loads.moved(lambda at: at + by),
+            runtime=self.runtime.shifted(by),
             drill=_shifted(self.drill, by) if self.drill is not None and self.drill.runs else self.drill,
         )
 
@@ -439,6 +508,7 @@ class Memory:
             chargers=frozen_map({name: _not_after(charger, now) for name, charger in self.chargers.items()}),
             contacts=frozen_map({contact: _not_after(known, now) for contact, known in self.contacts.items()}),
             loads=self.loads.moved(lambda at: min(at, now)),
+            runtime=self.runtime.not_after(now),
             drill=None if self.drill is None else _not_after(self.drill, now),
         )
 
@@ -457,5 +527,6 @@ class Memory:
             chargers=frozen_map(chargers),
             contacts=frozen_map(contacts),
             others_u=(),
+            runtime=self.runtime.after_restart(),
             drill=None if self.drill is None else self.drill.after_restart(),
         )
