@@ -12,6 +12,7 @@ from edge_service.domain import (
     islanding,
     loads,
     others,
+    outage_account,
     performance,
     readiness,
     rests,
@@ -21,7 +22,7 @@ from edge_service.domain.band import MILLION, Band
 from edge_service.domain.evidence import complaints
 from edge_service.domain.grid import Assessment
 from edge_service.domain.letting_go import is_ceased
-from edge_service.domain.memory import ChargerMemory, Memory, OutageMemory
+from edge_service.domain.memory import ChargerMemory, Memory
 from edge_service.domain.model import (
     Contact,
     Event,
@@ -114,6 +115,7 @@ def decide(
     after = _remember(view, memory, realised)
     told = tell(view, memory, after)
     lasts = runtime.estimate(view, after.runtime)
+    after = replace(after, outage=outage_account.with_notices(after.outage, told.notices))
     return Decision(
         at=observation.now,
         grid=view.grid,
@@ -242,7 +244,7 @@ def _remember(view: View, before: Memory, realised: Mapping[str, Realised]) -> M
         chargers=frozen_map(rests.follow(view, before.chargers, chargers)),
         events=events,
         seasons=performance.seasons(view, before, events),
-        outage=_outage(view, before),
+        outage=outage_account.follow(view, before),
         rotation=_rotation(view, before),
         contacts=contacts.follow(view.observation, before, view.facts),
         loads=loads.follow(view, before),
@@ -276,34 +278,6 @@ def _remember_charger(view: View, charger: str, ordered: Realised | None) -> Cha
 def _rotation(view: View, before: Memory) -> int:
     """The odd watts change hands once a minute."""
     return before.rotation if before.at and before.at.minute == view.observation.now.minute else before.rotation + 1
-
-
-def _outage(view: View, before: Memory) -> OutageMemory | None:
-    outage, now = before.outage, view.observation.now
-    running = outage is not None and outage.ended_at is None
-    if view.grid is Grid.OUTAGE and not running:
-        return OutageMemory(started_at=view.memory.grid.lost_since or now)
-    if outage is None or not running:
-        return outage
-    if view.tied:
-        return replace(outage, ended_at=now)
-    if view.supply is not Supply.ISLAND:
-        return outage
-    return _in_island(view, outage, before.at)
-
-
-def _in_island(view: View, outage: OutageMemory, last: datetime | None) -> OutageMemory:
-    now = view.observation.now
-    step = min(now - last, performance.LONGEST_STEP) if last is not None and now > last else None
-    hours = step.total_seconds() / 3600 if step else 0.0
-    soc = view.soc_pct(view.memory.island.former or "") if view.memory.island.former else None
-    lows = [value for value in (outage.lowest_soc_pct, soc) if value is not None]
-    return replace(
-        outage,
-        backup_started_at=outage.backup_started_at or now,
-        energy_wh=outage.energy_wh + (view.house_w or 0) * hours,
-        lowest_soc_pct=min(lows, default=None),
-    )
 
 
 def _site_reason(view: View, ladder: Sequence[Rung]) -> str:

@@ -21,6 +21,7 @@ from edge_service.domain.model import (
     frozen_map,
     order_kind,
 )
+from edge_service.domain.outage_account import report as outage_report
 from edge_service.domain.performance import earnings_usd
 from edge_service.domain.realise import order_power_w
 from edge_service.domain.view import View
@@ -110,8 +111,7 @@ def _of_outage(view: View, before: Memory, after: Memory) -> Iterator[Happening]
     if former is None or former.started_at != outage.started_at:
         yield _happening(view, "outage_started", evidence=after.grid.evidence)
     if outage.ended_at is not None and former is not None and former.ended_at is None:
-        duration_s = round((outage.ended_at - outage.started_at).total_seconds(), 1)
-        yield _happening(view, "outage_ended", duration_s=duration_s, energy_wh=round(outage.energy_wh))
+        yield _happening(view, "outage_ended", **outage_report(outage))
     back = after.grid.state is Grid.RESTORING and before.grid.state is not Grid.RESTORING
     if back and outage.ended_at is None:
         yield _happening(view, "grid_returned")
