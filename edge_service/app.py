@@ -20,6 +20,7 @@ from edge_service.api.hub import Hub
 from edge_service.api.listener import Listen, Tls
 from edge_service.api.pairing import Pairing, Role, installation_id
 from edge_service.api.server import ApiServer, Edge as Door
+from edge_service.api.steady import SteadyRuntime
 from edge_service.config import Config
 from edge_service.domain.asked import CommandRefusedError, bad_argument
 from edge_service.domain.memory import Memory
@@ -67,6 +68,7 @@ class Edge:
         self.config, self.journal, self.recorder, self.devices = config, journal, recorder, devices
         self.clock = clock
         self.started_at = self.clock.now()
+        self.runtime_shown = SteadyRuntime()
         self.programs: dict[str, dict[str, Any]] = {}
         self.installation = ""
         self.port: int | None = None
@@ -159,6 +161,7 @@ class Edge:
             notices=[publish.notice(one) for one in notices],
             started_at=self.started_at,
             cycle_late_p99_ms=image.cycle_late_p99_ms,
+            runtime=self.runtime_shown.follow(image.decision.runtime, image.observation.now),
         )
         self.hub.publish(publish.state(shown))
 

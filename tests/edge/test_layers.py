@@ -54,7 +54,13 @@ LAYERS = (
     Layer(edge("capture"), (DOMAIN, PORTS, *edge("chargers"))),
     Layer(edge("replay", "scenario_export"), (DOMAIN, PORTS, *edge("journal"))),
     Layer((WIRE, *edge("api.paths", "api.rfc3339"))),
-    Layer(edge("api.publish"), (DOMAIN, WIRE, *edge("api.rfc3339"))),
+    Layer(
+        edge(
+            *("api.publish", "api.publish_charger", "api.publish_drill", "api.publish_loads", "api.publish_programs"),
+            *("api.publish_site", "api.shown", "api.steady"),
+        ),
+        (DOMAIN, WIRE, *edge("api.rfc3339")),
+    ),
     # The link to a network includes being found in it: mDNS.
     Layer(edge("api"), (DOMAIN, PORTS, *LOOPBACK, "aiohttp", "cryptography", "zeroconf")),
     Layer(edge("simulation"), EVERYTHING, never=(*edge("app", "api", "command_line"), *WORKSHOP)),
