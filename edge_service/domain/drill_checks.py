@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from edge_service.domain import contacts
-from edge_service.domain.islanding import choose_former
+from edge_service.domain.forming import choose_former
 from edge_service.domain.memory import IslandStep, Memory
 from edge_service.domain.model import (
     AtEnd,
@@ -30,6 +31,29 @@ CHARGE_MARGIN_PCT = 10.0
 UNABLE = frozenset({ChargerState.FAULT, ChargerState.OFFLINE, ChargerState.BOOTING, ChargerState.UNAVAILABLE})
 
 
+class Refusal(StrEnum):
+    """What forbids a drill; most forbid only one with a transfer."""
+
+    STOPPED = "stopped"
+    READ_ONLY = "read_only"
+    GRID_NOT_ON = "grid_not_on"
+    NO_SWITCH = "no_switch"
+    SWITCH_NOT_PROVEN = "switch_not_proven"
+    NO_GRID_SIDE_SOURCE = "no_grid_side_source"
+    GENERATOR = "generator"
+    STORM = "storm"
+    MEDICAL_LOAD = "medical_load"
+    VEHICLE_ABSENT = "vehicle_absent"
+    CHARGER_UNABLE = "charger_unable"
+    CHARGE_UNKNOWN = "charge_unknown"
+    RESERVE_LOW = "reserve_low"
+    DEPARTURE_NEAR = "departure_near"
+    EVENT_NEAR = "event_near"
+
+
+R = Refusal
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What a drill is judged by; ``settings`` as they count now."""
@@ -50,46 +74,46 @@ class Moment:
         return name, self.facts.fresh(self.observation.chargers.get(name or ""), self.now)
 
 
-def refusals(moment: Moment, request: DrillRequest) -> tuple[str, ...]:
+def refusals(moment: Moment, request: DrillRequest) -> tuple[Refusal, ...]:
     """The codes of what forbids the drill now, the most important first; empty: it may begin."""
     found = [*_always(moment), *(_for_transfer(moment, request) if request.transfer else ())]
     return tuple(dict.fromkeys(found))
 
 
-def _always(at: Moment) -> Iterator[str]:
+def _always(at: Moment) -> Iterator[Refusal]:
     if at.settings.stopped:
-        yield "stopped"
+        yield R.STOPPED
     if at.settings.mode is Mode.READ_ONLY:
-        yield "read_only"
+        yield R.READ_ONLY
     if at.memory.grid.state is not Grid.ON or at.memory.island.step is not IslandStep.TIED:
-        yield "grid_not_on"
+        yield R.GRID_NOT_ON
 
 
-def _for_transfer(at: Moment, request: DrillRequest) -> Iterator[str]:
+def _for_transfer(at: Moment, request: DrillRequest) -> Iterator[Refusal]:
     if at.facts.switch is None:
-        yield "no_switch"
+        yield R.NO_SWITCH
         return
     yield from _of_site(at, request)
     yield from _of_vehicle(at, request)
     if _leaves_soon(at):
-        yield "departure_near"
+        yield R.DEPARTURE_NEAR
     if _event_is_near(at):
-        yield "event_near"
+        yield R.EVENT_NEAR
 
 
-def _of_site(at: Moment, request: DrillRequest) -> Iterator[str]:
+def _of_site(at: Moment, request: DrillRequest) -> Iterator[Refusal]:
     switch = at.facts.fresh(at.observation.switch, at.now)
     if switch is None or not switch.closed_proven or switch.open_proven:
-        yield "switch_not_proven"
+        yield R.SWITCH_NOT_PROVEN
     if not _sees_street(at):
-        yield "no_grid_side_source"
+        yield R.NO_GRID_SIDE_SOURCE
     if contacts.last_word(at.observation, at.memory, at.facts, Contact.GENERATOR):
-        yield "generator"
+        yield R.GENERATOR
     if at.settings.storm_at(at.now) is not None:
-        yield "storm"
+        yield R.STORM
     groups = {**at.facts.relays, **at.settings.load_groups}
     if any(group.medical for group in groups.values()) and not request.medical_safe:
-        yield "medical_load"
+        yield R.MEDICAL_LOAD
 
 
 def _sees_street(at: Moment) -> bool:
@@ -109,20 +133,20 @@ def _sees_street(at: Moment) -> bool:
     return relay is False or on_street or told
 
 
-def _of_vehicle(at: Moment, request: DrillRequest) -> Iterator[str]:
+def _of_vehicle(at: Moment, request: DrillRequest) -> Iterator[Refusal]:
     name, reading = at.former
     if name is None or reading is None:
         plugged = [one.plugged for one in at.observation.chargers.values() if one is not None]
-        yield "vehicle_absent" if plugged and not any(plugged) else "charger_unable"
+        yield R.VEHICLE_ABSENT if plugged and not any(plugged) else R.CHARGER_UNABLE
         return
     if reading.plugged is False:
-        yield "vehicle_absent"
+        yield R.VEHICLE_ABSENT
     if reading.state in UNABLE or reading.service_permitted is False or name in at.observation.contested:
-        yield "charger_unable"
+        yield R.CHARGER_UNABLE
     if reading.soc_pct is None:
-        yield "charge_unknown"
+        yield R.CHARGE_UNKNOWN
     elif reading.soc_pct < _needed_pct(at, name, reading, request):
-        yield "reserve_low"
+        yield R.RESERVE_LOW
 
 
 def _needed_pct(at: Moment, name: str, reading: ChargerReading, request: DrillRequest) -> float:

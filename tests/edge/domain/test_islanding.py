@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from edge_service.domain.decide import decide
-from edge_service.domain.islanding import MOST_ATTEMPTS, SWITCH_ORDERS, TABLE, Situation, choose_former, switch_order
+from edge_service.domain.forming import choose_former
+from edge_service.domain.islanding import SWITCH_ORDERS, TABLE, switch_order
+from edge_service.domain.islanding_situation import MOST_ATTEMPTS, Situation
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory, OutageMemory
 from edge_service.domain.model import (
     AtEnd,
