@@ -42,6 +42,12 @@ KINDS = frozenset(
         "departure_late",
         "departure_unsure",
         "storm",
+        "drill_announced",
+        "drill_running",
+        "drill_passed",
+        "drill_failed",
+        "drill_refused",
+        "drill_aborted",
     }
 )
 

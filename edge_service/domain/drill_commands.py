@@ -25,7 +25,8 @@ def start_drill(asked: Asked) -> Settings:
     settings = resolved(asked.settings, asked.observation, asked.memory, asked.facts)
     reasons = refusals(Moment(asked.observation, asked.memory, settings, asked.facts), request)
     if reasons:
-        raise CommandRefusedError(f"drill_{reasons[0]}", f"no drill now: {', '.join(reasons)}", reasons=list(reasons))
+        words = [str(reason) for reason in reasons]
+        raise CommandRefusedError(f"drill_{reasons[0]}", f"no drill now: {', '.join(words)}", reasons=words)
     return replace(asked.settings, drill=request)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from edge_service.chargers import evtec_bidipro_10, sigenergy_evdc, sunspec_7xx
 from edge_service.domain.commands import COMMANDS
+from edge_service.domain.drill_checks import Refusal
 from edge_service.domain.memory import DepartureStage, EventStage, IslandStep
 from edge_service.domain.model import AtEnd, Authority, ChargerState, Grid, ManualKind, Mode, Stage, Supply
 from edge_service.domain.policies import LADDER
@@ -28,6 +29,7 @@ CONTRACT = section(1)
 GAPS: Mapping[str, Iterable[str]] = {
     f"charger_{GAP}": (f"charger_{state}" for state in NOT_READY - {ChargerState.UNAVAILABLE}),
     f"manual_{GAP}": (f"manual_{kind}" for kind in ManualKind),
+    f"drill_{GAP}": (f"drill_{refusal}" for refusal in Refusal),
 }
 GAPS = {pattern: frozenset(codes) for pattern, codes in GAPS.items()}
 
