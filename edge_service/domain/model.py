@@ -312,7 +312,8 @@ class MeterReading:
     """One read of the meter at the point of connection. ``power_w`` positive: import.
 
     ``leg_power_w``: the same per leg of the service, empty where the meter does not tell. ``voltage_v`` compares
-    with the site's nominal voltage: between the legs of a split-phase service.
+    with the site's nominal voltage: between the legs of a split-phase service. ``leg_voltage_v``: from each leg to
+    neutral, empty where the meter does not tell.
     """
 
     at: datetime
@@ -322,6 +323,7 @@ class MeterReading:
     energy_imported_wh: int | None = None
     energy_exported_wh: int | None = None
     leg_power_w: tuple[int | None, ...] = ()
+    leg_voltage_v: tuple[float | None, ...] = ()
 
 
 class Contact(StrEnum):
@@ -568,11 +570,15 @@ class ChargerFacts:
 
 @dataclass(frozen=True, slots=True)
 class CompanionFacts:
-    """Another inverter of the site. ``position``: on which side of the island switch it sits, or of its own gateway."""
+    """Another inverter of the site. ``position``: on which side of the island switch it sits, or of its own gateway.
+
+    ``keeps_reserve``: its own gateway's reserve for outages is ours to set, on grid.
+    """
 
     id: str
     name: str
     position: Position = Position.PROTECTED_SIDE
+    keeps_reserve: bool = False
 
 
 class Timed(Protocol):
@@ -609,6 +615,7 @@ class SiteFacts:
     switch: SwitchFacts | None = None
     programs: Mapping[str, Program] = field(default_factory=frozen_map)
     nominal_voltage_v: float = 240.0
+    nominal_frequency_hz: float = 60.0
     outage_after_s: float = 2.0
     enter_service_s: float = 300.0
     announce_return_s: float = 60.0
@@ -753,9 +760,11 @@ DEFAULT_DRIVERS_RESERVE_PCT = 20.0
 class Settings:
     """Everything people have decided; kept by the edge, changed by commands only. Percent of the vehicle's battery.
 
-    ``lent_pct``: points of the driver's reserve given to the house for this outage. ``loads_by_hand``: groups that a
-    person wants shed, or left on, whatever else speaks. ``retry_backup_at``: when a person asked for one more attempt.
-    ``drill_cancelled``: the id of the drill that a person broke off.
+    ``at_end_chosen``: a person chose ``at_end``; else it follows from the loads (``resolved.py``). ``lent_pct``: points
+    of the driver's reserve given to the house for this outage. ``alerts_opted_out``: until when. ``loads_by_hand``:
+    groups that a person wants shed, or left on, whatever else speaks, ``loads_by_hand_at`` when that was said.
+    ``retry_backup_at``: when a person asked for one more attempt. ``drill_cancelled``: the id of the drill that a
+    person broke off.
     """
 
     mode: Mode = Mode.AUTOMATIC
@@ -776,9 +785,11 @@ class Settings:
     lent_pct: Mapping[str, float] = field(default_factory=frozen_map)
     storm_reserve_pct: float = 90.0
     heeds_alerts: bool = True
-    alerts_opted_out: frozenset[str] = frozenset()
+    alerts_opted_out: Mapping[str, datetime] = field(default_factory=frozen_map)
+    at_end_chosen: bool = False
     load_groups: Mapping[str, LoadGroup] = field(default_factory=frozen_map)
     loads_by_hand: Mapping[str, LoadOrder] = field(default_factory=frozen_map)
+    loads_by_hand_at: Mapping[str, datetime] = field(default_factory=frozen_map)
     drill: DrillRequest | None = None
     drill_schedule: DrillSchedule | None = None
     drill_cancelled: str = ""
