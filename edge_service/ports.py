@@ -158,6 +158,11 @@ class GridSensor(Protocol):
     @property
     def id(self) -> str: ...
 
+    @property
+    def read_every_s(self) -> float:
+        """It bears no shorter time from one read to the next; 0: as often as a cycle wants."""
+        ...
+
     async def probe(self) -> DeviceIdentity: ...
 
     async def read(self, now: datetime) -> CompanionReading:

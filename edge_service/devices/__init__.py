@@ -7,10 +7,14 @@ from typing import Any
 
 from modbus_connection import ModbusUnit
 
+from edge_service.devices.companion_goodwe import GoodWe, GoodWeOptions
+from edge_service.devices.companion_sigenergy import SigenergyPlant, SigenergyPlantOptions
+from edge_service.devices.companion_solaredge import SolarEdgeInverter, SolarEdgeOptions
+from edge_service.devices.companion_victron import VictronOptions, VictronSystem
 from edge_service.devices.contact_io import ContactIo, ContactIoOptions
 from edge_service.devices.meter_sunspec import SunSpecMeter, SunSpecMeterOptions
 from edge_service.devices.switch_io import SwitchIo, SwitchIoOptions
-from edge_service.ports import ContactInput, IslandSwitch, Meter
+from edge_service.ports import ContactInput, GridSensor, IslandSwitch, Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,5 +40,14 @@ SWITCHES: Mapping[str, DeviceModel[IslandSwitch, Any]] = MappingProxyType(
 CONTACTS: Mapping[str, DeviceModel[ContactInput, Any]] = MappingProxyType(
     {
         "modbus_io": DeviceModel[ContactInput, ContactIoOptions](ContactIoOptions, ContactIo),
+    }
+)
+
+COMPANIONS: Mapping[str, DeviceModel[GridSensor, Any]] = MappingProxyType(
+    {
+        "goodwe": DeviceModel[GridSensor, GoodWeOptions](GoodWeOptions, GoodWe),
+        "sigenergy_plant": DeviceModel[GridSensor, SigenergyPlantOptions](SigenergyPlantOptions, SigenergyPlant),
+        "solaredge_inverter": DeviceModel[GridSensor, SolarEdgeOptions](SolarEdgeOptions, SolarEdgeInverter),
+        "victron_system": DeviceModel[GridSensor, VictronOptions](VictronOptions, VictronSystem),
     }
 )
