@@ -4,27 +4,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from edge_service.domain import reserve_commands, storm_commands
 from edge_service.domain.asked import Asked, CommandRefusedError
 from edge_service.domain.departure_commands import clear_departure, departures_left, set_departure
 from edge_service.domain.drill_commands import cancel_drill, clear_drill_schedule, set_drill_schedule, start_drill
 from edge_service.domain.islanding import IN_TRANSFER
 from edge_service.domain.memory import IslandStep, Memory
 from edge_service.domain.model import (
-    AtEnd,
     Contact,
+    Grid,
     ManualKind,
     ManualOrder,
     Mode,
     Settings,
-    Storm,
     frozen_map,
 )
 
 # A manual order outlives a dead Home Assistant by a day at most.
 LONGEST_MANUAL = timedelta(hours=24)
 LONGEST_POSTPONEMENT = timedelta(hours=12)
-# Weather is forecast for a week; a storm that nobody ends must not keep a house out of every event.
-LONGEST_STORM = timedelta(days=7)
 
 
 def carry_out(name: str, asked: Asked) -> Settings:
@@ -41,6 +39,7 @@ def expire(settings: Settings, memory: Memory, now: datetime) -> Settings:
     Over are: manual orders, departures and a storm past, what belonged to an outage, a drill that was taken up.
     """
     over = {uid for uid, account in memory.events.items() if account.is_over(now)}
+    outage_over = memory.grid.state is Grid.ON and memory.island.step is IslandStep.TIED
     tied, not_before = memory.island.step is IslandStep.TIED, settings.return_not_before
     taken_up = memory.drill is not None and settings.drill is not None and memory.drill.id == settings.drill.id
     drill_runs = memory.drill is not None and memory.drill.runs
@@ -52,6 +51,8 @@ def expire(settings: Settings, memory: Memory, now: datetime) -> Settings:
         return_not_before=not_before if not_before is not None and now < not_before and not tied else None,
         departures=departures_left(settings, now),
         storm=settings.storm_at(now),
+        lent_pct=frozen_map() if outage_over else settings.lent_pct,
+        alerts_opted_out=storm_commands.opt_outs_left(settings, now),
         drill=None if taken_up and not drill_runs else settings.drill,
         drill_cancelled=settings.drill_cancelled if drill_runs else "",
     )
@@ -63,24 +64,6 @@ def _set_mode(asked: Asked) -> Settings:
     if mode is Mode.READ_ONLY and asked.memory.island.step in IN_TRANSFER:
         raise CommandRefusedError("outage_running", "the house is between two supplies; that must be finished first")
     return replace(asked.settings, mode=mode)
-
-
-def _set_backup_reserve(asked: Asked) -> Settings:
-    return replace(asked.settings, backup_reserve_pct=asked.number("pct", 0, 100))
-
-
-def _set_drivers_reserve(asked: Asked) -> Settings:
-    reserves = {**asked.settings.drivers_reserve_pct, asked.charger(): asked.number("pct", 0, 100)}
-    return replace(asked.settings, drivers_reserve_pct=frozen_map(reserves))
-
-
-def _set_event_floor(asked: Asked) -> Settings:
-    floors = {**asked.settings.event_floor_pct, asked.program(): asked.number("pct", 0, 100)}
-    return replace(asked.settings, event_floor_pct=frozen_map(floors))
-
-
-def _set_at_end(asked: Asked) -> Settings:
-    return replace(asked.settings, at_end=asked.choice("at_end", AtEnd))
 
 
 def _set_participation(asked: Asked) -> Settings:
@@ -183,25 +166,10 @@ def _set_miles_per_kwh(asked: Asked) -> Settings:
     return replace(asked.settings, miles_per_kwh=frozen_map(known))
 
 
-def _prepare_for_storm(asked: Asked) -> Settings:
-    until, reserve_pct = asked.time("until"), asked.number("reserve_pct", 1, 100)
-    if until <= asked.now:
-        raise CommandRefusedError("in_the_past", "the storm is over", argument="until")
-    if until > asked.now + LONGEST_STORM:
-        raise CommandRefusedError("until_too_far", "a storm is prepared for for 7 days at most", allowed="7 days")
-    return replace(asked.settings, storm=Storm(until, reserve_pct, asked.name("name", "")))
-
-
-def _end_storm(asked: Asked) -> Settings:
-    return replace(asked.settings, storm=None)
-
-
 COMMANDS: Mapping[str, Callable[[Asked], Settings]] = {
+    **reserve_commands.COMMANDS,
+    **storm_commands.COMMANDS,
     "set_mode": _set_mode,
-    "set_backup_reserve": _set_backup_reserve,
-    "set_drivers_reserve": _set_drivers_reserve,
-    "set_event_floor": _set_event_floor,
-    "set_at_end": _set_at_end,
     "set_participation": _set_participation,
     "charge": _manual(ManualKind.CHARGE),
     "discharge": _manual(ManualKind.DISCHARGE),
@@ -216,8 +184,6 @@ COMMANDS: Mapping[str, Callable[[Asked], Settings]] = {
     "set_departure": set_departure,
     "clear_departure": clear_departure,
     "set_miles_per_kwh": _set_miles_per_kwh,
-    "prepare_for_storm": _prepare_for_storm,
-    "end_storm": _end_storm,
     "start_drill": start_drill,
     "cancel_drill": cancel_drill,
     "set_drill_schedule": set_drill_schedule,

@@ -51,7 +51,8 @@ class GridMemory:
     """The grid's state and the evidence that made it. ``closed_since``: the switch is proven closed since then.
 
     ``after_generator``: a generator fed the house last; the grid has to be good for the enter-service delay first.
-    ``at_generator``: the transfer switch stands at it.
+    ``at_generator``: the transfer switch stands at it. ``disputed_since``: sources contradict each other and nothing
+    decides between them. ``neutral_lost_since``: the legs' voltages have diverged.
     """
 
     state: Grid = Grid.UNKNOWN
@@ -63,6 +64,8 @@ class GridMemory:
     evidence: str = ""
     after_generator: bool = False
     at_generator: bool = False
+    disputed_since: datetime | None = None
+    neutral_lost_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,7 @@ class ChargerMemory:
     ``no_charge_since`` and ``no_discharge_since``: since when a limit keeps it from what it did.
     ``tells``: its power is known now. ``seen_w``: the power last measured, ``lately`` those that the meter's word may
     still be of. ``held``: between which powers a silent one may still be, until ``held_until``, None: until it is seen.
+    ``capacity_wh``: of its vehicle, as last told.
     """
 
     order_w: int | None = None
@@ -222,6 +226,7 @@ class ChargerMemory:
     held: tuple[int, int] | None = None
     held_until: datetime | None = None
     complaints: frozenset[str] = frozenset()
+    capacity_wh: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,6 +459,7 @@ class Memory:
     """Everything that one decision hands to the next.
 
     ``others_u``: what the meter saw besides the chargers, the site first, then each leg, in millionths of a watt.
+    ``reserve_alarms``: how many alarms before the end of the backup its approach has passed.
     """
 
     at: datetime | None = None
@@ -470,6 +476,7 @@ class Memory:
     loads: LoadsMemory = LoadsMemory()
     runtime: RuntimeMemory = RuntimeMemory()
     drill: DrillMemory | None = None
+    reserve_alarms: int = 0
 
     def contact(self, contact: Contact) -> ContactMemory:
         """What is remembered of an input contact."""
