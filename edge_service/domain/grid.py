@@ -1,141 +1,37 @@
 """Is the grid there? Evidence with source, time and place becomes one debounced state.
 
-Silence is never an outage: a source that says nothing says nothing. While the island switch is open only sources on
-the grid side see the grid. A generator's voltage looks like the grid's to every charger; only its contact can tell. So
+Silence is never an outage: a source that says nothing says nothing. Who says what, and what it is worth, is in
+``grid_evidence.py``. A generator's voltage looks like the grid's to every charger; only its contact can tell. So
 where one is wired its word comes first, and without its word nothing shows that the grid is there. But a contact only
 tells where the transfer switch stands: whether the generator feeds the house shows on the house's side.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from edge_service.domain import contacts
-from edge_service.domain.memory import GridMemory
-from edge_service.domain.model import (
-    Contact,
-    Grid,
-    GridEvidence,
-    MeterReading,
-    Observation,
-    Position,
-    SiteFacts,
+from edge_service.domain import neutral
+from edge_service.domain.grid_evidence import (
+    A_GENERATOR as A_GENERATOR,
+    LOST_BELOW_PU as LOST_BELOW_PU,
+    STAY_PU as STAY_PU,
+    SWITCH_SETTLE,
+    Assessment as Assessment,
+    Verdict as Verdict,
+    Weighed as Weighed,
+    assess as assess,
+    collect as collect,
+    contradicted as contradicted,
+    weighed as weighed,
 )
+from edge_service.domain.memory import GridMemory
+from edge_service.domain.model import Grid, GridEvidence, Observation, Position, SiteFacts
 
-# Below half of nominal no appliance runs and no inverter rides through: IEEE 1547-2018 asks to cease within 0.16 s.
-LOST_BELOW_PU = 0.5
-# IEEE 1547-2018: the voltage range to enter service, and the wider one of continuous operation.
-ENTER_PU = (0.917, 1.05)
-STAY_PU = (0.88, 1.10)
-# A charger needs a moment after the switch has closed before its own view is of the grid again.
-SWITCH_SETTLE = timedelta(seconds=3)
 # A suspicion that no source can confirm or clear any more ends here as "unknown".
 SUSPECT_EXPIRES = timedelta(seconds=30)
-A_GENERATOR = "a generator feeds the house"
 # A generator that stumbles under a load, or is started by hand, is given this long beyond the debounce of an outage.
 GENERATOR_RECOVERS = timedelta(seconds=10)
-
-
-class Verdict(StrEnum):
-    """What all fresh evidence together says."""
-
-    LOST = "lost"
-    DISPUTED = "disputed"
-    GOOD = "good"
-    SILENT = "silent"
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """The verdict, the pieces that made it and the words for the journal."""
-
-    verdict: Verdict
-    pieces: tuple[GridEvidence, ...]
-    words: str
-
-
-def collect(observation: Observation, facts: SiteFacts, state: Grid = Grid.UNKNOWN) -> tuple[GridEvidence, ...]:
-    """Every source's word, fresh or not, whether or not it can see the grid now.
-
-    After an outage (``state``) the grid has to be better to count as there than while it was never gone.
-    """
-    pieces = list(observation.evidence)
-    if observation.meter is not None:
-        low, high = ENTER_PU if state in (Grid.OUTAGE, Grid.RESTORING) else STAY_PU
-        pieces.append(_of_meter(observation.meter, facts, low, high))
-    for name, reading in observation.chargers.items():
-        if reading is not None:
-            detail = ", ".join(reading.alarms)
-            seen_at = reading.grid_at or reading.at
-            pieces.append(GridEvidence(name, seen_at, reading.grid_present, Position.PROTECTED_SIDE, detail))
-    contact = observation.contacts.get(Contact.GENERATOR)
-    if contact is not None and Contact.GENERATOR in facts.contacts:
-        detail = A_GENERATOR if contact.active else "no generator"
-        pieces.append(GridEvidence("generator contact", contact.at, None, Position.GRID_SIDE, detail))
-    return tuple(pieces)
-
-
-def _of_meter(meter: MeterReading, facts: SiteFacts, low_pu: float, high_pu: float) -> GridEvidence:
-    present = None
-    detail = ""
-    if meter.voltage_v is not None:
-        per_unit = meter.voltage_v / facts.nominal_voltage_v
-        detail = f"{meter.voltage_v:.0f} V"
-        if per_unit < LOST_BELOW_PU:
-            present = False
-        elif low_pu <= per_unit <= high_pu:
-            present = True
-    return GridEvidence("meter", meter.at, present, facts.meter_position, detail)
-
-
-def assess(observation: Observation, memory: GridMemory, facts: SiteFacts) -> Assessment:
-    """Weigh the fresh pieces that can see the grid. One source against another makes a dispute, not an outage."""
-    sees_house = _sees_grid_through_switch(observation, memory, facts)
-    pieces = tuple(
-        piece
-        for piece in collect(observation, facts, memory.state)
-        if facts.fresh(piece, observation.now)
-        and (piece.position is Position.GRID_SIDE or sees_house)
-        and piece.present is not None
-    )
-    verdict = _verdict(pieces)
-    if verdict is Verdict.GOOD and _may_be_generator(observation, facts):
-        verdict = Verdict.SILENT
-    return Assessment(verdict, pieces, _words(pieces))
-
-
-def _may_be_generator(observation: Observation, facts: SiteFacts) -> bool:
-    """A good voltage proves no grid: the contact that would tell a generator from it does not say that none runs."""
-    wired = Contact.GENERATOR in facts.contacts
-    return wired and contacts.active(observation, facts, Contact.GENERATOR) is not False
-
-
-def _sees_grid_through_switch(observation: Observation, memory: GridMemory, facts: SiteFacts) -> bool:
-    if facts.switch is None:
-        return True
-    settled = memory.closed_since is not None and observation.now - memory.closed_since >= SWITCH_SETTLE
-    switch = facts.fresh(observation.switch, observation.now)
-    return settled and not (switch is not None and switch.closed_proven is False)
-
-
-def _verdict(pieces: Sequence[GridEvidence]) -> Verdict:
-    lost = any(piece.present is False for piece in pieces)
-    there = any(piece.present for piece in pieces)
-    if lost and there:
-        return Verdict.DISPUTED
-    if lost:
-        return Verdict.LOST
-    return Verdict.GOOD if there else Verdict.SILENT
-
-
-def _words(pieces: Sequence[GridEvidence]) -> str:
-    return "; ".join(_word(piece) for piece in pieces)
-
-
-def _word(piece: GridEvidence) -> str:
-    says = "grid there" if piece.present else "grid lost"
-    return f"{piece.source}: {says} ({piece.detail})" if piece.detail else f"{piece.source}: {says}"
+NOBODY_TELLS = "no source tells"
 
 
 def follow(
@@ -147,8 +43,14 @@ def follow(
     what looks like the grid could be the generator still.
     """
     now = observation.now
-    memory = replace(memory, closed_since=_closed_since(observation, memory, facts))
+    memory = replace(
+        memory,
+        closed_since=_closed_since(observation, memory, facts),
+        neutral_lost_since=neutral.lost_since(observation, memory.neutral_lost_since, facts),
+    )
     assessment = assess(observation, memory, facts)
+    disputed = assessment.verdict is Verdict.DISPUTED
+    memory = replace(memory, disputed_since=_since(disputed, memory.disputed_since, now))
     if at_generator:
         return _with_generator(memory, assessment, facts, now), assessment
     verdict = assessment.verdict
@@ -167,7 +69,8 @@ def follow(
     if state is memory.state:
         return memory, assessment
     after_generator = memory.after_generator and state not in (Grid.ON, Grid.OUTAGE)
-    moved = replace(memory, state=state, since=now, evidence=assessment.words, after_generator=after_generator)
+    words = assessment.words or NOBODY_TELLS
+    moved = replace(memory, state=state, since=now, evidence=words, after_generator=after_generator)
     return moved, assessment
 
 
