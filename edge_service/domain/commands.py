@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from edge_service.domain import reserve_commands, storm_commands
+from edge_service.domain import load_commands, reserve_commands, storm_commands
 from edge_service.domain.asked import Asked, CommandRefusedError
 from edge_service.domain.departure_commands import clear_departure, departures_left, set_departure
 from edge_service.domain.drill_commands import cancel_drill, clear_drill_schedule, set_drill_schedule, start_drill
@@ -167,6 +167,7 @@ def _set_miles_per_kwh(asked: Asked) -> Settings:
 
 
 COMMANDS: Mapping[str, Callable[[Asked], Settings]] = {
+    **load_commands.COMMANDS,
     **reserve_commands.COMMANDS,
     **storm_commands.COMMANDS,
     "set_mode": _set_mode,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from edge_service.domain import drill_news
+from edge_service.domain import drill_news, load_news
 from edge_service.domain.evidence import unfollowed_since
 from edge_service.domain.islanding import CLOSE_DEADLINE, IN_TRANSFER, STOP_DEADLINE
 from edge_service.domain.memory import OVER, DepartureStage, EventMemory, EventStage, IslandStep, Memory
@@ -82,6 +82,7 @@ def _happenings(view: View, before: Memory, after: Memory) -> Iterator[Happening
     yield from drill_news.happenings(view, before, after)
     yield from _of_outage(view, before, after)
     yield from _of_island(view, before, after)
+    yield from load_news.happenings(view, before, after)
     for charger in view.facts.chargers:
         yield from _of_charger(view, charger, before, after)
     for uid, account in after.events.items():
@@ -263,6 +264,7 @@ def _notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
             yield _notice(view, f"offline:{charger}", "charger_offline", "warning", charger=facts.name, since=since)
         elif reading is not None and reading.service_permitted is False:
             yield _notice(view, f"service:{charger}", "service_not_permitted", "warning", charger=facts.name)
+    yield from load_news.notices(view, before, after)
     yield from _departure_notices(view, after)
     yield from drill_news.notices(view, after)
     if (storm := view.settings.storm_at(view.observation.now)) is not None:
