@@ -289,6 +289,10 @@ class Journal(Protocol):
 
     async def happenings_since(self, number: int, limit: int = 500) -> Sequence[NumberedHappening]: ...
 
+    async def last_happenings(self, kinds: Sequence[str], limit: int) -> Sequence[NumberedHappening]:
+        """The last of these kinds, the newest first."""
+        ...
+
     async def raise_notice(self, notice: Notice) -> Notice:
         """Store a notice, replacing a standing one of the same key; returns it with its number."""
         ...

@@ -4,6 +4,7 @@ HEALTH_PATH = "/health"
 STATE_PATH = "/api/v1/state"
 COMMAND_PATH = "/api/v1/command"
 CHECK_PATH = "/api/v1/check"
+LOG_PATH = "/api/v1/log"
 CLIENTS_PATH = "/api/v1/clients"
 
 # In the edge's data folder; a fresh one with each start.

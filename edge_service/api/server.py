@@ -16,9 +16,15 @@ from edge_service.api.connection import Connection, Patience
 from edge_service.api.hub import Hub
 from edge_service.api.listener import Bounds, Listen, Listener
 from edge_service.api.pairing import Pairing, PairingError, Role
-from edge_service.api.paths import CHECK_PATH, CLIENTS_PATH, COMMAND_PATH, HEALTH_PATH, STATE_PATH
+from edge_service.api.paths import CHECK_PATH, CLIENTS_PATH, COMMAND_PATH, HEALTH_PATH, LOG_PATH, STATE_PATH
 from edge_service.ports import Journal
 
+# What ends an outage or a drill carries its whole account.
+LOGS: Mapping[str, Sequence[str]] = {
+    "outages": ("outage_ended",),
+    "drills": ("drill_passed", "drill_failed", "drill_refused", "drill_aborted"),
+}
+LOG_ENTRIES = 100
 # What a client sends is a command of a few hundred bytes.
 MOST_BYTES = 64 * 1024
 
@@ -120,6 +126,7 @@ class ApiServer:
         application.router.add_post(COMMAND_PATH, self._command)
         application.router.add_get(CHECK_PATH, self._check)
         application.router.add_get(wire.RECORDING_PATH, self._recording)
+        application.router.add_get(f"{LOG_PATH}/{{of}}", self._log)
         application.router.add_get(CLIENTS_PATH, self._clients)
         application.router.add_delete(f"{CLIENTS_PATH}/{{id}}", self._revoke)
         application.on_response_prepare.append(_harden)
@@ -201,6 +208,20 @@ class ApiServer:
             return web.json_response(text=await self._edge.recording())
         except OSError as error:
             return _failed(HTTPStatus.SERVICE_UNAVAILABLE, "not_ready", f"the recording cannot be read: {error}")
+
+    async def _log(self, request: web.Request) -> web.Response:
+        """The last outages or drills, the newest first: the data of the occurrence that ended each."""
+        kinds = LOGS.get(request.match_info["of"])
+        if kinds is None:
+            return _failed(HTTPStatus.NOT_FOUND, "bad_argument", f"there is a log of {' and of '.join(LOGS)}")
+        try:
+            kept = await self._edge.journal.last_happenings(kinds, LOG_ENTRIES)
+        except OSError as error:
+            return _failed(HTTPStatus.SERVICE_UNAVAILABLE, "not_ready", f"the log cannot be read: {error}")
+        entries = [
+            {"at": one.happening.at.isoformat(), "kind": one.happening.kind, **one.happening.data} for one in kept
+        ]
+        return web.json_response({"entries": entries})
 
     async def _clients(self, request: web.Request) -> web.Response:
         _require_local(request)

@@ -4,14 +4,14 @@ import http.client
 import json
 import ssl
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, cast
 
 from edge_service.api import rfc3339
-from edge_service.api.paths import CHECK_PATH, COMMAND_PATH, LOCAL_TOKEN_FILE, STATE_PATH
+from edge_service.api.paths import CHECK_PATH, COMMAND_PATH, LOCAL_TOKEN_FILE, LOG_PATH, STATE_PATH
 from edge_service.command_line.outcome import CommandError
 from edge_service.config import Config
 
@@ -55,6 +55,10 @@ class LocalEdge:
     def check(self) -> Mapping[str, Any]:
         """What the edge finds at its devices."""
         return self.ask("GET", CHECK_PATH, within_s=CHECK_WITHIN_S)
+
+    def log(self, of: str) -> Sequence[Mapping[str, Any]]:
+        """The last ``outages`` or ``drills``, the newest first."""
+        return cast("Sequence[Mapping[str, Any]]", self.ask("GET", f"{LOG_PATH}/{of}").get("entries", ()))
 
     def command(self, name: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
         """Give a command of the contract and return the data of its result."""

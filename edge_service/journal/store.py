@@ -155,12 +155,18 @@ class SqliteJournal:
             number,
             limit,
         )
-        return tuple(
-            NumberedHappening(
-                row[0], Happening(row[1], row[2], datetime.fromisoformat(row[3]), frozen_map(json.loads(row[4])))
-            )
-            for row in rows
+        return tuple(map(_numbered, rows))
+
+    async def last_happenings(self, kinds: Sequence[str], limit: int) -> Sequence[NumberedHappening]:
+        """The last of these kinds, the newest first."""
+        places = ", ".join("?" * len(kinds))
+        rows = await self._all(
+            f"SELECT number, kind, subject, at, data FROM happening WHERE kind IN ({places}) "
+            "ORDER BY number DESC LIMIT ?",
+            *kinds,
+            limit,
         )
+        return tuple(map(_numbered, rows))
 
     async def last_number(self) -> int:
         """The highest number ever given to a happening, 0 when there was none."""
@@ -300,6 +306,11 @@ def _insert(connection: sqlite3.Connection, statement: str, row: tuple[Any, ...]
     if number is None:
         raise sqlite3.DataError("no number was given")
     return number
+
+
+def _numbered(row: Sequence[Any]) -> NumberedHappening:
+    number, kind, subject, at, data = row
+    return NumberedHappening(number, Happening(kind, subject, datetime.fromisoformat(at), frozen_map(json.loads(data))))
 
 
 def _json(value: Any) -> str:

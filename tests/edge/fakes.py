@@ -314,6 +314,10 @@ class MemoryJournal:
         self._look()
         return self.happenings[number : number + limit]
 
+    async def last_happenings(self, kinds: Sequence[str], limit: int) -> Sequence[NumberedHappening]:
+        self._look()
+        return [one for one in reversed(self.happenings) if one.happening.kind in kinds][:limit]
+
     async def raise_notice(self, notice: Notice) -> Notice:
         await self._write(f"notice: {notice.key}")
         await self._clear(notice.key, notice.raised_at)
