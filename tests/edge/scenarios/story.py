@@ -15,7 +15,7 @@ from edge_service.departures import next_departures
 from edge_service.domain.asked import Asked, CommandRefusedError
 from edge_service.domain.commands import carry_out, expire
 from edge_service.domain.decide import Decision, decide
-from edge_service.domain.memory import Memory
+from edge_service.domain.memory import DrillMemory, Memory
 from edge_service.domain.model import (
     AtEnd,
     Authority,
@@ -60,6 +60,7 @@ from edge_service.domain.model import (
     order_kind,
 )
 from edge_service.domain.policy import Rung
+from edge_service.drill_times import next_drill
 
 START = datetime(2026, 7, 15, 20, 0, tzinfo=UTC)
 NOMINAL_V = 240.0
@@ -361,6 +362,7 @@ class Play:
     happenings: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     refused: str | None = None
+    observation: Observation | None = None
     ladder: Sequence[Rung] | None = None
 
     def steps(self) -> Iterator[tuple[float, Decision]]:
@@ -377,7 +379,9 @@ class Play:
     def _decide(self, now: datetime) -> Decision:
         self.settings = expire(self.settings, self.memory, now)
         coming = {**next_departures(self.settings.departures, now, self.facts.time_zone), **self._fixed(now)}
-        observation = replace(self.house.observe(now), departures=frozen_map(coming))
+        due = next_drill(self.settings.drill_schedule, self.memory.drill, now, self.facts.time_zone)
+        observation = replace(self.house.observe(now), departures=frozen_map(coming), drill_due=due)
+        self.observation = observation
         decision = decide(observation, self.memory, self.settings, self.facts, self.ladder)
         self.memory = decision.memory
         self.settings = replace(self.settings, stopped=True) if decision.pressed else self.settings
@@ -451,7 +455,8 @@ class Play:
 
     def _command(self, given: Mapping[str, Any], now: datetime) -> None:
         args = {key: _argument(key, value) for key, value in given.items() if key not in ("name", "local")}
-        asked = Asked(args, self.settings, self.facts, self.memory, now, given.get("local", False))
+        local, seen = given.get("local", False), self.observation
+        asked = Asked(args, self.settings, self.facts, self.memory, now, local, seen)
         try:
             self.settings, self.refused = carry_out(given["name"], asked), None
         except CommandRefusedError as refusal:
@@ -486,10 +491,24 @@ def decided(play: Play, decision: Decision) -> dict[str, Any]:
         "delivered_wh": {uid: round(account.charger_wh, 1) for uid, account in decision.memory.events.items()},
         "promised_w": {uid: account.feasible_w for uid, account in decision.memory.events.items()},
         "refused": play.refused,
+        "drill": _drill(decision.memory.drill),
     }
 
 
-PARTIAL = frozenset({"orders", "rungs", "heard", "why", "events", "adjusted", "delivered_wh", "promised_w"})
+def _drill(drill: DrillMemory | None) -> dict[str, Any]:
+    """What a story may say of a drill."""
+    if drill is None:
+        return {}
+    return {
+        "stage": drill.stage.value,
+        "reasons": list(drill.reasons),
+        "score": drill.score,
+        "transfer_s": drill.transfer_s,
+        "return_s": drill.return_s,
+    }
+
+
+PARTIAL = frozenset({"drill", "orders", "rungs", "heard", "why", "events", "adjusted", "delivered_wh", "promised_w"})
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
