@@ -15,8 +15,10 @@ from edge_service.domain import (
     outage_account,
     performance,
     readiness,
+    reserve_news,
     rests,
     runtime,
+    vendor_gateway,
 )
 from edge_service.domain.band import MILLION, Band
 from edge_service.domain.evidence import complaints
@@ -66,6 +68,7 @@ class Decision:
     ``orders`` holds no entry for a charger that is let alone: nothing is written to it and its lease is not renewed.
     ``pressed``: the stop contact is active; this decision stops already, the settings have to latch it.
     ``settings``: what people decided, as it counts now. ``loads``: what is wanted of each load group.
+    ``vendor_reserve_pct``: what gateways of makers are to keep for an outage; None: nothing is written to them.
     ``reasons`` names per charger the rung that settled it; ``reason`` the one that people are shown for the site.
     """
 
@@ -88,6 +91,7 @@ class Decision:
     pressed: bool = False
     settings: Settings = field(default_factory=Settings)
     loads: Mapping[str, LoadOrder] = field(default_factory=frozen_map)
+    vendor_reserve_pct: float | None = None
     runtime: Runtime | None = None
     readiness: Readiness = field(default_factory=partial(Readiness, ReadinessLevel.NOT_READY))
 
@@ -113,8 +117,9 @@ def decide(
         view = view.hears(rung.name, *rung.policy(view))
     realised = _realised(view)
     after = _remember(view, memory, realised)
-    told = tell(view, memory, after)
     lasts = runtime.estimate(view, after.runtime)
+    after = replace(after, reserve_alarms=reserve_news.follow(view, memory, after, lasts))
+    told = tell(view, memory, after, lasts)
     after = replace(after, outage=outage_account.with_notices(after.outage, told.notices))
     return Decision(
         at=observation.now,
@@ -136,6 +141,7 @@ def decide(
         pressed=pressed,
         settings=settings,
         loads=loads.orders(after.loads),
+        vendor_reserve_pct=vendor_gateway.reserve_pct(view),
         runtime=lasts,
         readiness=readiness.judge(view, after, lasts),
     )
@@ -144,21 +150,23 @@ def decide(
 def _switch(view: View, after: Memory) -> SwitchOrder | None:
     generator = after.contact(Contact.GENERATOR).active is True
     switch = view.observation.switch
-    return islanding.switch_order(after.island, view.grid, view.settings, switch, at_generator=generator)
+    return islanding.switch_order(
+        after.island, view.grid, view.settings, switch, view.facts, at_generator=generator, drill=after.drill
+    )
 
 
 def _look(observation: Observation, memory: Memory, settings: Settings, facts: SiteFacts) -> tuple[View, Assessment]:
     memory = memory.not_after(observation.now)
     generator = contacts.last_word(observation, memory, facts, Contact.GENERATOR) is True
     grid, assessment = grid_rules.follow(observation, memory.grid, facts, at_generator=generator)
-    island = islanding.follow(observation, memory.island, grid.state, settings, facts, at_generator=generator)
+    island = islanding.follow(observation, memory, grid.state, settings, facts, at_generator=generator)
     view = View(
         observation=observation,
         memory=replace(memory, grid=grid, island=island),
         settings=settings,
         facts=facts,
         grid=grid.state,
-        supply=islanding.supply(island, grid.state, facts),
+        supply=islanding.supply(island, grid.state, facts, observation),
         house_w=None,
         bands=frozen_map({name: _rated(facts, name) for name in facts.chargers}),
     )
@@ -269,6 +277,8 @@ def _remember_charger(view: View, charger: str, ordered: Realised | None) -> Cha
     plugged = memory.plugged if reading.plugged is None else reading.plugged
     discharging = memory.discharging if reading.power_w is None else reading.state == "discharging"
     faulty = reading.state == "fault"
+    if (capacity_wh := reading.capacity_wh or memory.capacity_wh) != memory.capacity_wh:
+        memory = replace(memory, capacity_wh=capacity_wh)
     known = (memory.silent_since, memory.plugged, memory.discharging, memory.faulty)
     if known == (None, plugged, discharging, faulty):
         return memory

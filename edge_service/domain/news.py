@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from edge_service.domain import drill_news, load_news
+from edge_service.domain import drill_news, load_news, reserve_news, storm_news
 from edge_service.domain.evidence import unfollowed_since
-from edge_service.domain.islanding import CLOSE_DEADLINE, IN_TRANSFER, STOP_DEADLINE
+from edge_service.domain.islanding import IN_TRANSFER
+from edge_service.domain.islanding_situation import announcement_s, closes_in_step
+from edge_service.domain.islanding_table import STOP_DEADLINE, move_deadline
 from edge_service.domain.memory import OVER, DepartureStage, EventMemory, EventStage, IslandStep, Memory
 from edge_service.domain.model import (
-    AtEnd,
     Contact,
     Evidence,
     Grid,
     Happening,
     Notice,
+    Runtime,
     Stage,
     Supply,
     frozen_map,
@@ -37,9 +39,6 @@ FAILED_BACKUP = frozenset({"open_not_proven", "not_formed"})
 OFFLINE_AFTER = timedelta(seconds=30)
 # A slow start or a passing derating is nothing that a person must look at.
 NOT_FOLLOWED_FOR = timedelta(seconds=30)
-# Time enough to switch something off, or to lend the reserve.
-RESERVE_NEAR_PCT = 5.0
-RESERVE_HYSTERESIS_PCT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +51,12 @@ class Told:
     standing: Mapping[str, str]
 
 
-def tell(view: View, before: Memory, after: Memory) -> Told:
-    """All news between two memories."""
+def tell(view: View, before: Memory, after: Memory, lasts: Runtime | None = None) -> Told:
+    """All news between two memories. ``lasts``: how long the vehicle carries the house."""
     happenings = tuple(_happenings(view, before, after))
-    wanted = {notice.key: notice for notice in _notices(view, before, after)}
+    wanted = {notice.key: notice for notice in _notices(view, before, after, lasts)}
     updated = {f"event:{uid}" for uid, account in after.events.items() if _changed(before.events.get(uid), account)}
+    updated |= {reserve_news.KEY} if reserve_news.rings(before, after) else set()
     fresh = tuple(notice for key, notice in wanted.items() if before.notices.get(key) != notice.kind or key in updated)
     passing = {key: kind for key, kind in before.notices.items() if key not in wanted and _lingers(key, kind, after)}
     cleared = tuple(key for key in before.notices if key not in wanted and key not in passing)
@@ -245,13 +245,11 @@ def _result(view: View, account: EventMemory) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------------------------- what stands
 
 
-def _notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
+def _notices(view: View, before: Memory, after: Memory, lasts: Runtime | None) -> Iterator[Notice]:
     yield from _outage_notice(view, before, after)
     if after.island.step is IslandStep.ANNOUNCED:
         yield _notice(view, "return", "return_announced", "warning", **_return(view, after))
-    if (soc := _near_reserve(view, before, after)) is not None:
-        former = view.facts.chargers[after.island.former or ""].name
-        yield _notice(view, "reserve", "reserve_near", "critical", charger=former, soc_pct=soc)
+    yield from reserve_news.notices(view, after, lasts)
     if view.settings.stopped:
         yield _notice(view, "stop", "stopped", "warning")
     yield from _trouble(view, after)
@@ -267,10 +265,7 @@ def _notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
     yield from load_news.notices(view, before, after)
     yield from _departure_notices(view, after)
     yield from drill_news.notices(view, after)
-    if (storm := view.settings.storm_at(view.observation.now)) is not None:
-        until = storm.until.isoformat()
-        data = {"until": until, "reserve_pct": storm.reserve_pct, "name": storm.name}
-        yield _notice(view, f"storm:{until}", "storm", "info", **data)
+    yield from storm_news.notices(view)
     yield from _of_orders(view)
     for uid, account in after.events.items():
         yield from _event_notice(view, uid, account)
@@ -363,16 +358,6 @@ def _no_backup(view: View, before: Memory, after: Memory) -> bool:
     if step in (IslandStep.DARK, IslandStep.STUCK, IslandStep.ENDED) or after.island.failure in FAILED_BACKUP:
         return True
     return told or (step is IslandStep.TIED and view.grid is Grid.OUTAGE)
-
-
-def _near_reserve(view: View, before: Memory, after: Memory) -> float | None:
-    """The charge in percent, while the driver's reserve that ends the backup is near."""
-    former = after.island.former or ""
-    soc = view.soc_pct(former)
-    if soc is None or after.island.step not in ALIVE or view.settings.at_end is AtEnd.LEND:
-        return None
-    near_pct = RESERVE_NEAR_PCT + (RESERVE_HYSTERESIS_PCT if "reserve" in before.notices else 0)
-    return soc if soc <= view.settings.drivers_reserve(former) + near_pct else None
 
 
 def _event_notice(view: View, uid: str, account: EventMemory) -> Iterator[Notice]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf
 
-from edge_service.domain import service
+from edge_service.domain import service, storms
 from edge_service.domain.band import MILLION, Sum
 from edge_service.domain.forecast import (
     EFFICIENCY,
@@ -257,8 +257,9 @@ def _was_low(view: View, charger: str) -> bool:
 def is_withheld(view: View, event: Event) -> bool:
     """The vehicles give nothing at the event's start, as people have decided up to now: a mode, a storm, a stop."""
     settings = view.settings
-    storm = settings.storm
-    return settings.mode is not Mode.AUTOMATIC or settings.stopped or (storm is not None and event.start < storm.until)
+    if settings.mode is not Mode.AUTOMATIC or settings.stopped:
+        return True
+    return storms.is_stormy(settings, view.observation, max(view.observation.now, event.start))
 
 
 def _vehicles(view: View) -> Iterator[tuple[str, ChargerReading]]:

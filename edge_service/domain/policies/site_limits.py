@@ -1,6 +1,6 @@
 """Site limits: what the service and each of its legs carry, measured at the meter; or what a generator can give."""
 
-from edge_service.domain import rests, service
+from edge_service.domain import rests, service, storms
 from edge_service.domain.band import ANY, ZERO, Band
 from edge_service.domain.model import frozen_map
 from edge_service.domain.view import Narrowing, Statement, View
@@ -21,6 +21,27 @@ def site_limits(view: View) -> tuple[Statement, ...]:
         return (_generator(view),)
     if not view.tied:
         return (Narrowing("no_export_off_grid", site=Band(0, max(0, view.facts.import_max_w))),)
+    return (*_black_start(view), *_service(view))
+
+
+def _black_start(view: View) -> tuple[Statement, ...]:
+    """The grid is being built up again: nothing is charged and nothing goes out, until the utility takes it back."""
+    alert = storms.black_start(view.observation)
+    if alert is None or not view.open_chargers:
+        return ()
+    gives_w = max(0, view.others_w or 0)
+    let_alone_w = sum(view.bands[charger].nearest(0) for charger in view.settled)
+    return (
+        Narrowing(
+            "black_start",
+            bands=frozen_map(dict.fromkeys(view.open_chargers, Band(ANY.lo, 0))),
+            site=Band(min(let_alone_w, -gives_w), max(0, let_alone_w)),
+            data=frozen_map({"until": None if alert.end is None else alert.end.isoformat(), "name": alert.name}),
+        ),
+    )
+
+
+def _service(view: View) -> tuple[Statement, ...]:
     facts, others_w = view.facts, view.others_w
     if others_w is None and facts.has_meter:
         let_alone_w = sum(view.bands[charger].nearest(0) for charger in view.settled)
