@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from edge_service.charger_desk import ChargerDesk
+from edge_service.companion_desk import CompanionDesk
 from edge_service.contact_desk import ContactDesk
 from edge_service.departures import next_departures
 from edge_service.domain import islanding
@@ -27,6 +28,7 @@ from edge_service.domain.model import (
     Grid,
     Happening,
     MeterReading,
+    Mode,
     Observation,
     Settings,
     SiteFacts,
@@ -35,13 +37,16 @@ from edge_service.domain.model import (
     frozen_map,
 )
 from edge_service.drill_times import next_drill
+from edge_service.load_desk import LoadDesk
 from edge_service.ports import (
     Charger,
     Clock,
     ContactInput,
     DeviceError,
     DeviceIdentity,
+    GridSensor,
     IslandSwitch,
+    LoadRelay,
     Meter,
 )
 
@@ -113,6 +118,8 @@ class Devices:
     meter: Meter | None = None
     switch: IslandSwitch | None = None
     contacts: Mapping[Contact, ContactInput] = field(default_factory=frozen_map)
+    companions: Sequence[GridSensor] = ()
+    relays: Sequence[LoadRelay] = ()
 
 
 class Runner:
@@ -139,6 +146,8 @@ class Runner:
         self._contacts = {
             name: ContactDesk(name, contact, self._urgent.set, clock) for name, contact in devices.contacts.items()
         }
+        self._companions = {one.id: CompanionDesk(one, self._urgent.set, clock) for one in devices.companions}
+        self._relays = {relay.id: LoadDesk(relay, self._urgent.set, clock) for relay in devices.relays}
         self._meter_reading: MeterReading | None = None
         self._switch_reading: SwitchReading | None = None
         self._moving: asyncio.Task[None] | None = None
@@ -194,6 +203,10 @@ class Runner:
                         group.create_task(desk.watch(self._pacing.fast_s), name=f"fast lane {name}")
                 for contact, contact_desk in self._contacts.items():
                     group.create_task(contact_desk.watch(self._pacing.fast_s), name=f"contact {contact}")
+                for companion, companion_desk in self._companions.items():
+                    group.create_task(companion_desk.watch(self._pacing.cycle_s), name=f"companion {companion}")
+                for relay, load_desk in self._relays.items():
+                    group.create_task(load_desk.watch(self._pacing.cycle_s), name=f"relay {relay}")
                 group.create_task(self._cycles(), name="control cycle")
         finally:
             for task in self._under_way.values():
@@ -325,6 +338,8 @@ class Runner:
             contested=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.contested_since)}),
             orders=frozen_map(self._evidence()),
             contacts=frozen_map({name: desk.reading for name, desk in self._contacts.items() if desk.reading}),
+            companions=frozen_map({name: desk.reading for name, desk in self._companions.items() if desk.reading}),
+            loads=frozen_map({name: desk.reading for name, desk in self._relays.items() if desk.reading}),
             departures=frozen_map(next_departures(self._people.settings.departures, now, self._facts.time_zone)),
             drill_due=next_drill(self._people.settings.drill_schedule, self._memory.drill, now, self._facts.time_zone),
         )
@@ -335,6 +350,12 @@ class Runner:
     def _act(self, decision: Decision) -> None:
         for name, desk in self._desks.items():
             desk.give(decision.orders.get(name), decision.at)
+        for name, companion in self._companions.items():
+            keeps = name in self._facts.companions and self._facts.companions[name].keeps_reserve
+            companion.keep(decision.vendor_reserve_pct if keeps else None)
+        watches = decision.settings.mode is Mode.READ_ONLY
+        for name, load in self._relays.items():
+            load.give(None if watches else decision.loads.get(name))
         if self._moving is not None and self._moving.done():
             self._moving.result()  # as with reads: a defect is not lost in a task
             self._moving = None
@@ -385,6 +406,10 @@ class Runner:
         """Close every device."""
         for desk in self._desks.values():
             await desk.close()
+        for companion in self._companions.values():
+            await companion.close()
+        for load in self._relays.values():
+            await load.close()
         if self._moving is not None:
             await asyncio.gather(self._moving, return_exceptions=True)
         for device in (self._meter, self._switch, *(desk.contact for desk in self._contacts.values())):

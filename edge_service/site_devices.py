@@ -6,14 +6,23 @@ from typing import Any
 
 from edge_service.chargers import MODELS
 from edge_service.chargers.link import Link
-from edge_service.config import ChargerConfig, Config, ContactConfig, MeterConfig, SwitchConfig
-from edge_service.devices import CONTACTS, METERS, SWITCHES
+from edge_service.config import (
+    ChargerConfig,
+    CompanionConfig,
+    Config,
+    ContactConfig,
+    MeterConfig,
+    RelayConfig,
+    SwitchConfig,
+)
+from edge_service.devices import COMPANIONS, CONTACTS, METERS, RELAYS, SWITCHES
 from edge_service.domain.model import Contact, frozen_map
-from edge_service.ports import Charger, Clock, ContactInput, DeviceError, IslandSwitch, Meter
+from edge_service.ports import Charger, Clock, ContactInput, DeviceError, GridSensor, IslandSwitch, LoadRelay, Meter
 from edge_service.runner import Devices
 
 type Finding = tuple[str, bool, str]
-type DeviceConfig = ChargerConfig | MeterConfig | SwitchConfig | ContactConfig
+type DeviceConfig = ChargerConfig | MeterConfig | SwitchConfig | ContactConfig | CompanionConfig | RelayConfig
+type Probed = Meter | IslandSwitch | ContactInput | GridSensor | LoadRelay
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,10 @@ def install(config: Config, clock: Clock) -> Installation:
     meter = _meter(config.meter, link_to(config.meter)) if config.meter else None
     switch = _switch(config.island_switch, link_to(config.island_switch)) if config.island_switch else None
     contacts = {name: _contact(name, contact, link_to(contact)) for name, contact in config.contacts.items()}
-    return Installation(tuple(links.values()), Devices(chargers, meter, switch, frozen_map(contacts)))
+    companions = [_companion(companion, link_to(companion)) for companion in config.companions.values()]
+    relays = [_relay(relay, link_to(relay)) for relay in config.relays.values()]
+    devices = Devices(chargers, meter, switch, frozen_map(contacts), companions=companions, relays=relays)
+    return Installation(tuple(links.values()), devices)
 
 
 def _charger(config: ChargerConfig, link: Link, clock: Clock) -> Charger:
@@ -60,6 +72,16 @@ def _contact(name: Contact, config: ContactConfig, link: Link) -> ContactInput:
     return model.build(f"{name} contact", link.unit(config.unit_id), _options(model.options, config))
 
 
+def _companion(config: CompanionConfig, link: Link) -> GridSensor:
+    model = COMPANIONS[config.model]
+    return model.build(config.id, link.unit(config.unit_id), _options(model.options, config))
+
+
+def _relay(config: RelayConfig, link: Link) -> LoadRelay:
+    model = RELAYS[config.model]
+    return model.build(config.id, link.unit(config.unit_id), _options(model.options, config))
+
+
 def _options(kind: type[Any], config: DeviceConfig) -> Any:
     """A model's options: what the configuration names in common, and what the model asks for besides."""
     extra: Mapping[str, Any] = config.options
@@ -78,6 +100,10 @@ async def probe(devices: Devices) -> list[Finding]:
             findings += await _probe_device(name, device)
     for contact, contact_input in devices.contacts.items():
         findings += await _probe_device(f"{contact} contact", contact_input)
+    for companion in devices.companions:
+        findings += await _probe_device(companion.id, companion)
+    for relay in devices.relays:
+        findings += await _probe_device(f"relay {relay.id}", relay)
     return findings
 
 
@@ -94,7 +120,7 @@ async def _probe_charger(charger: Charger) -> list[Finding]:
     return [(charger.id, True, text) for text in (about, able, *identity.findings)]
 
 
-async def _probe_device(name: str, device: Meter | IslandSwitch | ContactInput) -> list[Finding]:
+async def _probe_device(name: str, device: Probed) -> list[Finding]:
     try:
         identity = await device.probe()
     except DeviceError as error:

@@ -10,6 +10,7 @@ import voluptuous as vol
 
 from edge_service.config.marked_yaml import KeyPath, MarkedYaml
 from edge_service.config.schema import (
+    COMPANION_ID_ALLOWED,
     CONTACT_MODEL,
     CONTACTS_SECTION,
     CYCLE_S,
@@ -18,6 +19,8 @@ from edge_service.config.schema import (
     ID_ALLOWED,
     LEASE_S,
     LEGS,
+    PLAIN_IO,
+    RESERVED_FOR_COMPANIONS,
     RESERVED_IDS,
     SECTIONS,
     SITE,
@@ -27,6 +30,7 @@ from edge_service.config.schema import (
     device_section,
     models,
     unknown_device_section,
+    usual_unit,
 )
 from edge_service.config.value_rules import Rule, Section, UnknownKey, WrongValue
 from edge_service.domain.model import Position
@@ -85,6 +89,8 @@ class Check:
         good |= {key: self.device(key, (key,), top[key]) for key in ("meter", "island_switch") if key in top}
         good |= {"contacts": self.contacts(top["contacts"])} if "contacts" in top else {}
         good["chargers"] = self.chargers(top.get("chargers"))
+        good |= {"companions": self.companions(top["companions"], top.get("chargers"))} if "companions" in top else {}
+        good |= {"relays": self.relays(top["relays"], top.get("chargers"))} if "relays" in top else {}
         if "site" not in top:
             self.wrong(("site",), SITE.allowed)
         return {key: value for key, value in good.items() if value is not None}
@@ -96,10 +102,38 @@ class Check:
             return {}
         for key in value:
             if not ID.fullmatch(key) or key in RESERVED_IDS:
-                says = f"found the id {_shown(key)}; allowed: {ID_ALLOWED}"
-                self.mistakes.add(_Mistake(self.source.line(("chargers", key)), dotted(("chargers", key)), says))
+                self.wrong_id(("chargers", key), ID_ALLOWED)
         good = {key: self.device("charger", ("chargers", key), charger) for key, charger in value.items()}
         return {key: charger for key, charger in good.items() if charger is not None}
+
+    def companions(self, value: Any, chargers: Any) -> dict[str, Any]:
+        """The companion inverters that are right, by id."""
+        if not isinstance(value, dict) or not value:
+            self.wrong(("companions",), "a section with at least one companion inverter, each under its id")
+            return {}
+        taken = RESERVED_FOR_COMPANIONS | set(chargers if isinstance(chargers, dict) else ())
+        for key in value:
+            if not ID.fullmatch(key) or key in taken:
+                self.wrong_id(("companions", key), COMPANION_ID_ALLOWED)
+        good = {key: self.device("companion", ("companions", key), companion) for key, companion in value.items()}
+        return {key: companion for key, companion in good.items() if companion is not None}
+
+    def relays(self, value: Any, chargers: Any) -> dict[str, Any]:
+        """The load relays that are right, by id."""
+        if not isinstance(value, dict) or not value:
+            self.wrong(("relays",), "a section with at least one relay, each under its id")
+            return {}
+        taken = RESERVED_IDS | set(chargers if isinstance(chargers, dict) else ())
+        for key in value:
+            if not ID.fullmatch(key) or key in taken:
+                self.wrong_id(("relays", key), f"{ID_ALLOWED}, nor a charger's")
+        good = {key: self.device("relay", ("relays", key), relay) for key, relay in value.items()}
+        return {key: relay for key, relay in good.items() if relay is not None}
+
+    def wrong_id(self, path: tuple[str, str], allowed: str) -> None:
+        """Note a mistake in the key itself."""
+        says = f"found the id {_shown(path[-1])}; allowed: {allowed}"
+        self.mistakes.add(_Mistake(self.source.line(path), dotted(path), says))
 
     def contacts(self, value: Any) -> dict[str, Any]:
         """The contacts that are right, by what they mean."""
@@ -111,7 +145,7 @@ class Check:
 
     def device(self, kind: str, path: KeyPath, value: Any) -> Any:
         """A device checked by the rules of its model, or None."""
-        usual = CONTACT_MODEL if kind == "contact" else None
+        usual = CONTACT_MODEL if kind in PLAIN_IO else None
         model = value.get("model", usual) if isinstance(value, dict) else usual
         if not isinstance(model, str) or model not in models(kind):
             self.validate(path, unknown_device_section(kind), value)
@@ -144,24 +178,24 @@ class Check:
         self.shared_units(good)
         self.switch(good)
         self.inputs(good)
+        self.coils(good)
         self.generator(good)
         self.pace(good)
         self.certificate(good.get("api", {}))
         self.legs(good)
 
     def legs(self, good: Mapping[str, Any]) -> None:
-        """A charger's legs must be legs of the service; which there are the service tells."""
+        """The legs of chargers and loads must be legs of the service; which there are the service tells."""
         service = good.get("site", {}).get("service")
-        for key, charger in good.get("chargers", {}).items():
-            legs = charger.get("legs", ())
+        places = [(part, key) for part in ("chargers", "relays") for key in good.get(part, {})]
+        for part, key in places:
+            legs, path = good[part][key].get("legs", ()), (part, key, "legs")
             if "site" in good and legs and service is None:
-                self.wrong(
-                    ("chargers", key, "legs"), "only together with site.service, which says how many legs there are"
-                )
+                self.wrong(path, "only together with site.service, which says how many legs there are")
             elif service is not None and any(leg > LEGS[service] for leg in legs):
                 count = LEGS[service]
                 allowed = "leg 1 only" if count == 1 else f"legs 1 to {count}"
-                self.wrong(("chargers", key, "legs"), f"{allowed}, as site.service is {service}")
+                self.wrong(path, f"{allowed}, as site.service is {service}")
 
     def certificate(self, api: Mapping[str, Any]) -> None:
         for one, other in (("certificate", "key"), ("key", "certificate")):
@@ -185,6 +219,7 @@ class Check:
         owners: dict[tuple[str, int, int], str] = {}
         chargers = good.get("chargers", {})
         devices: dict[KeyPath, Mapping[str, Any]] = {("chargers", key): charger for key, charger in chargers.items()}
+        devices |= {("companions", key): with_unit(one) for key, one in good.get("companions", {}).items()}
         if "island_switch" in good:
             devices[("island_switch",)] = good["island_switch"]
         for path, device in devices.items():
@@ -217,6 +252,20 @@ class Check:
             if owner != dotted(path):
                 self.wrong((*path, key), f"an input of its own; {owner} has the same")
 
+    def coils(self, good: Mapping[str, Any]) -> None:
+        """One coil moves one thing: two relays on it, or a relay on the switch's, would undo each other."""
+        owners: dict[tuple[str, int, int, int], str] = {}
+        devices: dict[KeyPath, tuple[Mapping[str, Any], str, int]] = {}
+        if "address" in (switch := good.get("island_switch", {})):
+            devices[("island_switch",)] = (switch, "open_coil", switch.get("open_coil", 0))
+        for key, relay in good.get("relays", {}).items():
+            devices[("relays", key)] = (relay, "coil", relay["coil"])
+        for path, (device, name, coil) in devices.items():
+            place = (device["address"].host.lower(), device["address"].port, device.get("unit_id", 1), coil)
+            owner = owners.setdefault(place, dotted(path))
+            if owner != dotted(path):
+                self.wrong((*path, name), f"a coil of its own; {owner} has the same")
+
     def generator(self, good: Mapping[str, Any]) -> None:
         told = self.source.value.get("contacts") if isinstance(self.source.value, dict) else None
         wired = isinstance(told, dict) and "generator" in told
@@ -234,6 +283,11 @@ class Check:
                 self.wrong(("chargers", key, "lease_s"), at_least)
 
 
+def with_unit(companion: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file says of a companion, and the unit at which its model usually answers."""
+    return {"unit_id": usual_unit("companion", companion["model"]), **companion}
+
+
 def _inputs_of(good: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
     """Where an input is named: the section, what it says, and under which key."""
     if "island_switch" in good:
@@ -242,6 +296,8 @@ def _inputs_of(good: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, 
         yield ("island_switch",), switch, "closed_proven_input"
     for name, contact in good.get("contacts", {}).items():
         yield ("contacts", name), contact, "input"
+    for name, relay in good.get("relays", {}).items():
+        yield ("relays", name), relay, "feedback_input"
 
 
 def dotted(path: KeyPath) -> str:

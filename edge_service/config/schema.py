@@ -24,7 +24,7 @@ from edge_service.config.value_rules import (
     time_zone,
     whole,
 )
-from edge_service.domain.model import Contact, Position
+from edge_service.domain.model import Contact, Position, Tier
 
 # US split phase, leg to leg.
 NOMINAL_VOLTAGE_V = 240.0
@@ -62,6 +62,12 @@ ID = re.compile(r"[a-z0-9_]{1,32}")
 # The record calls the site itself so, and the program of the events that are entered by hand.
 RESERVED_IDS = frozenset({"site", "manual"})
 ID_ALLOWED = "a short name of 1 to 32 characters out of a-z, 0-9 and _, but not site or manual"
+# What else already speaks of the grid, in the record and to people.
+RESERVED_FOR_COMPANIONS = frozenset({*RESERVED_IDS, "meter", "home_assistant"})
+COMPANION_ID_ALLOWED = (
+    "a short name of 1 to 32 characters out of a-z, 0-9 and _, but not site, manual, meter or home_assistant, nor a "
+    "charger's"
+)
 _UNIT = whole(1, 247, "Modbus unit id")
 
 SITE = Section(
@@ -107,9 +113,11 @@ SECTIONS: Mapping[str, Callable[[Any], Any]] = {
     "data": Rule("a folder, relative to this file or absolute", text(1000)),
 }
 CONTACT_MODEL = "modbus_io"
+# What hangs on an I/O block needs no model: there is one.
+PLAIN_IO = frozenset({"contact", "relay"})
 CONTACTS = tuple(str(contact) for contact in Contact)
 CONTACTS_SECTION = Section({}, dict.fromkeys(CONTACTS, Rule("", bool)))
-TOP = ("api", "chargers", "contacts", "control", "data", "island_switch", "meter", "site")
+TOP = ("api", "chargers", "companions", "contacts", "control", "data", "island_switch", "meter", "relays", "site")
 
 _OPTIONAL: Mapping[str, Mapping[str, Rule]] = {
     "charger": {
@@ -121,6 +129,15 @@ _OPTIONAL: Mapping[str, Mapping[str, Rule]] = {
     "meter": {"unit_id": _UNIT, "position": choice(Position), "sign": choice(Sign)},
     "island_switch": {"unit_id": _UNIT, "synchronism_check": flag()},
     "contact": {"unit_id": _UNIT},
+    "relay": {
+        "unit_id": _UNIT,
+        "tier": choice(Tier),
+        "power_w": whole(0, 100_000, "watts"),
+        "legs": legs(),
+        "shed_below_pct": number(0, 100, "percent"),
+        "medical": flag(),
+    },
+    "companion": {"unit_id": _UNIT, "position": choice(Position)},
 }
 
 # What only a driver can heed: known where the model's options have it. The rest is for the site's own reckoning.
@@ -144,13 +161,15 @@ ELSEWHERE = {
 def models(kind: str) -> Mapping[str, Any]:
     """The models of one kind of device; loaded here, as their drivers take a moment to import."""
     from edge_service.chargers import MODELS  # noqa: PLC0415
-    from edge_service.devices import CONTACTS, METERS, SWITCHES  # noqa: PLC0415
+    from edge_service.devices import COMPANIONS, CONTACTS, METERS, RELAYS, SWITCHES  # noqa: PLC0415
 
     registries: Mapping[str, Mapping[str, Any]] = {
         "charger": MODELS,
         "meter": METERS,
         "island_switch": SWITCHES,
         "contact": CONTACTS,
+        "relay": RELAYS,
+        "companion": COMPANIONS,
     }
     return registries[kind]
 
@@ -177,6 +196,12 @@ def heeds(kind: str, model: str, key: str) -> bool:
     return key in device_section(kind, model).keys
 
 
+def usual_unit(kind: str, model: str) -> int:
+    """The Modbus unit of a device of this model where the file names none."""
+    options: Any = models(kind)[model].options
+    return int(next(option.default for option in fields(options) if option.name == "unit_id"))
+
+
 @cache
 def unknown_device_section(kind: str) -> Section:
     """The keys of any device of this kind, whatever its model asks for besides."""
@@ -188,10 +213,10 @@ def _common(kind: str) -> tuple[dict[str, Rule], dict[str, Rule]]:
     """The keys that every device of a kind needs, and those that it may have."""
     model = {"model": choice(tuple(sorted(models(kind))))}
     required = {"address": device_address()}
-    if kind == "contact":
-        return required, {**_OPTIONAL[kind], **model}
-    if kind == "charger":
+    if kind in ("charger", "companion", "relay"):
         required["name"] = text(60)
+    if kind in PLAIN_IO:
+        return required, {**_OPTIONAL[kind], **model}
     return {**model, **required}, dict(_OPTIONAL[kind])
 
 

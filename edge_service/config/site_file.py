@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from edge_service.config import marked_yaml
-from edge_service.config.check import Check, dotted
+from edge_service.config.check import Check, dotted, with_unit
 from edge_service.config.marked_yaml import KeyPath
 from edge_service.config.schema import (
     CONTACT_MODEL,
@@ -24,7 +24,18 @@ from edge_service.config.schema import (
     leg_max_w,
 )
 from edge_service.config.value_rules import Address
-from edge_service.domain.model import ChargerFacts, Contact, Position, SiteFacts, SwitchFacts, frozen_map
+from edge_service.domain.model import (
+    DEFAULT_SHED_BELOW_PCT,
+    ChargerFacts,
+    CompanionFacts,
+    Contact,
+    LoadGroup,
+    Position,
+    SiteFacts,
+    SwitchFacts,
+    Tier,
+    frozen_map,
+)
 from edge_service.loopback import is_loopback
 from edge_service.ports import ConfigError
 
@@ -80,6 +91,42 @@ class ContactConfig:
     model: str = CONTACT_MODEL
     unit_id: int = 1
     options: Mapping[str, Any] = field(default_factory=frozen_map)
+
+
+@dataclass(frozen=True, slots=True)
+class CompanionConfig:
+    """Another inverter that tells of the grid. ``options`` as for a charger."""
+
+    id: str
+    name: str
+    model: str
+    address: Address
+    unit_id: int
+    position: Position = Position.PROTECTED_SIDE
+    options: Mapping[str, Any] = field(default_factory=frozen_map)
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConfig:
+    """A relay that the edge switches itself, and the loads behind it. ``options`` as for a charger."""
+
+    id: str
+    name: str
+    address: Address
+    model: str = CONTACT_MODEL
+    unit_id: int = 1
+    tier: Tier = Tier.NICE_TO_HAVE
+    power_w: int | None = None
+    legs: tuple[int, ...] = ()
+    shed_below_pct: float = DEFAULT_SHED_BELOW_PCT
+    medical: bool = False
+    options: Mapping[str, Any] = field(default_factory=frozen_map)
+
+    @property
+    def group(self) -> LoadGroup:
+        """Somebody's health makes it a must-have."""
+        tier = Tier.MUST_HAVE if self.medical else self.tier
+        return LoadGroup(self.id, self.name, tier, self.power_w, self.legs, self.shed_below_pct, self.medical)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +193,8 @@ class Config:
     api: ApiConfig = ApiConfig()
     control: ControlConfig = ControlConfig()
     contacts: Mapping[Contact, ContactConfig] = field(default_factory=frozen_map)
+    companions: Mapping[str, CompanionConfig] = field(default_factory=frozen_map)
+    relays: Mapping[str, RelayConfig] = field(default_factory=frozen_map)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -180,8 +229,19 @@ class Config:
             time_zone=site.time_zone,
             departure_first=site.departure_first,
             contacts=frozenset(self.contacts),
+            companions=frozen_map({key: self._companion(companion) for key, companion in self.companions.items()}),
             generator_max_w=site.generator_max_w,
+            relays=frozen_map({key: relay.group for key, relay in self.relays.items()}),
         )
+
+    def _companion(self, companion: CompanionConfig) -> CompanionFacts:
+        """Its reserve is ours to set where the file says so, or says nothing and a maker's gateway runs an outage."""
+        keeps = False
+        if heeds("companion", companion.model, "keep_reserve"):
+            vendor = any(charger.backup is BackupChoice.VENDOR for charger in self.chargers.values())
+            said = companion.options.get("keep_reserve")
+            keeps = vendor if said is None else said
+        return CompanionFacts(companion.id, companion.name, companion.position, keeps)
 
 
 # ----------------------------------------------------------------------------------------------------------- loading
@@ -225,6 +285,15 @@ def _assemble(sections: Mapping[str, Any], path: Path) -> Config:
         control=ControlConfig(**sections.get("control", {})),
         contacts=frozen_map(
             {Contact(key): _device(ContactConfig, values) for key, values in sections.get("contacts", {}).items()}
+        ),
+        relays=frozen_map(
+            {key: _device(RelayConfig, {"id": key, **values}) for key, values in sections.get("relays", {}).items()}
+        ),
+        companions=frozen_map(
+            {
+                key: _device(CompanionConfig, {"id": key, **with_unit(values)})
+                for key, values in sections.get("companions", {}).items()
+            }
         ),
     )
 

@@ -13,8 +13,9 @@ from edge_service.devices.companion_solaredge import SolarEdgeInverter, SolarEdg
 from edge_service.devices.companion_victron import VictronOptions, VictronSystem
 from edge_service.devices.contact_io import ContactIo, ContactIoOptions
 from edge_service.devices.meter_sunspec import SunSpecMeter, SunSpecMeterOptions
+from edge_service.devices.relay_io import RelayIo, RelayIoOptions
 from edge_service.devices.switch_io import SwitchIo, SwitchIoOptions
-from edge_service.ports import ContactInput, GridSensor, IslandSwitch, Meter
+from edge_service.ports import ContactInput, GridSensor, IslandSwitch, LoadRelay, Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,12 @@ SWITCHES: Mapping[str, DeviceModel[IslandSwitch, Any]] = MappingProxyType(
 CONTACTS: Mapping[str, DeviceModel[ContactInput, Any]] = MappingProxyType(
     {
         "modbus_io": DeviceModel[ContactInput, ContactIoOptions](ContactIoOptions, ContactIo),
+    }
+)
+
+RELAYS: Mapping[str, DeviceModel[LoadRelay, Any]] = MappingProxyType(
+    {
+        "modbus_io": DeviceModel[LoadRelay, RelayIoOptions](RelayIoOptions, RelayIo),
     }
 )
 

@@ -46,7 +46,7 @@ LAYERS = (
     Layer(edge("departures", "drill_times"), (DOMAIN,)),
     # The cycle, and what stands beside it: one file each for orders and records.
     Layer(
-        edge("runner", "charger_desk", "contact_desk", "scribe", "minutes"),
+        edge("runner", "charger_desk", "companion_desk", "contact_desk", "load_desk", "scribe", "minutes"),
         (DOMAIN, PORTS, *edge("departures", "drill_times")),
     ),
     # What people and utilities want; an event entered by hand is made by the program of that name.
