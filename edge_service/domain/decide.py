@@ -7,6 +7,7 @@ from functools import partial
 
 from edge_service.domain import (
     contacts,
+    dark_start,
     drill,
     grid as grid_rules,
     islanding,
@@ -22,7 +23,7 @@ from edge_service.domain import (
 )
 from edge_service.domain.band import MILLION, Band
 from edge_service.domain.evidence import complaints
-from edge_service.domain.grid import Assessment
+from edge_service.domain.grid import Assessment, Weighed
 from edge_service.domain.letting_go import is_ceased
 from edge_service.domain.memory import ChargerMemory, Memory
 from edge_service.domain.model import (
@@ -70,6 +71,7 @@ class Decision:
     ``settings``: what people decided, as it counts now. ``loads``: what is wanted of each load group.
     ``vendor_reserve_pct``: what gateways of makers are to keep for an outage; None: nothing is written to them.
     ``reasons`` names per charger the rung that settled it; ``reason`` the one that people are shown for the site.
+    ``weighed``: the evidence once more, each piece with whether it sees the grid now, and whether it counts.
     """
 
     at: datetime
@@ -94,6 +96,12 @@ class Decision:
     vendor_reserve_pct: float | None = None
     runtime: Runtime | None = None
     readiness: Readiness = field(default_factory=partial(Readiness, ReadinessLevel.NOT_READY))
+    weighed: tuple[Weighed, ...] = ()
+
+    @property
+    def disputed(self) -> bool:
+        """Pieces of evidence that count contradict each other, though the grid's state may be clear."""
+        return grid_rules.contradicted(self.weighed)
 
 
 def decide(
@@ -117,6 +125,7 @@ def decide(
         view = view.hears(rung.name, *rung.policy(view))
     realised = _realised(view)
     after = _remember(view, memory, realised)
+    every = grid_rules.weighed(observation, after.grid, facts)
     lasts = runtime.estimate(view, after.runtime)
     after = replace(after, reserve_alarms=reserve_news.follow(view, memory, after, lasts))
     told = tell(view, memory, after, lasts)
@@ -130,7 +139,7 @@ def decide(
         reasons=frozen_map({name: settled.rung for name, settled in view.settled.items()}),
         reason=_site_reason(view, ladder),
         steps=view.steps,
-        evidence=grid_rules.collect(observation, facts, view.grid),
+        evidence=tuple([one.piece for one in every]),
         house_w=view.house_w,
         memory=replace(after, notices=told.standing),
         happenings=(stop_pressed(view), *told.happenings) if pressed and not stood else told.happenings,
@@ -144,6 +153,7 @@ def decide(
         vendor_reserve_pct=vendor_gateway.reserve_pct(view),
         runtime=lasts,
         readiness=readiness.judge(view, after, lasts),
+        weighed=every,
     )
 
 
@@ -258,6 +268,7 @@ def _remember(view: View, before: Memory, realised: Mapping[str, Realised]) -> M
         loads=loads.follow(view, before),
         runtime=runtime.follow(view, before),
         drill=drill.follow(view, before),
+        dark_since=dark_start.follow(view, before),
     )
 
 

@@ -29,6 +29,10 @@ class IslandStep(StrEnum):
     STUCK = "stuck"
 
 
+# A charger carries the house.
+ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED, IslandStep.SYNCHRONISING})
+
+
 class EventStage(StrEnum):
     """The life of an event."""
 
@@ -75,7 +79,7 @@ class IslandMemory:
     ``failure`` names the last of them, until the next success. ``return_failed_at``: the last failed return.
     ``tried``: the chargers that were to form since the last success and did not. ``collapses``: how often the island
     fell since it last stood for long, the last time at ``collapsed_at``. ``retries``: attempts of ours since then, the
-    next at ``retry_at``. ``latched``: no more of them until a person asks.
+    next at ``retry_at``. ``latched``: no more of them until a person asks. ``rehearsal``: the switch was opened for a drill.
     """
 
     step: IslandStep = IslandStep.UNKNOWN
@@ -90,6 +94,7 @@ class IslandMemory:
     retries: int = 0
     retry_at: datetime | None = None
     latched: bool = False
+    rehearsal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,7 +464,8 @@ class Memory:
     """Everything that one decision hands to the next.
 
     ``others_u``: what the meter saw besides the chargers, the site first, then each leg, in millionths of a watt.
-    ``reserve_alarms``: how many alarms before the end of the backup its approach has passed.
+    ``reserve_alarms``: how many alarms before the end of the backup its approach has passed. ``dark_since``: nothing
+    feeds the house since then.
     """
 
     at: datetime | None = None
@@ -477,6 +483,7 @@ class Memory:
     runtime: RuntimeMemory = RuntimeMemory()
     drill: DrillMemory | None = None
     reserve_alarms: int = 0
+    dark_since: datetime | None = None
 
     def contact(self, contact: Contact) -> ContactMemory:
         """What is remembered of an input contact."""
@@ -498,6 +505,7 @@ class Memory:
             loads=self.loads.moved(lambda at: at + by),
             runtime=self.runtime.shifted(by),
             drill=_shifted(self.drill, by) if self.drill is not None and self.drill.runs else self.drill,
+            dark_since=None if self.dark_since is None else self.dark_since + by,
         )
 
     def not_after(self, now: datetime) -> Memory:
@@ -517,6 +525,7 @@ class Memory:
             loads=self.loads.moved(lambda at: min(at, now)),
             runtime=self.runtime.not_after(now),
             drill=None if self.drill is None else _not_after(self.drill, now),
+            dark_since=None if self.dark_since is None else min(self.dark_since, now),
         )
 
     def after_restart(self) -> Memory:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from edge_service.domain import drill_news, load_news, reserve_news, storm_news
+from edge_service.domain import drill_news, grid_news, load_news, reserve_news, storm_news
 from edge_service.domain.evidence import unfollowed_since
 from edge_service.domain.islanding import IN_TRANSFER
 from edge_service.domain.islanding_situation import announcement_s, closes_in_step
@@ -31,10 +31,13 @@ from edge_service.domain.view import View
 # A return takes seconds once it is due; later than this a person must look.
 RETURN_LATE = timedelta(seconds=60)
 NOT_RETURNED = IN_TRANSFER | {IslandStep.DARK, IslandStep.STUCK}
-# A real loss is sure after two seconds; a suspicion this old is a contradiction between two sources.
-DISPUTED_FOR = timedelta(seconds=30)
 ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED})
 FAILED_BACKUP = frozenset({"open_not_proven", "not_formed"})
+SILENT_CONTACT: Mapping[Contact, str] = {
+    Contact.STOP: "stop_contact_silent",
+    Contact.GENERATOR: "generator_contact_silent",
+    Contact.GRID_LOST: "grid_contact_silent",
+}
 # A charger that answers again within this time was not worth waking anybody.
 OFFLINE_AFTER = timedelta(seconds=30)
 # A slow start or a passing derating is nothing that a person must look at.
@@ -115,7 +118,7 @@ def _of_outage(view: View, before: Memory, after: Memory) -> Iterator[Happening]
         yield _happening(view, "outage_ended", **outage_report(outage))
     back = after.grid.state is Grid.RESTORING and before.grid.state is not Grid.RESTORING
     if back and outage.ended_at is None:
-        yield _happening(view, "grid_returned")
+        yield _happening(view, "grid_returned", evidence=after.grid.evidence)
 
 
 def _of_island(view: View, before: Memory, after: Memory) -> Iterator[Happening]:
@@ -253,6 +256,7 @@ def _notices(view: View, before: Memory, after: Memory, lasts: Runtime | None) -
     if view.settings.stopped:
         yield _notice(view, "stop", "stopped", "warning")
     yield from _trouble(view, after)
+    yield from grid_news.notices(view, after)
     yield from _of_contacts(view, after)
     for charger, facts in view.facts.chargers.items():
         reading = view.reading(charger)
@@ -286,16 +290,13 @@ def _departure_notices(view: View, after: Memory) -> Iterator[Notice]:
 
 
 def _trouble(view: View, after: Memory) -> Iterator[Notice]:
-    """What only a person at the house can solve: a return that does not succeed, sources that contradict each other."""
+    """What only a person at the house can solve: a return that does not succeed."""
     now, island, grid = view.observation.now, after.island, after.grid
     since = max((moment for moment in (grid.since, island.since) if moment is not None), default=now)
     waits = now - since >= RETURN_LATE and island.step in NOT_RETURNED
     failed = island.return_failed_at is not None and island.step is not IslandStep.TIED
     if view.grid is Grid.ON and (waits or failed):
         yield _notice(view, "return_failed", "return_failed", "critical", reason=island.failure)
-    disputed = grid.since is not None and now - grid.since >= DISPUTED_FOR
-    if view.grid is Grid.SUSPECT and disputed:
-        yield _notice(view, "grid_disputed", "grid_disputed", "critical", evidence=grid.evidence)
 
 
 def _of_contacts(view: View, after: Memory) -> Iterator[Notice]:
@@ -307,8 +308,7 @@ def _of_contacts(view: View, after: Memory) -> Iterator[Notice]:
     for contact, known in after.contacts.items():
         since = known.silent_since
         if since is not None and view.observation.now - since >= OFFLINE_AFTER:
-            kind = "stop_contact_silent" if contact is Contact.STOP else "generator_contact_silent"
-            yield _notice(view, f"contact:{contact}", kind, "warning", since=since.isoformat())
+            yield _notice(view, f"contact:{contact}", SILENT_CONTACT[contact], "warning", since=since.isoformat())
 
 
 def _of_orders(view: View) -> Iterator[Notice]:
