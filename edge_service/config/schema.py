@@ -198,8 +198,8 @@ def heeds(kind: str, model: str, key: str) -> bool:
 
 def usual_unit(kind: str, model: str) -> int:
     """The Modbus unit of a device of this model where the file names none."""
-    options: Any = models(kind)[model].options
-    return int(next(option.default for option in fields(options) if option.name == "unit_id"))
+    unit: Any = next(option.default for option in fields(models(kind)[model].options) if option.name == "unit_id")
+    return int(unit)
 
 
 @cache
