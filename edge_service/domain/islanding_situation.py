@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from edge_service.domain.forming import able_to_form, choose_former, could_carry
-from edge_service.domain.memory import IslandMemory, IslandStep
+from edge_service.domain.load_fit import fits
+from edge_service.domain.memory import DrillMemory, DrillStage, IslandMemory, IslandStep, LoadsMemory
 from edge_service.domain.model import (
     AtEnd,
     ChargerReading,
@@ -33,10 +34,14 @@ MOST_ATTEMPTS = 3
 RETURN_RETRY = timedelta(minutes=5)
 # A charger that is silent for so long and has not lit a dark house in that time will not do so at this moment.
 SILENT_FOR = timedelta(seconds=60)
-# One that did not form is tried again after the others; its fault may have passed.
-TRY_AGAIN = timedelta(minutes=10)
+# With a synchronism check nothing goes dark; people are told all the same, a moment before.
+ANNOUNCED_IN_STEP_S = 10.0
+NOT_SYNCHRONISED = "not_synchronised"
 
 S = IslandStep
+
+
+NO_LOADS = LoadsMemory()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class Situation:
     settings: Settings
     facts: SiteFacts
     at_generator: bool = False
+    loads: LoadsMemory = NO_LOADS
+    drill: DrillMemory | None = None
 
     def fresh[R: Timed](self, reading: R | None) -> R | None:
         return self.facts.fresh(reading, self.observation.now)
@@ -104,7 +111,7 @@ class Situation:
         """Who forms in the former's place: heard, able, not at its reserve; one that has not been tried goes first."""
         if self.watching or not self.opened:
             return None
-        again = self.memory.step is S.HANDOVER or self.cannot or self.gone or late(TRY_AGAIN)(self)
+        again = self.memory.step is S.HANDOVER or self.cannot or self.gone or self.retry_due
         heard = {
             name: self.fresh(self.observation.chargers[name]) for name in able_to_form(self.observation, self.facts)
         }
@@ -114,6 +121,25 @@ class Situation:
             if reading is not None and self._may_succeed(name, reading)
         ]
         return min([rank for rank in ranks if again or not rank[0]], default=(False, 0.0, None))[2]
+
+    @property
+    def retry_due(self) -> bool:
+        """A planned retry's time has come, or a person asked for one since the last."""
+        planned = self.memory.retry_at is not None and self.observation.now >= self.memory.retry_at
+        return planned or self.asked_again
+
+    @property
+    def asked_again(self) -> bool:
+        """A person asked for one more attempt since this step began."""
+        asked_at, since = self.settings.retry_backup_at, self.memory.since
+        return asked_at is not None and since is not None and since < asked_at <= self.observation.now
+
+    @property
+    def may_retry(self) -> bool:
+        """The former is seen not to form, nothing known speaks against it, and nothing else feeds the house."""
+        if not self.retry_due or self.watching or self.at_generator or self.grid is Grid.ON or not self.opened:
+            return False
+        return self.collapsed and not self.cannot
 
     def _may_succeed(self, name: str, reading: ChargerReading) -> bool:
         if name == self.memory.former or reading.forming is not False:
@@ -189,14 +215,14 @@ class Situation:
         not_before = self.settings.return_not_before
         if not_before is None or self.at_reserve:
             return False
-        return not_before - self.observation.now > timedelta(seconds=self.facts.announce_return_s)
+        return not_before - self.observation.now > timedelta(seconds=announcement_s(self.memory, self.facts))
 
     @property
     def may_return(self) -> bool:
         """The announcement has had its time, and a person's date has come."""
         if not self.returnable or self.memory.since is None:
             return False
-        waited = self.observation.now - self.memory.since >= timedelta(seconds=self.facts.announce_return_s)
+        waited = self.observation.now - self.memory.since >= timedelta(seconds=announcement_s(self.memory, self.facts))
         not_before = self.settings.return_not_before
         return waited and (not_before is None or self.observation.now >= not_before or self.at_reserve)
 
@@ -210,9 +236,48 @@ class Situation:
             self.grid is Grid.OUTAGE
             and not self.at_generator
             and not (self.settings.stopped or self.settings.end_backup or self.watching or self.at_reserve)
-            and self.memory.attempts < MOST_ATTEMPTS
+            and (self.memory.attempts < MOST_ATTEMPTS or self.asked_again)
             and self.former_was_heard
         )
+
+    @property
+    def fits(self) -> bool:
+        """The former can carry what is left of the load, or waiting for more to be shed is no use."""
+        return fits(self.observation, self.loads, self.settings, self.facts, self.memory.former)
+
+    @property
+    def may_synchronise(self) -> bool:
+        """The island stands, and the switch joins it to the grid by itself once both are in step."""
+        return self.opened and self.formed and closes_in_step(self.memory, self.facts)
+
+    @property
+    def drill_leads(self) -> bool:
+        """A drill wants the house on the vehicle now, and nothing speaks against it."""
+        return self._rehearsed(DrillStage.TRANSFERRING) and not self.at_generator and self.former_was_heard
+
+    @property
+    def drill_begins(self) -> bool:
+        """The same, once: an attempt that failed is not repeated in the same drill."""
+        if not self.drill_leads or self.memory.since is None or self.drill is None:
+            return False
+        return self.memory.since <= self.drill.since
+
+    @property
+    def drill_holds(self) -> bool:
+        """The house stays with the vehicle although the grid is there: that is what is rehearsed."""
+        return self.memory.rehearsal and self._rehearsed(DrillStage.TRANSFERRING, DrillStage.CARRYING)
+
+    @property
+    def drill_over(self) -> bool:
+        """The house is on the vehicle for a drill that is over, or was broken off: back without an announcement."""
+        return self.memory.rehearsal and not self.drill_holds and self.returnable
+
+    def _rehearsed(self, *stages: DrillStage) -> bool:
+        drill = self.drill
+        if drill is None or not (drill.runs and drill.transfer) or drill.stage not in stages:
+            return False
+        hindered = self.settings.stopped or self.settings.end_backup or self.watching or self.at_reserve
+        return self.grid is Grid.ON and not hindered
 
     @property
     def former_was_heard(self) -> bool:
@@ -237,3 +302,15 @@ class Situation:
 
 def late(deadline: timedelta) -> Callable[[Situation], bool]:
     return lambda at: at.memory.since is not None and at.observation.now - at.memory.since >= deadline
+
+
+def closes_in_step(memory: IslandMemory, facts: SiteFacts) -> bool:
+    """The switch declares a hardware synchronism check, and that has not failed in this return."""
+    return facts.switch is not None and facts.switch.synchronism_check and memory.failure != NOT_SYNCHRONISED
+
+
+def announcement_s(memory: IslandMemory, facts: SiteFacts) -> float:
+    """How long before it begins a return is announced."""
+    return (
+        min(facts.announce_return_s, ANNOUNCED_IN_STEP_S) if closes_in_step(memory, facts) else facts.announce_return_s
+    )

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from edge_service.domain import drill_news, grid_news, load_news, reserve_news, storm_news
+from edge_service.domain import drill_news, grid_news, island_news, load_news, reserve_news, storm_news
 from edge_service.domain.evidence import unfollowed_since
 from edge_service.domain.islanding import IN_TRANSFER
 from edge_service.domain.islanding_situation import announcement_s, closes_in_step
 from edge_service.domain.islanding_table import STOP_DEADLINE, move_deadline
-from edge_service.domain.memory import OVER, DepartureStage, EventMemory, EventStage, IslandStep, Memory
+from edge_service.domain.memory import ALIVE, OVER, DepartureStage, EventMemory, EventStage, IslandStep, Memory
 from edge_service.domain.model import (
     Contact,
     Evidence,
@@ -30,8 +30,7 @@ from edge_service.domain.view import View
 
 # A return takes seconds once it is due; later than this a person must look.
 RETURN_LATE = timedelta(seconds=60)
-NOT_RETURNED = IN_TRANSFER | {IslandStep.DARK, IslandStep.STUCK}
-ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED})
+NOT_RETURNED = (IN_TRANSFER | {IslandStep.DARK, IslandStep.STUCK}) - {IslandStep.SYNCHRONISING}
 FAILED_BACKUP = frozenset({"open_not_proven", "not_formed"})
 SILENT_CONTACT: Mapping[Contact, str] = {
     Contact.STOP: "stop_contact_silent",
@@ -59,6 +58,7 @@ def tell(view: View, before: Memory, after: Memory, lasts: Runtime | None = None
     happenings = tuple(_happenings(view, before, after))
     wanted = {notice.key: notice for notice in _notices(view, before, after, lasts)}
     updated = {f"event:{uid}" for uid, account in after.events.items() if _changed(before.events.get(uid), account)}
+    updated |= {"outage"} if island_news.retry_told_anew(before, after) else set()
     updated |= {reserve_news.KEY} if reserve_news.rings(before, after) else set()
     fresh = tuple(notice for key, notice in wanted.items() if before.notices.get(key) != notice.kind or key in updated)
     passing = {key: kind for key, kind in before.notices.items() if key not in wanted and _lingers(key, kind, after)}
@@ -85,6 +85,7 @@ def _happenings(view: View, before: Memory, after: Memory) -> Iterator[Happening
     yield from drill_news.happenings(view, before, after)
     yield from _of_outage(view, before, after)
     yield from _of_island(view, before, after)
+    yield from island_news.happenings(view, before, after)
     yield from load_news.happenings(view, before, after)
     for charger in view.facts.chargers:
         yield from _of_charger(view, charger, before, after)
@@ -143,15 +144,17 @@ def _of_island(view: View, before: Memory, after: Memory) -> Iterator[Happening]
 def _rehearsed(after: Memory) -> bool:
     """A drill tells of itself; what it does is no outage."""
     outage_runs = after.outage is not None and after.outage.ended_at is None
-    return after.drill is not None and after.drill.transfer and after.drill.runs and not outage_runs
+    runs = after.drill is not None and after.drill.transfer and after.drill.runs
+    return (runs or after.island.rehearsal) and not outage_runs
 
 
 def _return(view: View, after: Memory) -> dict[str, Any]:
     """When the house goes dark for the return, and for how long at most if all goes well."""
     announced_at = after.island.since or view.observation.now
-    at = announced_at + timedelta(seconds=view.facts.announce_return_s)
+    at = announced_at + timedelta(seconds=announcement_s(after.island, view.facts))
     not_before = view.settings.return_not_before
-    dark_s = (STOP_DEADLINE + CLOSE_DEADLINE).total_seconds()
+    in_step = closes_in_step(after.island, view.facts)
+    dark_s = 0.0 if in_step else (STOP_DEADLINE + move_deadline(view.facts)).total_seconds()
     return {"at": (max(at, not_before) if not_before else at).isoformat(), "dark_s": dark_s}
 
 
@@ -163,9 +166,13 @@ def _is_found_again(before: Memory) -> bool:
 
 
 def _why_stopped(step: IslandStep) -> str:
-    return {IslandStep.STOPPING: "returning_to_grid", IslandStep.ENDED: "ended", IslandStep.FORMING: "collapsed"}.get(
-        step, step.value
-    )
+    why = {
+        IslandStep.STOPPING: "returning_to_grid",
+        IslandStep.TIED: "returning_to_grid",
+        IslandStep.ENDED: "ended",
+        IslandStep.FORMING: "collapsed",
+    }
+    return why.get(step, step.value)
 
 
 def _of_charger(view: View, charger: str, before: Memory, after: Memory) -> Iterator[Happening]:
@@ -252,6 +259,7 @@ def _notices(view: View, before: Memory, after: Memory, lasts: Runtime | None) -
     yield from _outage_notice(view, before, after)
     if after.island.step is IslandStep.ANNOUNCED:
         yield _notice(view, "return", "return_announced", "warning", **_return(view, after))
+    yield from island_news.notices(view, before, after)
     yield from reserve_news.notices(view, after, lasts)
     if view.settings.stopped:
         yield _notice(view, "stop", "stopped", "warning")
@@ -344,7 +352,9 @@ def _outage_notice(view: View, before: Memory, after: Memory) -> Iterator[Notice
         return
     if _no_backup(view, before, after):
         reason = after.island.failure or ("ended" if after.island.step is IslandStep.ENDED else "no_charger")
-        yield _notice(view, "outage", "no_backup", "critical", reason=reason)
+        retry_at, again = after.island.retry_at, after.island.retries > 0
+        told = {"retry_at": None if retry_at is None else retry_at.isoformat()}
+        yield _notice(view, "outage", "no_backup", "warning" if again else "critical", reason=reason, **told)
     else:
         soc = view.soc_pct(after.island.former or "")
         yield _notice(view, "outage", "outage", "critical", since=outage.started_at.isoformat(), soc_pct=soc)

@@ -7,11 +7,10 @@ act and is left alone; the others park. Where it cannot, it is stopped before an
 from collections.abc import Iterator
 
 from edge_service.domain.letting_go import stays_behind
-from edge_service.domain.memory import IslandStep
+from edge_service.domain.memory import ALIVE, IslandStep
 from edge_service.domain.model import Backup, Grid, Pause, Stop, frozen_map
 from edge_service.domain.view import HandsOff, Narrowing, Statement, View
 
-ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED})
 STOPPING = frozenset({IslandStep.STOPPING, IslandStep.CLOSING, IslandStep.ENDED})
 
 
@@ -40,6 +39,8 @@ def _statements(view: View) -> Iterator[Statement]:
             yield Narrowing("returning", instead=frozen_map({charger: Stop()}))
         elif charger == island.former and island.step is IslandStep.HANDOVER:
             yield Narrowing("handing_over", instead=frozen_map({charger: Stop()}))
+        elif charger == island.former and island.step is IslandStep.RETRY:
+            yield Narrowing("begins_anew", instead=frozen_map({charger: Stop()}))
         elif charger == island.former or view.facts.switch is None:
             yield _let_serve(view, charger)
         elif island.step is IslandStep.TIED:
