@@ -39,6 +39,11 @@ def load(control_url: str, load_w: float) -> None:
     _post(control_url, "/house", {"load_w": load_w})
 
 
+def switch_load(control_url: str, name: str, **how: bool) -> None:
+    """``on``: its own switch. ``bridged``: power is led round its relay. ``stuck``: its relay does not move."""
+    _post(control_url, f"/load/{name}", how)
+
+
 def contacts(control_url: str, **active: bool) -> None:
     """``stop``: the button is pressed or pulled out. ``generator``: the transfer switch is thrown to it or back."""
     _post(control_url, "/contacts", active)

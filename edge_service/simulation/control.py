@@ -37,6 +37,7 @@ def control_app(site: SiteDevices) -> web.Application:
             web.get("/writes", _writes),
             web.post("/grid", _grid),
             web.post("/house", _house),
+            web.post("/load/{name}", _load),
             web.post("/vehicle", _vehicle),
             web.post("/charger", _charger),
             web.post("/contacts", _contacts),
@@ -92,6 +93,17 @@ async def _house(request: web.Request) -> web.Response:
     site = request.app[_SITE]
     site.advance()
     site.house.set_load(body["load_w"], body.get("leg_1_share"))
+    return _done(site)
+
+
+async def _load(request: web.Request) -> web.Response:
+    """What a person, or a plug of Home Assistant, does to a load, and what is wrong with its relay."""
+    name, site = request.match_info["name"], request.app[_SITE]
+    if name not in site.house.loads.by_name:
+        raise BadInputError("load", repr(name), ", ".join(site.house.loads.by_name) or "this site has none")
+    body = await _body(request, {"on": _flag, "bridged": _flag, "stuck": _flag})
+    site.advance()
+    site.house.set_switched_load(name, **body)
     return _done(site)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edge_service.simulation.history import History
 from edge_service.simulation.inverter import Inverter, Stage, Surroundings
 from edge_service.simulation.island_switch import IslandSwitch
+from edge_service.simulation.loads import Loads
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.vehicle import Vehicle
 
@@ -33,7 +34,8 @@ class House:
     def __init__(self, options: SiteOptions) -> None:
         self.history = History()
         self.grid_present = options.grid_present
-        self.load_w = options.house_load_w
+        self.base_w = options.house_load_w
+        self.loads = Loads(options.loads)
         self.leg_1_share = options.leg_1_share
         self.vehicle = Vehicle(
             capacity_wh=options.battery_wh,
@@ -74,8 +76,13 @@ class House:
         """The same on each leg: the load as it is spread, the charger half on each."""
         if not self.grid_live:
             return 0.0, 0.0
-        first_w = self.load_w * self.leg_1_share + self.inverter.power_w / 2
+        first_w = self.base_w * self.leg_1_share + self.loads.leg_1_w + self.inverter.power_w / 2
         return first_w, self.site_power_w - first_w
+
+    @property
+    def load_w(self) -> float:
+        """What hangs on the home bus, with the loads that are switched on; drawn while there is voltage."""
+        return self.base_w + self.loads.power_w
 
     @property
     def bus_v(self) -> float:
@@ -95,7 +102,7 @@ class House:
         """Let ``dt_s`` seconds pass; how they are cut into steps does not change the outcome."""
         left_s = dt_s
         while left_s > 0:
-            change_s = min(self.switch.left_s, self.inverter.time_to_change_s(), _LONGEST_STEP_S)
+            change_s = min(self.switch.left_s, self.inverter.time_to_change_s(), self.loads.left_s, _LONGEST_STEP_S)
             part_s = min(left_s, max(change_s, _SHORTEST_STEP_S))
             self._elapse(part_s)
             self.settle()
@@ -107,6 +114,7 @@ class House:
         self.switch.elapse(dt_s)
         charger_wh = self.inverter.elapse(dt_s)
         load_wh = self.load_w * dt_s / 3600
+        self.loads.elapse(dt_s)
         if lit:
             self.served_wh += load_wh
         else:
@@ -126,6 +134,7 @@ class House:
         """Do all that needs no time: contacts, trips, transitions, and note what changed."""
         if self.switch.settle() and self.switch.closed:
             self._judge_closing()
+        self.loads.settle(powered=self.powered)
         before = self.inverter.stage
         self.inverter.settle(self.surroundings)
         if before is not self.inverter.stage:
@@ -159,6 +168,7 @@ class House:
             return
         self._lit = self.powered
         if self._lit:
+            self.loads.start()
             self.dark_periods[-1].until_s = self.history.now_s
             self.history.note("house_lit")
         else:
@@ -176,10 +186,28 @@ class House:
         self.settle()
 
     def set_load(self, load_w: float, leg_1_share: float | None = None) -> None:
-        """``leg_1_share``: how much of it hangs on the first leg; None: as before."""
-        self.load_w = load_w
+        """All but the loads that can be switched. ``leg_1_share``: how much hangs on the first leg; None: as before."""
+        self.base_w = load_w
         self.leg_1_share = self.leg_1_share if leg_1_share is None else leg_1_share
         self.history.note("house_load", load_w=load_w)
+        self.settle()
+
+    def set_switched_load(
+        self,
+        name: str,
+        *,
+        on: bool | None = None,
+        told_off: bool | None = None,
+        bridged: bool | None = None,
+        stuck: bool | None = None,
+    ) -> None:
+        """Act on a load; None leaves one as it is. Raises KeyError on a load that nobody knows."""
+        load = self.loads.by_name[name]
+        load.on = load.on if on is None else on
+        load.told_off = load.told_off if told_off is None else told_off
+        load.bridged = load.bridged if bridged is None else bridged
+        load.stuck = load.stuck if stuck is None else stuck
+        self.history.note("switched_load", name=name, running=load.running)
         self.settle()
 
     def set_vehicle(self, *, plugged: bool | None = None, soc_pct: float | None = None) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_service.simulation.loads import LoadOptions
+
 # The inverter must see a stable grid this long before it may reconnect: the IEEE 1547-2018 default.
 ENTER_SERVICE_S = 300.0
 
@@ -24,11 +26,13 @@ class SiteOptions:
     meter_port: int = 0
     switch_port: int = 0
     contact_port: int = 0
+    relay_port: int = 0
     control_port: int = 0
     charger_unit: int = 1
     meter_unit: int = 1
     switch_unit: int = 1
     contact_unit: int = 1
+    relay_unit: int = 1
     charger_base: int = 40000
     meter_base: int = 40000
     meter_model: int = 203
@@ -43,6 +47,9 @@ class SiteOptions:
     house_load_w: float = 1200.0
     # How much of the load hangs on the first leg; the charger hangs on both.
     leg_1_share: float = 0.5
+
+    # What can be switched off and on besides, in the order of its relays' coils.
+    loads: tuple[LoadOptions, ...] = ()
 
     plugged: bool = True
     soc_pct: float = 70.0
@@ -116,6 +123,7 @@ _BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("meter_port", 0, 65535),
     ("switch_port", 0, 65535),
     ("contact_port", 0, 65535),
+    ("relay_port", 0, 65535),
     ("control_port", 0, 65535),
     ("charger_unit", 0, 255),
     ("meter_unit", 0, 255),

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from edge_service.simulation.charger_models import SIMULATED
+from edge_service.simulation.loads import LoadOptions
 from edge_service.simulation.options import METER_MODELS, SUNSPEC_BASES, SiteOptions
 from edge_service.simulation.site import run_site
 
 _DEFAULTS = SiteOptions()
-_PORTS = ("charger_port", "meter_port", "switch_port", "contact_port", "control_port")
+_PORTS = ("charger_port", "meter_port", "switch_port", "contact_port", "relay_port", "control_port")
 _NUMBERS = {
     "enter_service_s": "seconds of good grid before the charger reconnects",
     "detection_s": "seconds until the charger notices that the grid is lost",
@@ -73,6 +74,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME[=off]",
         help="switch a quirk of the charger's model on or off; may be given several times",
     )
+    parser.add_argument(
+        "--load",
+        dest="loads",
+        action="append",
+        type=_load,
+        default=[],
+        metavar="NAME=WATTS",
+        help="a load with a relay, at the next coil of the relay block; may be given several times",
+    )
     parser.add_argument("--cannot-island", dest="island_capable", action="store_false", help="no backup at all")
     parser.add_argument("--unplugged", dest="plugged", action="store_false", help="start without a vehicle")
     parser.add_argument("--announce-file", type=Path, metavar="PATH", help="written, as JSON, once the site listens")
@@ -93,7 +103,13 @@ def run(args: Namespace) -> int:
 
 def _options(args: Namespace) -> SiteOptions:
     given: dict[str, Any] = {f.name: getattr(args, f.name) for f in fields(SiteOptions) if hasattr(args, f.name)}
-    return SiteOptions(**given | {"quirks": dict(args.quirks)})
+    return SiteOptions(**given | {"quirks": dict(args.quirks), "loads": tuple(args.loads)})
+
+
+def _load(words: str) -> LoadOptions:
+    """``pump=1500``; raises ValueError, which argparse tells."""
+    name, _, watts = words.partition("=")
+    return LoadOptions(name, float(watts))
 
 
 def _quirk(words: str) -> tuple[str, bool]:

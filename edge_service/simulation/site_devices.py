@@ -15,6 +15,7 @@ from edge_service.simulation.house import House
 from edge_service.simulation.meter_registers import MeterRegisters
 from edge_service.simulation.modbus_server import Face, ModbusServer, WriteSeen
 from edge_service.simulation.options import SiteOptions
+from edge_service.simulation.relay_registers import RelayRegisters
 from edge_service.simulation.switch_registers import SwitchRegisters
 
 WRITES_KEPT = 5000
@@ -27,6 +28,7 @@ class Device(StrEnum):
     METER = "meter"
     SWITCH = "switch"
     CONTACTS = "contacts"
+    RELAYS = "relays"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class SiteDevices:
             Device.METER: self._server(Device.METER, MeterRegisters(self.house, options), options.meter_unit),
             Device.SWITCH: self._server(Device.SWITCH, SwitchRegisters(self.house), options.switch_unit),
             Device.CONTACTS: self._server(Device.CONTACTS, ContactRegisters(self.contacts), options.contact_unit),
+            Device.RELAYS: self._server(Device.RELAYS, RelayRegisters(self.house), options.relay_unit),
         }
 
     def _server(self, device: Device, face: Face, unit: int) -> ModbusServer:
@@ -85,6 +88,7 @@ class SiteDevices:
         await self.servers[Device.METER].start(options.host, options.meter_port)
         await self.servers[Device.SWITCH].start(options.host, options.switch_port)
         await self.servers[Device.CONTACTS].start(options.host, options.contact_port)
+        await self.servers[Device.RELAYS].start(options.host, options.relay_port)
         await self._let_quirks_silence()
         self._ticking = asyncio.create_task(self._tick(), name="simulated site")
 

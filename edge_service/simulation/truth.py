@@ -7,6 +7,7 @@ from typing import Any
 
 from edge_service.simulation.history import Happening
 from edge_service.simulation.house import NOMINAL_HZ, DarkPeriod
+from edge_service.simulation.loads import Load
 from edge_service.simulation.site_devices import SiteDevices, Write
 
 type Json = dict[str, Any]
@@ -27,6 +28,7 @@ def truth(site: SiteDevices) -> Json:
         "violations": [_happening(site, entry) for entry in history.violations],
         "grid": {"voltage_v": house.street_v, "frequency_hz": NOMINAL_HZ if house.grid_present else 0.0},
         "house": _house(site),
+        "loads": {name: _load(load) for name, load in house.loads.by_name.items()},
         "switch": _switch(site),
         "charger": _charger(site),
         "vehicle": _vehicle(site),
@@ -61,6 +63,16 @@ def _house(site: SiteDevices) -> Json:
         "served_wh": round(house.served_wh, 3),
         "dark_s": round(house.dark_s, 3),
         "dark_periods": [_dark(site, period) for period in house.dark_periods],
+    }
+
+
+def _load(load: Load) -> Json:
+    return {
+        "power_w": load.power_w,
+        "running": load.running,
+        "on": load.on,
+        "told_off": load.told_off,
+        "bridged": load.bridged,
     }
 
 
