@@ -89,7 +89,7 @@ def rating(observation: Observation, facts: SiteFacts, former: str | None, legs:
     most_w = charger.capability.discharge_rating_w
     if reading is not None and reading.discharge_max_w:  # at 0 it gives nothing, so nothing is to be fitted to it
         most_w = min(most_w, reading.discharge_max_w)
-    return (float(most_w), *((most_w / legs,) * legs))
+    return (float(most_w), *([most_w / legs] * legs if legs else ()))
 
 
 def share(limit: Sums, of: float) -> Sums:
