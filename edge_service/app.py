@@ -24,7 +24,7 @@ from edge_service.api.steady import SteadyRuntime
 from edge_service.config import Config
 from edge_service.domain.asked import CommandRefusedError, bad_argument
 from edge_service.domain.memory import Memory
-from edge_service.domain.model import Event, Notice, Settings, SiteFacts, frozen_map
+from edge_service.domain.model import Alert, Event, Notice, Settings, SiteFacts, frozen_map
 from edge_service.household import Household
 from edge_service.intake import Intake
 from edge_service.journal.encoding import EncodingError, from_plain, to_plain
@@ -86,7 +86,9 @@ class Edge:
         memory = _kept_memory(await _readable(self.journal.load_document("memory"), None, "memory"))
         nothing_known: Sequence[Event] = ()
         events = await _readable(self.journal.load_events(), nothing_known, "events")
-        self.intake = Intake(self.clock, self.journal, events, self._programs_changed)
+        nobody_warns: Sequence[Alert] = ()
+        alerts = await _readable(self.journal.load_alerts(), nobody_warns, "alerts")
+        self.intake = Intake(self.clock, self.journal, events, self._programs_changed, alerts)
         self.household = Household(settings, self.intake, self.journal, self.clock)
         self.hub = Hub(await self.journal.last_number())
         self.pairing = Pairing(self.journal, self.clock)

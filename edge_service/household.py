@@ -12,7 +12,7 @@ from edge_service.domain.asked import Asked, CommandRefusedError
 from edge_service.domain.commands import carry_out
 from edge_service.domain.departure_commands import departure_plan, skip_departure
 from edge_service.domain.memory import Memory
-from edge_service.domain.model import Event, Observation, Settings, SiteFacts
+from edge_service.domain.model import Alert, Event, Observation, Settings, SiteFacts
 from edge_service.intake import Intake
 from edge_service.ports import Clock, Journal
 from edge_service.programs.manual import ManualEventError, by_hand, enter_event
@@ -47,6 +47,9 @@ class Household:
 
     def events(self) -> Sequence[Event]:
         return self._intake.events()
+
+    def alerts(self) -> Sequence[Alert]:
+        return self._intake.alerts()
 
     def replace_expired(self, settings: Settings) -> None:
         """Take over settings from which only time has taken something away; written behind the cycle's back."""

@@ -5,9 +5,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Protocol
 
-from edge_service.domain.model import Event
+from edge_service.domain.model import Alert, Event
+from edge_service.domain.storms import WITHOUT_WORD
 from edge_service.ports import Clock, ProgramCredentialsError, ProgramError, ProgramNews, ProgramSource
 from edge_service.programs.manual import by_hand
 
@@ -16,12 +18,16 @@ LOG = logging.getLogger(__name__)
 # After an event's end it stays in the process image this long, so that its account closes in a cycle, not in a race.
 KEPT_AFTER_END = timedelta(seconds=30)
 LONGEST_WAIT_S = 900.0
+# No region has so many warnings at once; more are a mistake, and each costs time in every cycle.
+MOST_ALERTS = 100
 
 
 class EventStore(Protocol):
-    """Where known events are kept."""
+    """Where known events and alerts are kept."""
 
     async def save_events(self, events: Sequence[Event]) -> None: ...
+
+    async def save_alerts(self, alerts: Sequence[Alert]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +41,23 @@ class Contact:
 
 
 class Intake:
-    """Holds the known events of all programs. ``changed`` is called when they or a contact changed."""
+    """Holds the known events of all programs, and the alerts of all who warn.
 
-    def __init__(self, clock: Clock, store: EventStore, known: Sequence[Event], changed: Callable[[], None]) -> None:
+    ``changed`` is called when they or a contact changed.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        store: EventStore,
+        known: Sequence[Event],
+        changed: Callable[[], None],
+        alerts: Sequence[Alert] = (),
+    ) -> None:
         self._clock, self._store, self._changed = clock, store, changed
+        self._alerts: dict[str, Alert] = {alert.id: alert for alert in alerts}
+        self._alerts_kept = True
+        self._heard_at = dict.fromkeys({alert.source for alert in alerts}, clock.now())
         self._events: dict[str, Event] = {event.uid: event for event in known}
         self.contacts: dict[str, Contact] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -47,6 +66,32 @@ class Intake:
         """Events that run or come, and those just over."""
         now = self._clock.now()
         return [event for event in self._events.values() if now < event.end + KEPT_AFTER_END]
+
+    def alerts(self) -> Sequence[Alert]:
+        """Alerts that run or come. One without an end is dropped when its source is silent for long."""
+        now = self._clock.now()
+        return [alert for alert in self._alerts.values() if self._stands(alert, now)]
+
+    def _stands(self, alert: Alert, now: datetime) -> bool:
+        if alert.end is not None:
+            return now < alert.end
+        return now - self._heard_at.get(alert.source, now) < WITHOUT_WORD
+
+    async def warn(self, source: str, alerts: Sequence[Alert]) -> None:
+        """All alerts that stand by this source's word, a program's or Home Assistant's: others of its are over.
+
+        They count at once: being prepared for a storm harms nobody. Raises OSError where a restart would forget them.
+        """
+        self._heard_at[source], now = self._clock.now(), self._clock.now()
+        others = {alert.id: alert for alert in self._alerts.values() if alert.source != source}
+        said = {alert.id: alert for alert in sorted(alerts, key=attrgetter("start"))[:MOST_ALERTS]}
+        merged = {own_id: alert for own_id, alert in (others | said).items() if self._stands(alert, now)}
+        if merged != self._alerts:
+            self._alerts, self._alerts_kept = merged, False
+            self._changed()
+        if not self._alerts_kept:
+            await self._store.save_alerts(list(merged.values()))
+            self._alerts_kept = True
 
     def known_of(self, program: str) -> list[Event]:
         """The events of one program."""
@@ -70,6 +115,7 @@ class Intake:
         self.contacts.pop(program, None)
         async with self._one_at_a_time:
             await self._put(program, [])
+        await self._warn(program, ())
         self._changed()
 
     async def poll(self, source: ProgramSource) -> None:
@@ -86,6 +132,7 @@ class Intake:
                 failures = 0
                 self._found(source.id, news)
                 await self._take(source.id, news.events)
+                await self._warn(source.id, news.alerts)
                 await asyncio.sleep(source.poll_s)
 
     async def _ask(self, source: ProgramSource) -> ProgramNews:
@@ -114,6 +161,12 @@ class Intake:
                 await self._put(program, [*events, *entered])
         except OSError as error:
             LOG.error("program %s: its events could not be kept, the former ones stand: %s", program, error)
+
+    async def _warn(self, program: str, alerts: Sequence[Alert]) -> None:
+        try:
+            await self.warn(program, alerts)
+        except OSError as error:
+            LOG.error("program %s: its alerts count, but are not on disk: %s", program, error)
 
     def _lost(self, program: str, error: ProgramError) -> None:
         before = self.contacts.get(program, Contact())

@@ -21,6 +21,7 @@ from edge_service.domain.commands import expire
 from edge_service.domain.decide import Decision, decide, next_change
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import (
+    Alert,
     Capability,
     Contact,
     Event,
@@ -108,6 +109,8 @@ class People(Protocol):
         ...
 
     def events(self) -> Sequence[Event]: ...
+
+    def alerts(self) -> Sequence[Alert]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +337,7 @@ class Runner:
             meter=self._meter_reading,
             switch=self._facts.fresh(self._switch_reading, now),  # one that is silent is where nobody knows
             events=tuple(self._people.events()),
+            alerts=tuple(self._people.alerts()),
             stopped=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.stopped_at) is not None}),
             contested=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.contested_since)}),
             orders=frozen_map(self._evidence()),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from edge_service.domain.model import Event, Happening, Notice, Settings, frozen_map
+from edge_service.domain.model import Alert, Event, Happening, Notice, Settings, frozen_map
 from edge_service.journal.database import Database, JournalError, Layout, make_ballast, time_text, transaction
 from edge_service.journal.encoding import EncodingError, from_plain, to_plain
 from edge_service.ports import NumberedHappening
@@ -130,6 +130,14 @@ class SqliteJournal:
                 connection.executemany("INSERT OR REPLACE INTO event VALUES (?, ?, 1, ?)", rows)
 
         await self._database.run(work)
+
+    async def load_alerts(self) -> Sequence[Alert]:
+        document = await self.load_document("alerts") or {}
+        return tuple(_decoded(Alert, alert) for alert in document.get("alerts", ()))
+
+    async def save_alerts(self, alerts: Sequence[Alert]) -> None:
+        """Make ``alerts`` the current ones."""
+        await self.save_document("alerts", {"alerts": [to_plain(alert, Alert) for alert in alerts]})
 
     # ---------------------------------------------------------------------------------------------------- happenings
 

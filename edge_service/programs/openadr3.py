@@ -7,7 +7,7 @@ meaning of "now" and random starts.
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -16,9 +16,10 @@ from typing import Any, Self
 
 import aiohttp
 
-from edge_service.domain.model import Event, Program, Slot
+from edge_service.domain.model import Alert, Event, Program, Slot
 from edge_service.domain.timeline import Schedule, ScheduleError, Sight, end_of, resolve
 from edge_service.ports import ProgramError, ProgramNews
+from edge_service.programs.openadr3_alerts import alerts_of
 from edge_service.programs.openadr3_client import (
     MOST_RETRY_AFTER_S,
     OpenAdr3Client,
@@ -88,6 +89,7 @@ class OpenAdr3Source:
         self._ven_name = options.ven_name or f"ridethrough-{self._suffix}"
         self._given = {event.uid: event for event in known if self._was_given_by_us(event)}
         self._memories: dict[str, _Memory] = {}
+        self._warned: dict[str, tuple[Alert, ...]] = {}
         self._programs: dict[str, ProgramObject] = {}
         self._not_before: datetime | None = None
         self._enrol_at: datetime | None = None
@@ -143,13 +145,16 @@ class OpenAdr3Source:
         self._programs = await self._read_programs(problems)
         rows = await self._read_events(ven, problems)
         gone, kept = await self._look_up_missing(rows, now)
+        unheard = await self._look_up_alerts(rows, now)
         objects = await self._understand(rows, ven, problems)
         self._continue_under_new_ids(objects.values(), gone, now)
         events = await self._place(objects.values(), now, problems)
         self._given = {event.uid: event for event in [*kept, *events]}
-        self._forget_all_but(_ids(rows))
+        self._warned = unheard | dict(self._alerts(objects.values(), now))
+        self._forget_all_but(_ids(rows) | unheard.keys())
         shown = problems[:MOST_PROBLEMS]
-        return ProgramNews(now, tuple(self._given.values()), tuple(shown), self._client.clock_skew_s)
+        alerts = tuple(alert for given in self._warned.values() for alert in given)
+        return ProgramNews(now, tuple(self._given.values()), tuple(shown), self._client.clock_skew_s, alerts)
 
     def _was_given_by_us(self, event: Event) -> bool:
         """Events by hand are of a program too, but not of its server."""
@@ -267,6 +272,18 @@ class OpenAdr3Source:
                 rows.append(row)
         return gone, missing[MOST_LOOKUPS:]
 
+    async def _look_up_alerts(self, rows: list[Any], now: datetime) -> dict[str, tuple[Alert, ...]]:
+        """The same for what warns: a storm is not over because a list was short. Returns those not looked up."""
+        listed = _ids(rows)
+        missing = [
+            own_id
+            for own_id, alerts in self._warned.items()
+            if own_id not in listed and any(alert.end is None or alert.end > now for alert in alerts)
+        ]
+        found = [await self._look_up(own_id) for own_id in missing[:MOST_LOOKUPS]]
+        rows += [row for row in found if row is not None]
+        return {own_id: self._warned[own_id] for own_id in missing[MOST_LOOKUPS:]}
+
     async def _look_up(self, own_id: str) -> Any | None:
         """The event's row, None when there is none for us (not found, or hidden although our token is good)."""
         try:
@@ -317,13 +334,21 @@ class OpenAdr3Source:
             events += [] if event is None else [event]
         return events
 
+    def _alerts(self, objects: Iterable[EventObject], now: datetime) -> Iterator[tuple[str, tuple[Alert, ...]]]:
+        """By the event's own id, those that run or come. Their first sight is the event's."""
+        for one in objects:
+            if one.alerts:
+                sight, uid = self._sight(one, now), self._memories[one.id].uid
+                name = one.name or self.options.name
+                yield one.id, tuple(alerts_of(one.alerts, one.schedule, sight, now, uid=uid, source=self.id, name=name))
+
     def _event(self, one: EventObject, now: datetime, problems: list[str]) -> Event | None:
         """The event in absolute times; None when it is over, cancelled, or asks nothing of us."""
         sight = self._sight(one, now)
         try:
             end = end_of(one.schedule, sight)
         except ScheduleError as error:
-            problems.append(f"Event {one.id} was skipped: {error}.")
+            problems.extend([] if one.alerts else [f"Event {one.id} was skipped: {error}."])
             return None
         if end is None and one.schedule.intervals and not one.schedule.cancelled:
             problems.append(f"Event {one.id} was skipped: it lasts no time.")

@@ -14,6 +14,7 @@ from typing import Any
 from edge_service.domain.model import SlotKind
 from edge_service.domain.timeline import MOST_SLOTS, Interval, Period, Schedule
 from edge_service.programs import iso8601
+from edge_service.programs.openadr3_alerts import ALERTS, AlertObject
 
 SETPOINT = "DISPATCH_SETPOINT"
 SIMPLE = "SIMPLE"
@@ -70,6 +71,7 @@ class EventObject:
     schedule: Schedule
     typed_targets: frozenset[Target] = frozenset()
     problems: tuple[str, ...] = ()
+    alerts: tuple[AlertObject, ...] = ()
 
 
 def clean(value: str, longest: int = LONGEST_NAME) -> str:
@@ -190,6 +192,12 @@ def _period(value: object, where: str) -> Period:
     return Period(found["start"], found["duration"], found["randomizeStart"])
 
 
+def _first_text(values: object) -> str:
+    """What an alert says to people, if anything."""
+    texts = [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+    return clean(texts[0]) if texts else ""
+
+
 class _EventReader:
     """Reads one event; gathers what is skipped inside it."""
 
@@ -203,6 +211,7 @@ class _EventReader:
         self._unit_w: int | None = None
         self._problems: dict[str, None] = {}
         self._ignored: dict[str, None] = {}
+        self._alerts: dict[str, tuple[str, set[int]]] = {}
         self.label = f"Event {own_id}" + (f" ({clean(self._name, _LONGEST_SHOWN)})" if self._name else "")
 
     def read(self) -> EventObject:
@@ -213,7 +222,10 @@ class _EventReader:
         period, intervals = _period(body.get("intervalPeriod"), "intervalPeriod"), tuple(self._intervals())
         schedule = Schedule(period, intervals, duration)
         targets = frozenset(_typed_targets(body.get("targets")))
-        return EventObject(self._id, program_id, self._name, self._priority(), schedule, targets, self._sentences())
+        alerts = tuple(AlertObject(ALERTS[word], text, frozenset(at)) for word, (text, at) in self._alerts.items())
+        return EventObject(
+            self._id, program_id, self._name, self._priority(), schedule, targets, self._sentences(), alerts
+        )
 
     def _setpoint_unit_w(self, program: ProgramObject | None) -> int | None:
         own = self._body.get("payloadDescriptors")
@@ -236,11 +248,14 @@ class _EventReader:
             if not isinstance(row, dict):
                 raise ValueError(f"interval {number} is {shown(row)}")
             period = _period(row.get("intervalPeriod"), f"interval {number}: intervalPeriod")
-            yield self._interval(period, row.get("payloads"), f"interval {number}")
+            yield self._interval(period, row.get("payloads"), number)
 
-    def _interval(self, period: Period, payloads: object, where: str) -> Interval:
+    def _interval(self, period: Period, payloads: object, number: int) -> Interval:
         """A setpoint counts before a level; an interval without a valid one of them does not speak of power."""
+        where = f"interval {number}"
         found = dict(self._payloads(payloads, where))
+        for word in found.keys() & ALERTS.keys():
+            self._alerts.setdefault(word, (_first_text(found[word]), set()))[1].add(number)
         if SETPOINT in found and (power_w := self._power_w(found[SETPOINT], where)) is not None:
             return Interval(period, SlotKind.POWER, power_w)
         if SIMPLE in found and (level := self._level(found[SIMPLE], where)) is not None:
@@ -253,7 +268,7 @@ class _EventReader:
             return
         for payload in payloads or ():
             kind = payload.get("type") if isinstance(payload, dict) else None
-            if kind in (SETPOINT, SIMPLE):
+            if kind in (SETPOINT, SIMPLE) or (isinstance(kind, str) and kind in ALERTS):
                 yield str(kind), payload.get("values")
             elif isinstance(kind, str):
                 self._ignored[clean(kind, _LONGEST_SHOWN)] = None

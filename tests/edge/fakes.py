@@ -14,6 +14,7 @@ from functools import wraps
 from typing import Any, Never
 
 from edge_service.domain.model import (
+    Alert,
     Capability,
     ChargerReading,
     ChargerState,
@@ -243,6 +244,7 @@ class FakeSource:
 
     def __init__(self, name: str, *answers: Sequence[Event] | Exception, poll_s: float = 10.0) -> None:
         self.id, self.poll_s = name, poll_s
+        self.alerts: tuple[Alert, ...] = ()
         self.answers: deque[Sequence[Event] | Exception] = deque(answers)
         self.problems: tuple[str, ...] = ()
         self.polled_at: list[float] = []
@@ -252,7 +254,7 @@ class FakeSource:
         answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return ProgramNews(now, tuple(answer), self.problems)
+        return ProgramNews(now, tuple(answer), self.problems, alerts=self.alerts)
 
     async def close(self) -> None: ...
 
@@ -272,6 +274,7 @@ class MemoryJournal:
         self.wrote: list[str] = []
         self.settings = Settings()
         self.events: tuple[Event, ...] = ()
+        self.alerts: tuple[Alert, ...] = ()
         self.happenings: list[NumberedHappening] = []
         self.notices: dict[int, Notice] = {}
         self.documents: dict[str, Mapping[str, Any]] = {}
@@ -302,6 +305,14 @@ class MemoryJournal:
     async def save_events(self, events: Sequence[Event]) -> None:
         await self._write("events")
         self.events = tuple(events)
+
+    async def load_alerts(self) -> Sequence[Alert]:
+        self._look()
+        return self.alerts
+
+    async def save_alerts(self, alerts: Sequence[Alert]) -> None:
+        await self._write("alerts")
+        self.alerts = tuple(alerts)
 
     async def append_happenings(self, happenings: Sequence[Happening]) -> Sequence[NumberedHappening]:
         await self._write("happenings")

@@ -11,6 +11,7 @@ import pytest
 
 from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import (
+    Alert,
     Event,
     Grid,
     Happening,
@@ -40,6 +41,7 @@ class Residents:
 
     settings: Settings = field(default_factory=Settings)
     called: list[Event] = field(default_factory=list)
+    warned: list[Alert] = field(default_factory=list)
     expired: list[Settings] = field(default_factory=list)
 
     def replace_expired(self, settings: Settings) -> None:
@@ -51,6 +53,9 @@ class Residents:
 
     def events(self) -> Sequence[Event]:
         return self.called
+
+    def alerts(self) -> Sequence[Alert]:
+        return self.warned
 
 
 @dataclass
