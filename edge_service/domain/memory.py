@@ -325,23 +325,33 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupUse:
+    """What a load group draws in the mean while it is on, over so many minutes."""
+
+    mean_w: float
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeMemory:
     """What the house has drawn, and how long the vehicles carry it, as last worked out.
 
     ``minute_at``: when the minute that runs began. ``load`` is what the house uses, net where its solar is not metered
-    apart; ``solar`` what inverters on its side of the switch supply, 0 or less. ``carried_since``: a vehicle carries
-    the house since then. ``stores``: who can carry it, the first one first. ``groups_w``: what each load group that is
-    on draws. ``lasts`` and ``gains_h`` are of ``lasts_at``.
+    apart; ``solar`` what inverters on its side of the switch supply, 0 or less. ``lasts``, ``gains_h`` and what they
+    were worked out from are of ``lasts_at``: ``stores``, who can carry the house, the first one first; ``carried_h``,
+    how long one did; ``groups_w``, what each load group that is on draws; ``shed_w``, those that are shed.
     """
 
     minute_at: datetime | None = None
     load: Track = Track()
     solar: Track = Track()
-    carried_since: datetime | None = None
-    stores: tuple[Store, ...] = ()
-    groups_w: Mapping[str, int] = field(default_factory=frozen_map)
-    lasts: Runtime | None = None
+    groups: Mapping[str, GroupUse] = field(default_factory=frozen_map)
     lasts_at: datetime | None = None
+    stores: tuple[Store, ...] = ()
+    carried_h: float | None = None
+    groups_w: Mapping[str, int | None] = field(default_factory=frozen_map)
+    shed_w: int = 0
+    lasts: Runtime | None = None
     gains_h: Mapping[str, float | None] = field(default_factory=frozen_map)
 
     def shifted(self, by: timedelta) -> RuntimeMemory:
@@ -353,7 +363,6 @@ class RuntimeMemory:
             minute_at=self.minute_at + by,
             load=self.load.moved(by),
             solar=self.solar.moved(by),
-            carried_since=self.carried_since and self.carried_since + by,
             lasts_at=None,
         )
 
@@ -364,7 +373,7 @@ class RuntimeMemory:
 
     def after_restart(self) -> RuntimeMemory:
         """What was drawn is still true; who carries the house is read anew."""
-        return replace(self, carried_since=None, stores=(), groups_w=frozen_map(), lasts=None, lasts_at=None)
+        return RuntimeMemory(self.minute_at, self.load, self.solar, self.groups)
 
 
 class DrillStage(StrEnum):
