@@ -25,7 +25,17 @@ KEEP_EVERY_S = 5.0
 STOP_AWAITS_DISK_S = 2.0
 # What undoes a stop or matters in an outage counts although the disk fails. Everything else is refused then.
 COUNTS_UNKEPT = frozenset(
-    {"reset_stop", "set_mode", "set_at_end", "end_backup", "postpone_return", "opt_out", "opt_in", "resume"}
+    {
+        "reset_stop",
+        "set_mode",
+        "set_at_end",
+        "end_backup",
+        "retry_backup",
+        "postpone_return",
+        "opt_out",
+        "opt_in",
+        "resume",
+    }
 )
 
 

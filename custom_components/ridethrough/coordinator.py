@@ -57,6 +57,7 @@ MISTAKES = frozenset(
         "not_bidirectional",
         "outage_running",
         "no_backup_running",
+        "nothing_to_retry",
         "stopped",
         "reset_on_site",
         "stop_contact_active",

@@ -20,6 +20,7 @@ OUTAGE_KINDS = MappingProxyType(
         "outage_started": "started",
         "backup_started": "backup_started",
         "backup_failed": "backup_failed",
+        "backup_collapsed": "backup_collapsed",
         "backup_stopped": "backup_stopped",
         "reserve_reached": "reserve_reached",
         "grid_returned": "grid_returned",

@@ -22,6 +22,8 @@ KINDS = frozenset(
     {
         "outage",
         "no_backup",
+        "backup_latched",
+        "solar_surplus",
         "reserve_near",
         "return_announced",
         "power_back",

@@ -1,40 +1,33 @@
 """What is measured and decided, as sensors. Signs are turned to Home Assistant's here and nowhere else."""
 
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, override
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
-from homeassistant.components.sensor import (
-    SensorDeviceClass,
-    SensorEntity,
-    SensorEntityDescription,
-    SensorStateClass,
-)
-from homeassistant.const import (
-    EntityCategory,
-    UnitOfEnergy,
-    UnitOfPower,
-    UnitOfRatio,
-    UnitOfTime,
-)
+from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
+from homeassistant.const import EntityCategory, UnitOfRatio, UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.util import dt as dt_util
 
-from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
-from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, Scope, add_as_they_come, always, nothing_more
+from .coordinator import RidethroughConfigEntry
+from .entity import CHARGER, LOAD, PROGRAM, SITE, add_as_they_come
+from .outage_sensors import LOAD_SENSORS, OUTAGE_SENSORS
 from .program_events import BY_HAND, measured_event, next_event, shown_event, time_of
+from .sensor_rows import (
+    RidethroughSensor,
+    SensorRow,
+    Value,
+    energy_row,
+    enum_row,
+    power_row,
+    share_row,
+    time_row,
+    turned,
+)
 from .wire import ChargerWire, DepartureState, EventWire, ProgramWire, SiteWire, StepState, SwitchWire
 
 PARALLEL_UPDATES = 0
-
-type Value = str | int | float | datetime | None
-
-# A recorder row is about 150 bytes: 20 sensors each second would fill 260 MB a day. Below its deadband a number waits.
-POWER_DEADBAND_W = 50.0
-ENERGY_DEADBAND_WH = 10.0
-LONGEST_WAIT = timedelta(seconds=30)
 
 # The rungs of the edge's ladder, highest first.
 CONTROL_REASONS = [
@@ -83,6 +76,7 @@ STEP_REASONS = [
     "parked",
     "returning",
     "handing_over",
+    "begins_anew",
     "drivers_reserve",
     "manual_charge",
     "manual_discharge",
@@ -155,24 +149,6 @@ WISHES: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class SensorRow[PartT](SensorEntityDescription):
-    """One sensor. ``deadband``: a smaller change may wait; ``other``: the option for words we do not know yet.
-    ``attributes``: what belongs to the value and changes with it, each a text, a number, a yes or no,
-    or a tuple of texts."""
-
-    value: Callable[[PartT], Value]
-    attributes: Callable[[PartT], Mapping[str, Any]] = nothing_more
-    exists: Callable[[PartT], bool] = always
-    deadband: float = 0.0
-    other: str | None = None
-
-
-def turned(power_w: int | None) -> int | None:
-    """The edge's sign (positive consumes) as the Energy dashboard's of a battery (positive supplies)."""
-    return None if power_w is None else -power_w
-
-
 # ---------------------------------------------------------------------------------------------------------- the site
 
 
@@ -233,75 +209,6 @@ def storm_data(site: SiteWire) -> Mapping[str, Any]:
     """What else is known of the storm."""
     storm = site.get("storm")
     return {"reserve_pct": storm["reserve_pct"], "storm": storm["name"]} if storm else {}
-
-
-def power_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
-    """A power in watts, shown in kilowatts."""
-    return SensorRow(
-        key=key,
-        translation_key=key,
-        device_class=SensorDeviceClass.POWER,
-        state_class=SensorStateClass.MEASUREMENT,
-        native_unit_of_measurement=UnitOfPower.WATT,
-        suggested_unit_of_measurement=UnitOfPower.KILO_WATT,
-        suggested_display_precision=2,
-        deadband=POWER_DEADBAND_W,
-        value=value,
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def energy_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
-    """A meter in watt-hours, shown in kilowatt-hours."""
-    return SensorRow(
-        key=key,
-        translation_key=key,
-        device_class=SensorDeviceClass.ENERGY,
-        state_class=SensorStateClass.TOTAL_INCREASING,
-        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
-        suggested_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        suggested_display_precision=2,
-        deadband=ENERGY_DEADBAND_WH,
-        value=value,
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def enum_row[PartT](key: str, options: list[str], value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
-    """One word out of a list; a word that is not in it is shown as ``other``, else as unknown."""
-    return SensorRow(
-        key=key,
-        translation_key=key,
-        device_class=SensorDeviceClass.ENUM,
-        options=options,
-        other="other" if "other" in options else None,
-        value=value,
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def time_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
-    """A moment."""
-    return SensorRow(
-        key=key,
-        translation_key=key,
-        device_class=SensorDeviceClass.TIMESTAMP,
-        value=value,
-        **more,  # type: ignore[arg-type]
-    )
-
-
-def share_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
-    """A part of the vehicle's battery that is not its charge now: without the class, so that it is not taken for it."""
-    return SensorRow(
-        key=key,
-        translation_key=key,
-        native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
-        suggested_display_precision=0,
-        deadband=0.5,
-        value=value,
-        **more,  # type: ignore[arg-type]
-    )
 
 
 def leg_row(leg: int) -> SensorRow[SiteWire]:
@@ -477,6 +384,12 @@ def departure_charging(charger: ChargerWire) -> Mapping[str, Any]:
     return {} if departure is None else {"charging": departure["charging"]}
 
 
+def reserve_in_miles(charger: ChargerWire) -> Mapping[str, Any]:
+    """What the reserve was asked for in, if in miles."""
+    miles = charger.get("drivers_reserve_miles")
+    return {} if miles is None else {"miles": miles}
+
+
 def setpoint_w(charger: ChargerWire) -> int | None:
     """The power that was ordered, in Home Assistant's sign; None while nothing is."""
     return turned(charger["order"]["power_w"]) if charger["order"] else None
@@ -512,6 +425,13 @@ CHARGER_SENSORS: tuple[SensorRow[ChargerWire], ...] = (
         value=lambda charger: charger["soc_pct"],
     ),
     power_row("power", lambda charger: turned(charger["power_w"])),
+    share_row(
+        "drivers_reserve_now",
+        lambda charger: charger.get("drivers_reserve_effective_pct"),
+        attributes=reserve_in_miles,
+        exists=lambda charger: "drivers_reserve_effective_pct" in charger,
+    ),
+    share_row("lent", lambda charger: charger.get("lent_pct"), exists=lambda charger: "lent_pct" in charger),
     power_row(
         "power_setpoint", setpoint_w, entity_category=EntityCategory.DIAGNOSTIC, entity_registry_enabled_default=False
     ),
@@ -628,51 +548,11 @@ PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
 )
 
 
-# -------------------------------------------------------------------------------------------------------- the entity
-
-
-def may_wait(row: SensorRow[object], before: object, now: object, waited: timedelta) -> bool:
-    """A number moved by less than its deadband and was written lately. Zero and unknown never wait."""
-    if not isinstance(before, int | float) or not isinstance(now, int | float) or now == 0:
-        return False
-    return abs(now - before) < row.deadband and timedelta(0) <= waited < LONGEST_WAIT
-
-
-class RidethroughSensor[PartT](RidethroughEntity[PartT], SensorEntity):
-    """One sensor of a table above."""
-
-    entity_description: SensorRow[PartT]
-
-    def __init__(
-        self, coordinator: RidethroughCoordinator, scope: Scope[PartT], subject: str, row: SensorRow[PartT]
-    ) -> None:
-        super().__init__(coordinator, scope, subject, row)
-        self._written_at = dt_util.utcnow()
-        self._shown_value: Value = None
-
-    @override
-    def _shown(self, part: PartT) -> Hashable:
-        row, now = self.entity_description, dt_util.utcnow()
-        attributes = row.attributes(part)
-        self._attr_extra_state_attributes = dict(attributes)
-        return (self._value(part, row, now), tuple(attributes.items()))
-
-    def _value(self, part: PartT, row: SensorRow[PartT], now: datetime) -> Value:
-        value = row.value(part)
-        if row.options is not None and value is not None and value not in row.options:
-            value = row.other
-        if may_wait(row, self._shown_value, value, now - self._written_at):  # type: ignore[arg-type]
-            return self._shown_value
-        if value != self._shown_value:
-            self._written_at = now
-        self._attr_native_value = self._shown_value = value
-        return value
-
-
 async def async_setup_entry(
     hass: HomeAssistant, entry: RidethroughConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Create the sensors of site, chargers and programs."""
-    add_as_they_come(entry, async_add_entities, SITE, SITE_SENSORS, RidethroughSensor)
+    """Create the sensors of site, chargers, programs and load groups."""
+    add_as_they_come(entry, async_add_entities, SITE, (*SITE_SENSORS, *OUTAGE_SENSORS), RidethroughSensor)
     add_as_they_come(entry, async_add_entities, CHARGER, CHARGER_SENSORS, RidethroughSensor)
     add_as_they_come(entry, async_add_entities, PROGRAM, PROGRAM_SENSORS, RidethroughSensor)
+    add_as_they_come(entry, async_add_entities, LOAD, LOAD_SENSORS, RidethroughSensor)

@@ -9,7 +9,7 @@ from edge_service.domain.asked import Asked, CommandRefusedError
 from edge_service.domain.departure_commands import clear_departure, departures_left, set_departure
 from edge_service.domain.drill_commands import cancel_drill, clear_drill_schedule, set_drill_schedule, start_drill
 from edge_service.domain.islanding import IN_TRANSFER
-from edge_service.domain.memory import IslandStep, Memory
+from edge_service.domain.memory import ALIVE, IslandStep, Memory
 from edge_service.domain.model import (
     Contact,
     Grid,
@@ -23,6 +23,8 @@ from edge_service.domain.model import (
 # A manual order outlives a dead Home Assistant by a day at most.
 LONGEST_MANUAL = timedelta(hours=24)
 LONGEST_POSTPONEMENT = timedelta(hours=12)
+# A backup runs, or is tried.
+ENDABLE = ALIVE | {IslandStep.FORMING, IslandStep.DARK, IslandStep.HANDOVER, IslandStep.RETRY}
 
 
 def carry_out(name: str, asked: Asked) -> Settings:
@@ -51,6 +53,7 @@ def expire(settings: Settings, memory: Memory, now: datetime) -> Settings:
         return_not_before=not_before if not_before is not None and now < not_before and not tied else None,
         departures=departures_left(settings, now),
         storm=settings.storm_at(now),
+        retry_backup_at=None if outage_over else settings.retry_backup_at,
         lent_pct=frozen_map() if outage_over else settings.lent_pct,
         alerts_opted_out=storm_commands.opt_outs_left(settings, now),
         drill=None if taken_up and not drill_runs else settings.drill,
@@ -140,14 +143,21 @@ def _opt_in(asked: Asked) -> Settings:
 
 
 def _end_backup(asked: Asked) -> Settings:
-    steps = (IslandStep.ISLAND, IslandStep.ANNOUNCED, IslandStep.FORMING, IslandStep.DARK, IslandStep.HANDOVER)
-    if asked.memory.island.step not in steps:
+    if asked.memory.island.step not in ENDABLE:
         raise CommandRefusedError("no_backup_running", "no backup is running")
     if asked.args.get("confirm") is not True:
         raise CommandRefusedError(
             "confirm_needed", "this darkens the house; say confirm: true", allowed="confirm: true"
         )
     return replace(asked.settings, end_backup=True)
+
+
+def _retry_backup(asked: Asked) -> Settings:
+    island, outage = asked.memory.island, asked.memory.outage
+    gave_up = island.step is IslandStep.TIED and island.attempts > 0
+    if outage is None or outage.ended_at is not None or not (island.step is IslandStep.DARK or gave_up):
+        raise CommandRefusedError("nothing_to_retry", "no attempt to power the house has failed and come to rest")
+    return replace(asked.settings, retry_backup_at=asked.now)
 
 
 def _postpone_return(asked: Asked) -> Settings:
@@ -181,6 +191,7 @@ COMMANDS: Mapping[str, Callable[[Asked], Settings]] = {
     "opt_out": _opt_out,
     "opt_in": _opt_in,
     "end_backup": _end_backup,
+    "retry_backup": _retry_backup,
     "postpone_return": _postpone_return,
     "set_departure": set_departure,
     "clear_departure": clear_departure,

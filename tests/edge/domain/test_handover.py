@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from edge_service.domain.decide import Decision, decide
-from edge_service.domain.islanding import TABLE
 from edge_service.domain.islanding_situation import Situation
+from edge_service.domain.islanding_table import TABLE
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import (
     AtEnd,

@@ -9,8 +9,9 @@ import pytest
 
 from edge_service.domain.decide import decide
 from edge_service.domain.forming import choose_former
-from edge_service.domain.islanding import SWITCH_ORDERS, TABLE, switch_order
+from edge_service.domain.islanding import SWITCH_ORDERS, switch_order
 from edge_service.domain.islanding_situation import MOST_ATTEMPTS, Situation
+from edge_service.domain.islanding_table import TABLE
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory, OutageMemory
 from edge_service.domain.model import (
     AtEnd,
@@ -27,7 +28,7 @@ from tests.edge.domain.houses import T0, a_meter, a_reading, a_site, after, an_o
 from tests.edge.scenarios.story import House
 
 S = IslandStep
-MOVING = (S.OPENING, S.FORMING, S.STOPPING, S.CLOSING)
+MOVING = (S.SHEDDING, S.OPENING, S.FORMING, S.RETRY, S.SYNCHRONISING, S.STOPPING, S.CLOSING)
 FACTS = replace(a_site("car"), enter_service_s=10.0, announce_return_s=5.0)
 
 
@@ -64,7 +65,11 @@ def test_a_step_that_darkens_the_house_ends_by_itself_when_nothing_answers(step:
 
 
 def test_the_switch_is_told_something_only_while_it_shall_move() -> None:
-    assert SWITCH_ORDERS == {S.OPENING: SwitchOrder.OPEN, S.CLOSING: SwitchOrder.CLOSE}
+    assert SWITCH_ORDERS == {
+        S.OPENING: SwitchOrder.OPEN,
+        S.CLOSING: SwitchOrder.CLOSE,
+        S.SYNCHRONISING: SwitchOrder.CLOSE,
+    }
 
 
 # ------------------------------------------------------------------------------------------- a house that runs for long
@@ -188,7 +193,7 @@ def test_a_charger_that_never_forms_leaves_a_dark_house_that_returns_at_once() -
     run.house.grid = False
     hour(run)
     assert run.walked[-1] is S.DARK
-    assert run.told == ["outage: outage", "outage: no_backup"]
+    assert run.told == ["outage: outage", "outage: no_backup", "outage: no_backup"], "and once more when a retry failed"
     run.house.grid = True
     assert run.seconds_pass(15).walked[-1] is S.TIED
 
@@ -279,10 +284,10 @@ def test_a_live_house_seen_by_any_device_is_not_dead() -> None:
 def test_an_order_to_open_that_moved_nothing_is_taken_back_when_the_grid_returns() -> None:
     stuck = SwitchReading(after(1), commanded_open=True, open_proven=False, closed_proven=True)
     for grid in (Grid.RESTORING, Grid.ON):
-        assert switch_order(IslandMemory(S.TIED), grid, Settings(), stuck) is SwitchOrder.CLOSE
-    assert switch_order(IslandMemory(S.TIED), Grid.OUTAGE, Settings(), stuck) is None
+        assert switch_order(IslandMemory(S.TIED), grid, Settings(), stuck, FACTS) is SwitchOrder.CLOSE
+    assert switch_order(IslandMemory(S.TIED), Grid.OUTAGE, Settings(), stuck, FACTS) is None
     open_now = SwitchReading(after(1), commanded_open=True, open_proven=True, closed_proven=False)
-    assert switch_order(IslandMemory(S.ISLAND), Grid.ON, Settings(), open_now) is None
+    assert switch_order(IslandMemory(S.ISLAND), Grid.ON, Settings(), open_now, FACTS) is None
 
 
 def test_a_return_that_does_not_succeed_calls_a_person() -> None:
