@@ -49,6 +49,11 @@ def contacts(control_url: str, **active: bool) -> None:
     _post(control_url, "/contacts", active)
 
 
+def companion(control_url: str, state: str | None) -> None:
+    """The companion inverter tells this state, whatever it sees; None: what it sees again."""
+    _post(control_url, "/companion", {"state": state})
+
+
 def break_device(control_url: str, device: str, faults: dict[str, Any]) -> None:
     """Set or heal faults of a device of the site; keys as in ``control``."""
     _post(control_url, f"/device/{device}/faults", faults)

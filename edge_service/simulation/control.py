@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from edge_service.simulation.companion_registers import STATES
 from edge_service.simulation.faults import EXCEPTION_CODES, Refused
 from edge_service.simulation.site_devices import Device, SiteDevices
 from edge_service.simulation.truth import Json, truth, write_entry
@@ -41,6 +42,7 @@ def control_app(site: SiteDevices) -> web.Application:
             web.post("/vehicle", _vehicle),
             web.post("/charger", _charger),
             web.post("/contacts", _contacts),
+            web.post("/companion", _companion),
             web.post("/charger/quirks", _quirks),
             web.post("/device/{device}/faults", _faults),
         ]
@@ -80,9 +82,11 @@ async def _writes(request: web.Request) -> web.Response:
 
 
 async def _grid(request: web.Request) -> web.Response:
-    body = await _body(request, {"present": _flag}, required=("present",))
+    """Take the grid away or give it back; break the neutral of the service or mend it."""
+    body = await _body(request, {"present": _flag, "neutral_lost": _flag}, required=("present",))
     site = request.app[_SITE]
     site.advance()
+    site.house.break_neutral(lost=body.get("neutral_lost", site.house.neutral_lost))
     site.house.set_grid(present=body["present"])
     return _done(site)
 
@@ -148,6 +152,15 @@ async def _contacts(request: web.Request) -> web.Response:
     return _done(site)
 
 
+async def _companion(request: web.Request) -> web.Response:
+    """Have the companion inverter tell this state, whatever it sees; null: what it sees again."""
+    body = await _body(request, {"state": _state}, required=("state",))
+    site = request.app[_SITE]
+    site.advance()
+    site.sight.forced = body["state"]
+    return _done(site)
+
+
 async def _faults(request: web.Request) -> web.Response:
     """Change the faults that are named and leave the others; those of the switch's mechanics are the switch's only."""
     name = request.match_info["device"]
@@ -198,6 +211,12 @@ def _flag(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise BadInputError(key, repr(value), "true or false")
     return value
+
+
+def _state(key: str, value: Any) -> str | None:
+    if value is not None and value not in STATES:
+        raise BadInputError(key, repr(value), f"null or one of {', '.join(STATES)}")
+    return None if value is None else str(value)
 
 
 def _number(low: float, high: float) -> Check:

@@ -40,6 +40,10 @@ class Connection:
         return NOMINAL_V if self.grid_present else 0.0
 
     @property
+    def leg_v(self) -> tuple[float, float]:
+        return self.street_v / 2, self.street_v / 2
+
+    @property
     def site_power_w(self) -> float:
         return self.load_w + sum(house.inverter.power_w for house in self._houses) if self.grid_present else 0.0
 

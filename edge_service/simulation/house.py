@@ -34,9 +34,11 @@ class House:
     def __init__(self, options: SiteOptions) -> None:
         self.history = History()
         self.grid_present = options.grid_present
+        self.vendor_backup = options.vendor_backup
         self.base_w = options.house_load_w
         self.loads = Loads(options.loads)
         self.leg_1_share = options.leg_1_share
+        self.neutral_lost = False
         self.vehicle = Vehicle(
             capacity_wh=options.battery_wh,
             energy_wh=options.battery_wh * options.soc_pct / 100,
@@ -64,7 +66,7 @@ class House:
 
     @property
     def powered(self) -> bool:
-        return self.grid_live or self.inverter.feeds_bus
+        return self.grid_live or self.inverter.feeds_bus or self.vendor_backup
 
     @property
     def site_power_w(self) -> float:
@@ -91,6 +93,14 @@ class House:
     @property
     def street_v(self) -> float:
         return NOMINAL_V if self.grid_present else 0.0
+
+    @property
+    def leg_v(self) -> tuple[float, float]:
+        """The street's voltage from each leg to neutral: without a neutral it divides by what is switched on there."""
+        if not self.neutral_lost or not self.load_w:
+            return self.street_v / 2, self.street_v / 2
+        first_v = self.street_v * (1 - (self.base_w * self.leg_1_share + self.loads.leg_1_w) / self.load_w)
+        return first_v, self.street_v - first_v
 
     @property
     def surroundings(self) -> Surroundings:
@@ -184,6 +194,12 @@ class House:
             if present and self.switch.closed:
                 self._judge_closing()
         self.settle()
+
+    def break_neutral(self, *, lost: bool) -> None:
+        """Of the service, in the street. ``lost`` False: it is mended."""
+        if lost is not self.neutral_lost:
+            self.neutral_lost = lost
+            self.history.note("neutral_lost" if lost else "neutral_mended")
 
     def set_load(self, load_w: float, leg_1_share: float | None = None) -> None:
         """All but the loads that can be switched. ``leg_1_share``: how much hangs on the first leg; None: as before."""

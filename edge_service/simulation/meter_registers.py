@@ -22,6 +22,8 @@ class Metered(Protocol):
     @property
     def street_v(self) -> float: ...
     @property
+    def leg_v(self) -> tuple[float, float]: ...
+    @property
     def site_power_w(self) -> float: ...
     @property
     def leg_power_w(self) -> tuple[float, float]: ...
@@ -66,8 +68,8 @@ class MeterRegisters(Faceless):
             "AphA": leg_a,
             "AphB": leg_b,
             "PhV": volts / 2,
-            "PhVphA": volts / 2,
-            "PhVphB": volts / 2,
+            "PhVphA": house.leg_v[0],
+            "PhVphB": house.leg_v[1],
             "PPV": volts,
             _line_to_line(self._model): volts,
             "Hz": NOMINAL_HZ if house.grid_present else 0.0,

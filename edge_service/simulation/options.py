@@ -26,6 +26,7 @@ class SiteOptions:
     meter_port: int = 0
     switch_port: int = 0
     contact_port: int = 0
+    companion_port: int = 0
     relay_port: int = 0
     control_port: int = 0
     charger_unit: int = 1
@@ -42,6 +43,12 @@ class SiteOptions:
     # One of ``charger_models.SIMULATED``, and which of its quirks are on otherwise than by default.
     charger_model: str = "sunspec_der"
     quirks: Mapping[str, bool] = field(default_factory=dict)
+
+    # One of ``companion_models.COMPANIONS``; where it sits, seen from the island switch.
+    companion_model: str = "sigenergy_plant"
+    companion_on_grid_side: bool = False
+    # A gateway of its maker carries the house from another source as soon as the grid is gone.
+    vendor_backup: bool = False
 
     grid_present: bool = True
     house_load_w: float = 1200.0
@@ -123,6 +130,7 @@ _BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("meter_port", 0, 65535),
     ("switch_port", 0, 65535),
     ("contact_port", 0, 65535),
+    ("companion_port", 0, 65535),
     ("relay_port", 0, 65535),
     ("control_port", 0, 65535),
     ("charger_unit", 0, 255),

@@ -18,6 +18,7 @@ DC_V = 400.0
 PLANT_UNIT = 247
 START, STOP = 0, 1
 ON_GRID, OFF_GRID = 0, 1
+RUNNING, SHUTDOWN = 1, 3
 GRID_POWER_OUTAGE = 1 << 9
 # A clock's own grain: a request that is this much too soon is not.
 _GRAIN_S = 0.002
@@ -178,11 +179,13 @@ class InverterUnit(Registers):
 
 
 class PlantUnit(Registers):
-    """The plant: grid meter, gateway, stationary battery. Read only here."""
+    """The plant: grid meter, gateway, stationary battery. Its reserve for outages is all that can be written here."""
 
     def __init__(self, house: House, line: Line, quirks: Quirks) -> None:
         super().__init__("plant", line, quirks)
         self._house = house
+        self.reserve_pct = 10.0
+        self.solar_w = 0.0
 
     def values(self) -> Mapping[str, float | str]:
         by_hand = 2 if "off_grid_by_hand" in self._quirks else ON_GRID
@@ -191,8 +194,22 @@ class PlantUnit(Registers):
             "grid_power": round(self._house.site_power_w),
             "grid_status": by_hand if self._house.grid_live else OFF_GRID,
             "ess_soc": 80.0,
+            "pv_power": self.solar_w,
+            "plant_state": RUNNING if self._house.powered else SHUTDOWN,
             "plant_alarm_1": 0,
+            "ess_backup_soc": self.reserve_pct,
         }
+
+    def write_registers(self, address: int, values: list[int]) -> dict[str, float]:
+        self._line.hear()
+        register = self.known.get(address)
+        if register is None or register.access != "rw" or len(values) != register.size:
+            raise RefusalError(RefusalCode.ADDRESS)
+        value = register.number(values)
+        if not 0 <= value <= 100:
+            raise RefusalError(RefusalCode.VALUE)
+        self.reserve_pct = value
+        return {register.name: value}
 
 
 class SigenergyPlant(SeveralUnits):

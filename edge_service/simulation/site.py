@@ -54,6 +54,10 @@ class SimulatedSite(SiteDevices):
         return self.servers[Device.RELAYS].port
 
     @property
+    def companion_port(self) -> int:
+        return self.servers[Device.COMPANION].port
+
+    @property
     def control_port(self) -> int:
         return self._control_port
 
@@ -70,6 +74,7 @@ class SimulatedSite(SiteDevices):
             "meter_port": self.meter_port,
             "switch_port": self.switch_port,
             "contact_port": self.contact_port,
+            "companion_port": self.companion_port,
             "relay_port": self.relay_port,
             "control_port": self.control_port,
             "control_url": self.control_url,

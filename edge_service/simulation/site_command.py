@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from edge_service.simulation.charger_models import SIMULATED
+from edge_service.simulation.companion_models import COMPANIONS
 from edge_service.simulation.loads import LoadOptions
 from edge_service.simulation.options import METER_MODELS, SUNSPEC_BASES, SiteOptions
 from edge_service.simulation.site import run_site
 
 _DEFAULTS = SiteOptions()
-_PORTS = ("charger_port", "meter_port", "switch_port", "contact_port", "relay_port", "control_port")
+_PORTS = ("charger_port", "meter_port", "switch_port", "contact_port", "companion_port", "relay_port", "control_port")
 _NUMBERS = {
     "enter_service_s": "seconds of good grid before the charger reconnects",
     "detection_s": "seconds until the charger notices that the grid is lost",
@@ -48,6 +49,8 @@ _VARIANTS = {
     "no_timer": "the charger has no reversion timers",
     "no_timer_left": "the charger does not tell how long an order still stands",
     "timer_ends_nothing": "the charger's reversion timers run down and nothing happens",
+    "companion_on_grid_side": "the other inverter sits on the grid's side of the island switch",
+    "vendor_backup": "a maker's gateway carries the house in an outage",
     "local": "the charger is under local control",
     "setpoint_obeyed_in_island": "the charger obeys a setpoint while it forms the island, as it should not",
 }
@@ -64,6 +67,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         parser.add_argument(_flag(name), type=int, choices=allowed, default=getattr(_DEFAULTS, name))
     for name, meaning in _VARIANTS.items():
         parser.add_argument(_flag(name), action="store_true", help=meaning)
+    parser.add_argument(
+        *("--companion", "--companion-model"),
+        dest="companion_model",
+        choices=tuple(COMPANIONS),
+        metavar="MODEL",
+        default=_DEFAULTS.companion_model,
+        help=f"another inverter at the house: {', '.join(COMPANIONS)}",
+    )
     parser.add_argument("--charger-model", choices=tuple(SIMULATED), default=_DEFAULTS.charger_model)
     parser.add_argument(
         "--quirk",

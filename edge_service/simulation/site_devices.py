@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from edge_service.simulation.charger_models import charger
+from edge_service.simulation.companion_models import companion
+from edge_service.simulation.companion_registers import CompanionSight
 from edge_service.simulation.contact_registers import ContactRegisters, InputContacts
 from edge_service.simulation.faults import DeviceFaults
 from edge_service.simulation.house import House
@@ -28,6 +30,7 @@ class Device(StrEnum):
     METER = "meter"
     SWITCH = "switch"
     CONTACTS = "contacts"
+    COMPANION = "companion"
     RELAYS = "relays"
 
 
@@ -53,6 +56,8 @@ class SiteDevices:
         self.house = House(options)
         self.charger = charger(self.house, options)
         self.contacts = InputContacts()
+        self.sight = CompanionSight(self.house, self.contacts, options.companion_on_grid_side)
+        self.companion = companion(options.companion_model, self.sight)
         self.writes: deque[Write] = deque(maxlen=WRITES_KEPT)
         self.started_at = started_at or datetime.now(UTC)
         self._clock = clock
@@ -64,7 +69,10 @@ class SiteDevices:
             Device.CHARGER: self._server(Device.CHARGER, self.charger.face, options.charger_unit),
             Device.METER: self._server(Device.METER, MeterRegisters(self.house, options), options.meter_unit),
             Device.SWITCH: self._server(Device.SWITCH, SwitchRegisters(self.house), options.switch_unit),
-            Device.CONTACTS: self._server(Device.CONTACTS, ContactRegisters(self.contacts), options.contact_unit),
+            Device.CONTACTS: self._server(
+                Device.CONTACTS, ContactRegisters(self.house, self.contacts), options.contact_unit
+            ),
+            Device.COMPANION: self._server(Device.COMPANION, self.companion, self.companion.unit),
             Device.RELAYS: self._server(Device.RELAYS, RelayRegisters(self.house), options.relay_unit),
         }
 
@@ -88,6 +96,7 @@ class SiteDevices:
         await self.servers[Device.METER].start(options.host, options.meter_port)
         await self.servers[Device.SWITCH].start(options.host, options.switch_port)
         await self.servers[Device.CONTACTS].start(options.host, options.contact_port)
+        await self.servers[Device.COMPANION].start(options.host, options.companion_port)
         await self.servers[Device.RELAYS].start(options.host, options.relay_port)
         await self._let_quirks_silence()
         self._ticking = asyncio.create_task(self._tick(), name="simulated site")

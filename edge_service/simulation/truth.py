@@ -38,6 +38,7 @@ def truth(site: SiteDevices) -> Json:
             "export_wh": round(house.export_wh, 3),
         },
         "contacts": asdict(site.contacts),
+        "companion": {"model": site.options.companion_model, "state": site.sight.state},
         "faults": {device: asdict(server.faults) for device, server in site.servers.items()},
         "history": [_happening(site, entry) for entry in history.happenings],
     }

@@ -36,6 +36,14 @@ async def test_each_contact_has_its_own_input() -> None:
         assert told == [False, True]
 
 
+async def test_a_voltage_relay_at_the_street_is_active_while_the_grid_is_gone() -> None:
+    async with a_site() as (site, _), Link(HOST, site.contact_port) as link:
+        relay = ContactIo("grid_lost contact", link.unit(1), ContactIoOptions(input=2))
+        assert await relay.read(NOW) == ContactReading(NOW, active=False)
+        site.house.set_grid(present=False)
+        assert await relay.read(NOW) == ContactReading(NOW, active=True)
+
+
 @pytest.mark.parametrize(
     ("wired", "circuit_closed", "active"),
     [
@@ -71,7 +79,7 @@ async def test_a_probe_says_how_it_stands_and_writes_nothing() -> None:
 async def test_a_silent_block_is_no_reading_and_an_input_that_is_not_there_is_refused() -> None:
     async with a_site() as (site, _), Link(HOST, site.contact_port, timeout_s=0.1) as link:
         with pytest.raises(DeviceRefusedError):
-            await ContactIo("contact", link.unit(1), ContactIoOptions(input=2)).read(NOW)
+            await ContactIo("contact", link.unit(1), ContactIoOptions(input=3)).read(NOW)
         await site.misbehave(Device.CONTACTS, DeviceFaults(silent=True))
         with pytest.raises(DeviceUnreachableError):
             await ContactIo("contact", link.unit(1), ContactIoOptions(input=0)).read(NOW)
