@@ -6,6 +6,7 @@ count + for import, and an installer must say where one does not.
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Literal
 
 from modbus_connection import ModbusUnit
@@ -25,6 +26,9 @@ class AcMeter(Model):
     live = ((0, 55),)
 
     voltage_ln = int16(7, scale_register=15, unit="V")  # PhV
+    voltage_a = int16(8, scale_register=15, unit="V")  # PhVphA
+    voltage_b = int16(9, scale_register=15, unit="V")  # PhVphB
+    voltage_c = int16(10, scale_register=15, unit="V")  # PhVphC
     voltage_ll = int16(11, scale_register=15, unit="V")  # PPV
     voltage_ab = int16(12, scale_register=15, unit="V")  # PhVphAB
     frequency = int16(16, scale_register=17, unit="Hz")
@@ -87,6 +91,7 @@ class SunSpecMeter:
             power_w=self._power_w(meter, "power"),
             leg_power_w=tuple(self._power_w(meter, point) for point in self._legs),
             voltage_v=_voltage_v(meter),
+            leg_voltage_v=_leg_voltages_v(meter),
             frequency_hz=within(meter.frequency, 0, MOST_HZ),
             energy_imported_wh=counted(meter.energy_imported),
             energy_exported_wh=counted(meter.energy_exported),
@@ -123,12 +128,19 @@ def _voltage_v(meter: AcMeter) -> float | None:
     return max((volts for volts in known if volts is not None), default=None)
 
 
+def _leg_voltages_v(meter: AcMeter) -> tuple[float | None, ...]:
+    """From each leg to neutral, up to the first that the meter leaves out."""
+    told = [within(volts, 0, MOST_V) for volts in (meter.voltage_a, meter.voltage_b, meter.voltage_c)]
+    return tuple(takewhile(lambda volts: volts is not None, told))
+
+
 def _findings(meter: AcMeter, legs: tuple[str, ...]) -> tuple[str, ...]:
     remarks = {
         "It reports no power.": not meter.has("power"),
         "It reports no power per leg: of what a leg carries, only the chargers' own part can be watched.": not legs,
         "It reports no voltage: it cannot tell whether the grid is there.": _voltage_v(meter) is None,
         "It reports no frequency.": not meter.has("frequency"),
+        "It reports no voltage per leg: a broken neutral is not seen.": len(legs) == 2 > len(_leg_voltages_v(meter)),
         "It has counted no imported energy.": not meter.has("energy_imported"),
     }
     return tuple(sentence for sentence, holds in remarks.items() if holds)

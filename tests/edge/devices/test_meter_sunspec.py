@@ -76,6 +76,25 @@ async def test_each_leg_has_its_power(model: int, legs: tuple[int, ...]) -> None
     assert reading.leg_power_w == legs
 
 
+async def test_a_broken_neutral_shows_on_the_legs_and_nowhere_else() -> None:
+    async with a_site(SiteOptions(meter_model=202)) as (site, clock), Link(HOST, site.meter_port) as link:
+        meter = SunSpecMeter("main", link.unit(1))
+        clock.pass_(1)
+        assert (await meter.read(NOW)).leg_voltage_v == (120, 120)
+        site.house.set_load(1200, leg_1_share=0.75)
+        assert (await meter.read(NOW)).leg_voltage_v == (120, 120)
+        site.house.break_neutral(lost=True)
+        reading = await meter.read(NOW)
+        assert reading.leg_voltage_v == (60, 180)
+        assert (reading.voltage_v, reading.frequency_hz) == (240, 60)
+
+
+async def test_a_leg_whose_voltage_is_not_told_ends_the_legs_and_the_probe_says_so() -> None:
+    meter = meter_of(model=202, at_8=1201, at_19=70, at_20=80)
+    assert "It reports no voltage per leg: a broken neutral is not seen." in (await meter.probe()).findings
+    assert (await meter.read(NOW)).leg_voltage_v == (120.1,)
+
+
 async def test_a_leg_that_is_not_wired_is_none_and_one_that_falls_silent_stays_one() -> None:
     registers = registers_of(at_19=70, at_20=80)
     meter = SunSpecMeter("main", MemoryUnit(registers), SunSpecMeterOptions(sign="export_positive"))
