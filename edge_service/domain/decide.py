@@ -95,6 +95,7 @@ class Decision:
     loads: Mapping[str, LoadOrder] = field(default_factory=frozen_map)
     vendor_reserve_pct: float | None = None
     runtime: Runtime | None = None
+    gains_h: Mapping[str, float | None] = field(default_factory=frozen_map)
     readiness: Readiness = field(default_factory=partial(Readiness, ReadinessLevel.NOT_READY))
     weighed: tuple[Weighed, ...] = ()
 
@@ -152,6 +153,7 @@ def decide(
         loads=loads.orders(after.loads),
         vendor_reserve_pct=vendor_gateway.reserve_pct(view),
         runtime=lasts,
+        gains_h=runtime.gains(after.runtime),
         readiness=readiness.judge(view, after, lasts),
         weighed=every,
     )

@@ -35,6 +35,8 @@ NOW_LASTS_H = 2.25
 LEVEL_SHARE = 0.65
 # In an island loads are off. After so long its own level counts as much as that of the past days.
 ISLAND_TELLS_H = 1.25
+# It may be believed too much or too little: examples with this part of the belief, or of the disbelief, stand beside.
+DOUBT = 0.5
 # The same day of the week tells more.
 SAME_WEEKDAY = 2
 # Below this a level is no level: with solar in it, a ratio would mean nothing.
@@ -105,6 +107,7 @@ class Outlook:
     """What is known of the hours to come. ``hours`` and ``solar`` are rings without gaps, in watts.
 
     ``first_h``: what is left of the hour that runs, ``hour`` since the epoch. ``now_w``: the load lately.
+    ``days``: how many past days the examples are of.
     """
 
     hour: int
@@ -114,6 +117,7 @@ class Outlook:
     hours: Sequence[float]
     solar: Sequence[float]
     examples: Sequence[Example]
+    days: int
 
     def powers(self, example: Example, less_w: float) -> Iterator[float]:
         """What the house draws hour by hour if it goes on as from that day on, with ``less_w`` off."""
@@ -160,7 +164,9 @@ def outlook(
         hours = _without_shed(hours, shed_w, hour, int(carried_h or 0))
     level = _Levels(hours, hour, now_w, carried_h)
     past = [days for days in range(1, DAYS + 1) if _is_known(load.hours, hour - DAY_H * days)]
-    examples = [Example(days, SAME_WEEKDAY if days % 7 == 0 else 1, level.factor(days)) for days in past]
+    examples = [
+        Example(days, SAME_WEEKDAY if days % 7 == 0 else 1, factor) for days in past for factor in level.factors(days)
+    ]
     return Outlook(
         hour,
         1 - (now - _EPOCH).total_seconds() % HOUR_S / HOUR_S,
@@ -169,6 +175,7 @@ def outlook(
         hours,
         _without_gaps(solar.hours, now_solar_w) or (0.0,) * HISTORY_H,
         examples,
+        len(past),
     )
 
 
@@ -209,10 +216,11 @@ class _Levels:
         self._hour = hour
         self._sums = [0.0, *accumulate(hours)]
         self._lately = self._level(hour - DAY_H)
-        self._island, self._share = 1.0, 0.0
+        self._island, self._shares = 1.0, [0.0]
         if carried_h is not None and now_w is not None:
-            self._share = carried_h / (carried_h + ISLAND_TELLS_H)
+            tells = carried_h / (carried_h + ISLAND_TELLS_H)
             self._island = self._since(hours, now_w, min(int(carried_h), DAY_H))
+            self._shares = [tells * DOUBT, tells, 1 - (1 - tells) * DOUBT]
 
     def _level(self, start: int) -> float:
         """The mean of 24 hours."""
@@ -229,13 +237,14 @@ class _Levels:
             usual += sum(hours[place % DAY_H :: DAY_H]) / DAYS
         return _ratio(drawn, usual, whole_h + 1)
 
-    def factor(self, days: int) -> float:
-        """What a past day's load is multiplied by to be like today's."""
+    def factors(self, days: int) -> Iterator[float]:
+        """What a past day's load is multiplied by to be like today's: in an island as it is believed more or less."""
         before = self._sums[-1] / DAYS / DAY_H if days == DAYS else self._level(self._hour - DAY_H * (days + 1))
-        level = _ratio(self._lately, before, 1) ** (LEVEL_SHARE * (1 - self._share))
+        level = _ratio(self._lately, before, 1)
         least, most = FACTORS
-        factor: float = level * self._island**self._share
-        return max(least, min(most, factor))
+        for share in self._shares:
+            factor: float = level ** (LEVEL_SHARE * (1 - share)) * self._island**share
+            yield max(least, min(most, factor))
 
 
 def _ratio(drawn: float, usual: float, hours: int) -> float:

@@ -252,13 +252,13 @@ def _next_hour_w(ahead: Outlook, less_w: float) -> float:
     return powers[len(powers) // 2]
 
 
-def spread_of(examples: int) -> float:
-    return SPREAD + SPREAD_OF_FEW / sqrt(examples) if examples else SPREAD_UNKNOWN
+def spread_of(days: int) -> float:
+    return SPREAD + SPREAD_OF_FEW / sqrt(days) if days else SPREAD_UNKNOWN
 
 
 def range_h(ahead: Outlook, usable_wh: float, most_wh: float, less_w: float = 0.0) -> tuple[float, float, float]:
     """p10, p50 and p90 of the hours until the energy is used up; infinite beyond the horizon."""
-    more = 1 + spread_of(len(ahead.examples))
+    more = 1 + spread_of(ahead.days)
     energies = (usable_wh / more, usable_wh, usable_wh * more)
     examples = ahead.examples or (AS_NOW,)
     found = [_used_up_h(ahead, one, energies, most_wh, less_w) for one in examples for _ in range(one.weight)]
