@@ -7,7 +7,6 @@ from edge_service.domain.memory import ALIVE, IslandStep, Memory
 from edge_service.domain.model import Happening, Notice, frozen_map
 from edge_service.domain.view import View
 
-LATCHED, SURPLUS = "backup_latched", "solar_surplus"
 # The last word before an inverter falls is up to a second old, and the load has grown since.
 OVERLOADED_FROM = 0.95
 # Above this the vehicle's battery takes less and less; it lets go of the notice only clearly below.
@@ -48,19 +47,19 @@ def notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
     if island.latched and after.outage is not None and after.outage.ended_at is None:
         since = now if island.since is None else island.since
         data = {"reason": island.failure, "retries": island.retries, "since": since.isoformat()}
-        yield Notice(LATCHED, LATCHED, "critical", now, frozen_map(data))
+        yield Notice("backup_latched", "backup_latched", "critical", now, frozen_map(data))
     if _has_surplus(view, before, after):
         reading = view.reading(island.former or "")
         power_w = None if reading is None else reading.power_w
         name = view.facts.chargers[island.former or ""].name
         surplus = {"charger": name, "soc_pct": view.soc_pct(island.former or ""), "power_w": power_w}
-        yield Notice(SURPLUS, SURPLUS, "warning", now, frozen_map(surplus))
+        yield Notice("solar_surplus", "solar_surplus", "warning", now, frozen_map(surplus))
 
 
 def _has_surplus(view: View, before: Memory, after: Memory) -> bool:
     """Nothing can be ordered of a charger that makes the island: its power is what the house has left over."""
     former = after.island.former or ""
-    reading, stands = view.reading(former), SURPLUS in before.notices
+    reading, stands = view.reading(former), "solar_surplus" in before.notices
     if after.island.step not in ALIVE or reading is None or reading.soc_pct is None:
         return False
     if stands:

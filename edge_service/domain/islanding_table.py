@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from edge_service.domain.islanding_situation import MOST_ATTEMPTS, NOT_SYNCHRONISED, RETURN_RETRY, Situation, late
+from edge_service.domain.islanding_situation import MOST_ATTEMPTS, RETURN_RETRY, Situation, late
 from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import Grid, SiteFacts, SwitchOwner
 
@@ -186,7 +186,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
         Transition(S.ISLAND, lambda at: at.opened and not at.returnable, "grid_gone_again"),
         Transition(S.ISLAND, lambda at: at.opened and at.postponed, "postponed"),
         Transition(S.TIED, lambda at: at.closed and late(SYNCHRONISE_DEADLINE)(at), "closed_proven"),
-        Transition(S.ANNOUNCED, late(SYNCHRONISE_DEADLINE), NOT_SYNCHRONISED, failure=True),
+        Transition(S.ANNOUNCED, late(SYNCHRONISE_DEADLINE), "not_synchronised", failure=True),
     ),
     S.STOPPING: (
         Transition(S.TIED, lambda at: at.closed and not at.formed, "closed_by_other"),
