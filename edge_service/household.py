@@ -13,6 +13,7 @@ from edge_service.domain.commands import carry_out
 from edge_service.domain.departure_commands import departure_plan, skip_departure
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import Alert, Event, Observation, Settings, SiteFacts
+from edge_service.domain.runtime_commands import QUESTIONS
 from edge_service.intake import Intake
 from edge_service.ports import Clock, Journal
 from edge_service.programs.manual import ManualEventError, by_hand, enter_event
@@ -134,10 +135,13 @@ class Household:
     ) -> Mapping[str, Any]:
         """Change settings or events; returns once that is on disk. Raises ``CommandRefusedError``.
 
+        A question is answered at once: it waits for no other command and for no disk.
         With ``kept`` False in the answer it counts, but is not on disk yet. Raises OSError where it does not count.
         """
         if name == "stop":
             return await self._stop(args)
+        if (question := QUESTIONS.get(name)) is not None:
+            return question(Asked(args, self._settings, facts, memory, self._clock.now(), local, observation))
         presses = self._presses
         async with self._one_at_a_time:
             try:

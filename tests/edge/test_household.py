@@ -1,14 +1,34 @@
 """Commands of people: on disk before they are answered, one at a time; a stop that counts whatever the disk does."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from edge_service.departures import next_departures
 from edge_service.domain.asked import CommandRefusedError
-from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, Memory
-from edge_service.domain.model import AtEnd, Event, Grid, ManualKind, ManualOrder, Mode, Settings, frozen_map
+from edge_service.domain.memory import (
+    HISTORY_H,
+    GridMemory,
+    IslandMemory,
+    IslandStep,
+    Memory,
+    RuntimeMemory,
+    Store,
+    Track,
+)
+from edge_service.domain.model import (
+    AtEnd,
+    Event,
+    Grid,
+    LoadGroup,
+    ManualKind,
+    ManualOrder,
+    Mode,
+    Settings,
+    frozen_map,
+)
 from edge_service.household import Household
 from edge_service.intake import Intake
 from tests.edge.domain.houses import a_site, after, an_event
@@ -275,3 +295,55 @@ async def test_a_departure_for_once_that_is_skipped_is_gone() -> None:
     with pytest.raises(CommandRefusedError) as refused:
         await home.command("skip_departure", charger="car", id="once")
     assert refused.value.code == "unknown_departure"
+
+
+KNOWN = RuntimeMemory(
+    after(0),
+    Track(hours=(1000,) * HISTORY_H),
+    lasts_at=after(0),
+    stores=(Store("car", 60000, 70.0, 20.0),),
+    groups_w=frozen_map({"heat": 500, "odd": None}),
+)
+HEATED = Settings(load_groups=frozen_map({name: LoadGroup(name, name.title()) for name in ("heat", "odd")}))
+
+
+async def ask(home: Home, memory: RuntimeMemory = KNOWN, **args: Any) -> dict[str, Any]:
+    told = Memory(runtime=memory)
+    return dict(await home.household.carry_out("forecast_runtime", args, a_site(), told, local=False))
+
+
+@leaping
+async def test_what_if_is_answered_at_once_while_the_disk_hangs_and_changes_nothing() -> None:
+    home = Home(HEATED)
+    home.journal.slow_s = 3600
+    writing = asyncio.create_task(home.command("set_backup_reserve", pct=40))
+    await passes(0.1)
+    plain, warm = await ask(home), await ask(home, without=["heat"])
+    assert plain["gain_h"] == {"heat": pytest.approx(warm["p50_h"] - plain["p50_h"], abs=0.02), "odd": None}
+    assert (await ask(home, without_w=500))["p50_h"] == warm["p50_h"]
+    assert (await ask(home, soc_pct=45))["p50_h"] == pytest.approx(plain["p50_h"] / 2, abs=0.01)
+    assert plain["p10_h"] < plain["p50_h"] < plain["p90_h"]
+    assert home.household.settings == HEATED
+    writing.cancel()
+
+
+@pytest.mark.parametrize(
+    ("memory", "args", "code"),
+    [
+        (KNOWN, {"without": ["pool"]}, "unknown_load"),
+        (KNOWN, {"without": ["odd"]}, "load_power_not_known"),
+        (KNOWN, {"without": "heat"}, "bad_argument"),
+        (KNOWN, {"without": [["heat"]]}, "bad_argument"),
+        (KNOWN, {"without_w": -1}, "bad_argument"),
+        (KNOWN, {"soc_pct": 101}, "bad_argument"),
+        (replace(KNOWN, stores=()), {}, "charge_not_known"),
+        (replace(KNOWN, load=Track()), {}, "no_load_data"),
+    ],
+)
+@leaping
+async def test_a_question_that_cannot_be_answered_is_refused_by_name(
+    memory: RuntimeMemory, args: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(CommandRefusedError) as refused:
+        await ask(Home(HEATED), memory, **args)
+    assert refused.value.code == code

@@ -16,6 +16,7 @@ from edge_service.domain.memory import DepartureStage, EventStage, IslandStep
 from edge_service.domain.model import AtEnd, Authority, ChargerState, Grid, ManualKind, Mode, Stage, Supply
 from edge_service.domain.policies import LADDER
 from edge_service.domain.policies.device_safety import NOT_READY
+from edge_service.domain.runtime_commands import QUESTIONS
 from edge_service.household import Household
 from tests.edge.api.codes import GAP, Found, Place, codes_of, compared_with
 from tests.edge.api.test_contract import ROOT, section
@@ -64,7 +65,7 @@ HAPPENINGS = Group(
     {"Happening": Place(0, "kind"), "_happening": Place(1, "kind"), "tell": Place(0, "kind")},
     "**/*.py",
     # The news' own ``tell`` has no kind; the journal reads back what was told.
-    frozenset({"decide", "happenings_since"}),
+    frozenset({"decide", "happenings_since", "_numbered"}),
 )
 NOTICES = Group({"_notice": Place(2, "kind"), "Notice": Place(1, "kind")}, "**/*.py", frozenset({"_notice"}))
 ERRORS = Group(
@@ -207,7 +208,7 @@ def test_every_error_is_documented_and_has_words() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    asked = {*COMMANDS, *Household._special}
+    asked = {*COMMANDS, *QUESTIONS, *Household._special}
     for file in ("app.py", "api/commands.py"):
         asked |= compared_with((EDGE / file).read_text(encoding="utf-8"), "name")
     assert missing(asked, documented("Commands")) == []
