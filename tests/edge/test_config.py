@@ -154,13 +154,12 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------ what is wrong
 
 SITE_KEYS = (
-    "announce_return_s, departure_first, enter_service_s, export_max_w, generator_max_w, import_max_a, import_max_w, "
-    "name, nominal_voltage_v, outage_after_s, service, time_zone"
+    "announce_return_s, dark_start_min, departure_first, enter_service_s, export_max_w, generator_max_w, import_max_a, "
+    "import_max_w, name, nominal_frequency_hz, nominal_voltage_v, outage_after_s, service, time_zone"
 )
-TOP_KEYS = "api, chargers, contacts, control, data, island_switch, meter, site"
+TOP_KEYS = "api, chargers, companions, contacts, control, data, island_switch, meter, relays, site"
 CHARGER_KEYS = "address, backup, lease_s, legs, model, name, unit_id"
 SUNSPEC_KEYS = "address, backup, dc_port, lease_s, legs, model, name, slices, unit_id"
-WHY_GRID_SIDE = "while the island switch is open, only a meter on the grid side shows that the grid is back"
 
 WRONG_FILES = {
     "what the model does not heed": (
@@ -261,13 +260,12 @@ programs: []
         SMALLEST.replace("import_max_a: 100", "import_max_a: 100, export_max_w: 24001"),
         ["1: site.export_max_w: found 24001; allowed: watts up to what the main breaker carries, 24000"],
     ),
-    "a switch without a meter": (
-        SMALLEST + SWITCH,
-        [f"4: island_switch: found a section; allowed: only together with a meter; {WHY_GRID_SIDE}"],
-    ),
-    "a switch and a meter that cannot see the grid": (
-        SMALLEST + METER.replace("10.0.0.6", "10.0.0.6, position: protected_side") + SWITCH,
-        [f"4: meter.position: found protected_side; allowed: grid_side; {WHY_GRID_SIDE}"],
+    "a frequency that no utility has": (
+        SMALLEST.replace("name: Home", "name: Home, nominal_frequency_hz: 55, dark_start_min: 0"),
+        [
+            "1: site.dark_start_min: found 0; allowed: minutes from 1 to 10080",
+            "1: site.nominal_frequency_hz: found 55; allowed: 50 or 60",
+        ],
     ),
     "one contact for both positions": (
         SMALLEST + METER + SWITCH.replace("10.0.0.7", "10.0.0.7, closed_proven_input: 0"),
@@ -290,7 +288,7 @@ programs: []
     ),
     "contacts that nobody knows": (
         SMALLEST + "contacts: {fire: {address: 10.0.0.8, input: 1}}",
-        ["4: contacts.fire: found a section, but there is no such key; allowed: generator, stop"],
+        ["4: contacts.fire: found a section, but there is no such key; allowed: generator, grid_lost, stop"],
     ),
     "a generator's limit without its contact": (
         SMALLEST.replace("name: Home", "name: Home, generator_max_w: 2000"),
@@ -482,7 +480,7 @@ def test_the_document_explains_every_key() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     known = {
         key
-        for kind in ("charger", "meter", "island_switch", "contact")
+        for kind in ("charger", "meter", "island_switch", "contact", "relay")
         for model in models(kind)
         for key in device_section(kind, model).keys
     }
