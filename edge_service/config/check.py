@@ -33,7 +33,6 @@ from edge_service.config.schema import (
     usual_unit,
 )
 from edge_service.config.value_rules import Rule, Section, UnknownKey, WrongValue
-from edge_service.domain.model import Position
 
 # A cycle may fail twice in a row before the charger takes back control by itself.
 CYCLES_PER_LEASE = 3
@@ -220,8 +219,8 @@ class Check:
         chargers = good.get("chargers", {})
         devices: dict[KeyPath, Mapping[str, Any]] = {("chargers", key): charger for key, charger in chargers.items()}
         devices |= {("companions", key): with_unit(one) for key, one in good.get("companions", {}).items()}
-        if "island_switch" in good:
-            devices[("island_switch",)] = good["island_switch"]
+        if "address" in (switch := good.get("island_switch", {})):
+            devices[("island_switch",)] = switch
         for path, device in devices.items():
             place = (device["address"].host.lower(), device["address"].port, device.get("unit_id", 1))
             owner = owners.setdefault(place, dotted(path))
@@ -232,11 +231,6 @@ class Check:
         top = self.source.value
         if not isinstance(top, dict) or "island_switch" not in top:
             return
-        why = "while the island switch is open, only a meter on the grid side shows that the grid is back"
-        if "meter" not in top:
-            self.wrong(("island_switch",), f"only together with a meter; {why}")
-        if good.get("meter", {}).get("position") == Position.PROTECTED_SIDE:
-            self.wrong(("meter", "position"), f"grid_side; {why}")
         contacts = {"open_proven_input": 0, "closed_proven_input": 1} | good.get("island_switch", {})
         if contacts["open_proven_input"] == contacts["closed_proven_input"] is not None:
             self.wrong(("island_switch", "closed_proven_input"), "another input than open_proven_input")
@@ -290,7 +284,7 @@ def with_unit(companion: Mapping[str, Any]) -> dict[str, Any]:
 
 def _inputs_of(good: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
     """Where an input is named: the section, what it says, and under which key."""
-    if "island_switch" in good:
+    if "address" in good.get("island_switch", {}):
         switch = {"open_proven_input": 0, "closed_proven_input": 1} | good["island_switch"]
         yield ("island_switch",), switch, "open_proven_input"
         yield ("island_switch",), switch, "closed_proven_input"

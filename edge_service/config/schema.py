@@ -19,6 +19,7 @@ from edge_service.config.value_rules import (
     hosts,
     legs,
     number,
+    one_of,
     or_null,
     text,
     time_zone,
@@ -84,6 +85,8 @@ SITE = Section(
         "time_zone": time_zone(),
         "departure_first": flag(),
         "generator_max_w": whole(0, 5_000_000, "watts"),
+        "nominal_frequency_hz": one_of(50, 60),
+        "dark_start_min": number(1, 10_080, "minutes"),
     },
 )
 _API = Section(
@@ -161,12 +164,12 @@ ELSEWHERE = {
 def models(kind: str) -> Mapping[str, Any]:
     """The models of one kind of device; loaded here, as their drivers take a moment to import."""
     from edge_service.chargers import MODELS  # noqa: PLC0415
-    from edge_service.devices import COMPANIONS, CONTACTS, METERS, RELAYS, SWITCHES  # noqa: PLC0415
+    from edge_service.devices import COMPANIONS, CONTACTS, METERS, RELAYS, REPORTED_SWITCHES, SWITCHES  # noqa: PLC0415
 
     registries: Mapping[str, Mapping[str, Any]] = {
         "charger": MODELS,
         "meter": METERS,
-        "island_switch": SWITCHES,
+        "island_switch": {**SWITCHES, **REPORTED_SWITCHES},
         "contact": CONTACTS,
         "relay": RELAYS,
         "companion": COMPANIONS,
@@ -184,11 +187,22 @@ def device_section(kind: str, model: str) -> Section:
         for key, why in _HEEDED_BY_THE_MODEL.items()
         if key in optional and key not in options
     }
-    optional = {key: rule for key, rule in optional.items() if key not in absent}
+    if not has_address(kind, model):
+        absent |= dict.fromkeys(("address", "unit_id"), "Home Assistant moves it, by an entity that is named there")
+    required, optional = (
+        {key: rule for key, rule in rules.items() if key not in absent} for rules in (required, optional)
+    )
     for name, option in options.items():
         if name not in required | optional:
             (required if _is_needed(option) else optional)[name] = _option(option)
     return Section(required, optional, absent=absent)
+
+
+def has_address(kind: str, model: str) -> bool:
+    """Whether the edge itself talks to a device of this model."""
+    from edge_service.devices import REPORTED_SWITCHES  # noqa: PLC0415
+
+    return kind != "island_switch" or model not in REPORTED_SWITCHES
 
 
 def heeds(kind: str, model: str, key: str) -> bool:

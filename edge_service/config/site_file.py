@@ -33,6 +33,7 @@ from edge_service.domain.model import (
     Position,
     SiteFacts,
     SwitchFacts,
+    SwitchOwner,
     Tier,
     frozen_map,
 )
@@ -74,13 +75,20 @@ class MeterConfig:
 
 @dataclass(frozen=True, slots=True)
 class SwitchConfig:
-    """The island switch. ``options`` as for a charger: its command and the contacts that prove its position."""
+    """The island switch. ``options`` as for a charger: its command and the contacts that prove its position.
+
+    ``address`` None: Home Assistant moves it.
+    """
 
     model: str
-    address: Address
+    address: Address | None = None
     unit_id: int = 1
     synchronism_check: bool = False
     options: Mapping[str, Any] = field(default_factory=frozen_map)
+
+    @property
+    def owner(self) -> SwitchOwner:
+        return SwitchOwner.HOME_ASSISTANT if self.address is None else SwitchOwner.EDGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +152,8 @@ class SiteConfig:
     time_zone: str | None = None
     departure_first: bool = False
     generator_max_w: int = 0
+    nominal_frequency_hz: float = 60.0
+    dark_start_min: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +229,7 @@ class Config:
             export_max_w=site.export_max_w,
             has_meter=meter is not None,
             meter_position=meter.position if meter else Position.GRID_SIDE,
-            switch=SwitchFacts(switch.synchronism_check) if switch else None,
+            switch=SwitchFacts(switch.synchronism_check, switch.owner) if switch else None,
             nominal_voltage_v=site.nominal_voltage_v,
             outage_after_s=site.outage_after_s,
             enter_service_s=site.enter_service_s,
@@ -231,6 +241,8 @@ class Config:
             contacts=frozenset(self.contacts),
             companions=frozen_map({key: self._companion(companion) for key, companion in self.companions.items()}),
             generator_max_w=site.generator_max_w,
+            nominal_frequency_hz=site.nominal_frequency_hz,
+            dark_start_min=site.dark_start_min,
             relays=frozen_map({key: relay.group for key, relay in self.relays.items()}),
         )
 
@@ -323,12 +335,23 @@ def _warnings(check: Check, config: Config) -> tuple[str, ...]:
         found.append(((), "there is no meter: import and export at the point of connection cannot be watched"))
     if switch and not any(_may_form(charger) for charger in config.chargers.values()):
         found.append((("island_switch",), "no charger has backup: auto, so nothing can feed the house when it opens"))
+    if switch and switch.owner is SwitchOwner.HOME_ASSISTANT:
+        found.append((("island_switch", "model"), _MOVED_BY_HOME_ASSISTANT))
+    if switch and not _sees_street(config):
+        found.append((("island_switch",), _BLIND))
     for name, contact in config.contacts.items():
         if contact.options.get("active", CONTACT_ACTIVE) != CONTACT_ACTIVE:
             found.append((("contacts", name, "active"), _BROKEN_WIRE))
     if config.api.insecure_lan and not is_loopback(config.api.host):
         found.append((("api", "insecure_lan"), _REACHABLE))
     return tuple(f"{check.path}:{check.source.line(path)}: {dotted(path)}: {text}" for path, text in found)
+
+
+def _sees_street(config: Config) -> bool:
+    """Something on the street's side of the switch tells of the grid."""
+    by_meter = config.meter is not None and config.meter.position is Position.GRID_SIDE
+    by_companion = any(one.position is Position.GRID_SIDE for one in config.companions.values())
+    return by_meter or by_companion or Contact.GRID_LOST in config.contacts
 
 
 def _may_form(charger: ChargerConfig) -> bool:
@@ -338,6 +361,14 @@ def _may_form(charger: ChargerConfig) -> bool:
 # Active while its circuit is open: a wire that breaks then does the safe thing.
 CONTACT_ACTIVE = "open"
 _BROKEN_WIRE = "a broken wire will not be noticed; wire the contact so that its circuit opens, with active: open"
+_MOVED_BY_HOME_ASSISTANT = (
+    "no island without Home Assistant: it, its network and whatever moves the switch must have power while the house "
+    "has none, so put them on a battery of their own"
+)
+_BLIND = (
+    "nothing here is on the street's side of the switch, so while it is open nothing sees the grid come back: put the "
+    "meter there, wire contacts.grid_lost, or let Home Assistant forward an entity that knows"
+)
 _REACHABLE = "reachable from the network, and without encryption: keep it on a network that you trust"
 _SHORT_ENTER_SERVICE = (
     "{:g} is shorter than the 300 seconds of IEEE 1547-2018; right for a simulator, or with the utility's leave"

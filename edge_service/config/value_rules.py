@@ -111,6 +111,10 @@ def number(low: float, high: float, unit: str) -> Rule:
     return Rule(f"{unit} from {low:g} to {high:g}", accept)
 
 
+def one_of(*numbers: int) -> Rule:
+    return Rule(" or ".join(map(str, numbers)), vol.Schema(vol.All(_not_bool, vol.In(numbers), vol.Coerce(float))))
+
+
 def flag() -> Rule:
     return Rule("true or false", vol.Schema(bool))
 

@@ -32,6 +32,8 @@ _CONFIGURED: Mapping[str, tuple[float, float]] = {
         ("drivers_reserve_pct", "backup_reserve_pct", "event_floor_pct", "reserve_pct", "soc_pct"), _PERCENT
     ),
     "nominal_voltage_v": (50, 1000),
+    "nominal_frequency_hz": (50, 60),
+    "dark_start_min": (1, 10_080),
     "step_w": (1, MOST_POWER_W),
     "tolerance_w": _POWER,
     "tolerance_share": (0, 1),

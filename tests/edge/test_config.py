@@ -118,6 +118,20 @@ def test_contacts_and_what_a_generator_gives_are_facts_of_the_site() -> None:
     assert parse(SMALLEST, FILE).facts().contacts == frozenset()
 
 
+def test_a_voltage_relay_or_a_meter_on_the_street_sees_the_grid_come_back() -> None:
+    behind = METER.replace("10.0.0.6", "10.0.0.6, position: protected_side") + SWITCH
+    relay = "contacts: {grid_lost: {address: 10.0.0.8, input: 2}}\n"
+    assert parse(SMALLEST + behind + relay, FILE).warnings == ()
+    assert parse(SMALLEST + behind + relay, FILE).facts().contacts == {Contact.GRID_LOST}
+
+
+def test_frequency_and_the_makers_dark_start_are_facts_of_the_site() -> None:
+    told = parse(SMALLEST.replace("name: Home", "name: Home, nominal_frequency_hz: 50, dark_start_min: 90"), FILE)
+    assert (told.facts().nominal_frequency_hz, told.facts().dark_start_min) == (50.0, 90.0)
+    silent = parse(SMALLEST, FILE).facts()
+    assert (silent.nominal_frequency_hz, silent.dark_start_min) == (60, None)
+
+
 def test_a_configuration_is_frozen_all_the_way_down() -> None:
     config = parse(SMALLEST + METER + SWITCH, FILE)
     parts = (config, config.site, config.chargers["garage"], config.meter, config.island_switch, config.control)
@@ -406,6 +420,12 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         (
             SMALLEST.replace("sunspec_der", "wallbox_quasar_1") + METER + SWITCH,
             "site.yaml:5: island_switch: no charger has backup: auto, so nothing can feed the house when it opens",
+        ),
+        (
+            SMALLEST + METER.replace("10.0.0.6", "10.0.0.6, position: protected_side") + SWITCH,
+            "site.yaml:5: island_switch: nothing here is on the street's side of the switch, so while it is open nothing "
+            "sees the grid come back: put the meter there, wire contacts.grid_lost, or let Home Assistant forward an "
+            "entity that knows",
         ),
         (
             SMALLEST + METER + CONTACTS.replace("input: 1", "input: 1, active: closed"),
