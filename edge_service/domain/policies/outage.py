@@ -24,9 +24,13 @@ def outage(view: View) -> tuple[Statement, ...]:
 def _on_generator(view: View) -> Iterator[Statement]:
     """Only a charger with a gateway of its own is let alone: nothing is written to it until the grid is back."""
     for charger in view.open_chargers:
-        capability = view.capability(charger)
-        if capability is not None and capability.backup is Backup.VENDOR:
+        if _has_gateway(view, charger):
             yield HandsOff(charger, "left_to_its_own_act", withdraw=True)
+
+
+def _has_gateway(view: View, charger: str) -> bool:
+    capability = view.capability(charger)
+    return capability is not None and capability.backup is Backup.VENDOR
 
 
 def _statements(view: View) -> Iterator[Statement]:
@@ -41,7 +45,7 @@ def _statements(view: View) -> Iterator[Statement]:
             yield Narrowing("handing_over", instead=frozen_map({charger: Stop()}))
         elif charger == island.former and island.step is IslandStep.RETRY:
             yield Narrowing("begins_anew", instead=frozen_map({charger: Stop()}))
-        elif charger == island.former or view.facts.switch is None:
+        elif charger == island.former or view.facts.switch is None or _has_gateway(view, charger):
             yield _let_serve(view, charger)
         elif island.step is IslandStep.TIED:
             yield HandsOff(charger, "protective_act", withdraw=True)

@@ -17,6 +17,8 @@ from edge_service.domain.commands import carry_out, expire
 from edge_service.domain.decide import Decision, decide
 from edge_service.domain.memory import DrillMemory, Memory
 from edge_service.domain.model import (
+    Alert,
+    AlertKind,
     AtEnd,
     Authority,
     Backup,
@@ -24,6 +26,9 @@ from edge_service.domain.model import (
     ChargerFacts,
     ChargerReading,
     ChargerState,
+    CompanionFacts,
+    CompanionReading,
+    CompanionState,
     Contact,
     ContactReading,
     Control,
@@ -35,6 +40,7 @@ from edge_service.domain.model import (
     Hold,
     Lease,
     Limits,
+    LoadGroup,
     ManualKind,
     ManualOrder,
     MeterReading,
@@ -56,6 +62,7 @@ from edge_service.domain.model import (
     SwitchFacts,
     SwitchOrder,
     SwitchReading,
+    Tier,
     frozen_map,
     order_kind,
 )
@@ -64,6 +71,7 @@ from edge_service.drill_times import next_drill
 
 START = datetime(2026, 7, 15, 20, 0, tzinfo=UTC)
 NOMINAL_V = 240.0
+CAPACITY_WH = 60000
 
 
 class StoryError(AssertionError):
@@ -109,6 +117,8 @@ def site_facts(given: Mapping[str, Any]) -> SiteFacts:
     programs = chosen.get("programs", {"peak": {}})
     chosen["programs"] = frozen_map({name: _program(name, has) for name, has in programs.items()})
     chosen["contacts"] = frozenset(Contact(name) for name in chosen.get("contacts", ()))
+    companions = chosen.get("companions", {})
+    chosen["companions"] = frozen_map({name: _companion(name, has) for name, has in companions.items()})
     if "meter_position" in chosen:
         chosen["meter_position"] = Position(chosen["meter_position"])
     return SiteFacts(**chosen)
@@ -117,6 +127,17 @@ def site_facts(given: Mapping[str, Any]) -> SiteFacts:
 def _charger(name: str, has: dict[str, Any]) -> ChargerFacts:
     legs = tuple(has.pop("legs", ()))
     return ChargerFacts(name, name.title(), _capability(has), legs)
+
+
+def _companion(name: str, has: Mapping[str, Any]) -> CompanionFacts:
+    chosen = {**has, "position": Position(has.get("position", "protected_side"))}
+    _known(CompanionFacts, chosen, "companion")
+    return CompanionFacts(name, name.title(), **chosen)
+
+
+def _companion_reading(at: datetime, tells: Mapping[str, Any]) -> CompanionReading:
+    state = tells.get("state")
+    return CompanionReading(at, None if state is None else CompanionState(state), solar_w=tells.get("solar_w"))
 
 
 def _program(name: str, given: Mapping[str, Any]) -> Program:
@@ -138,10 +159,19 @@ def settings_from(before: Settings, given: Mapping[str, Any]) -> Settings:
         "manual": lambda orders: frozen_map({name: _manual(order) for name, order in orders.items()}),
         "departures": lambda plans: frozen_map({name: tuple(map(_plan, of)) for name, of in plans.items()}),
         "miles_per_kwh": frozen_map,
+        "drivers_reserve_miles": frozen_map,
+        "load_groups": lambda groups: frozen_map({name: _group(name, has) for name, has in groups.items()}),
+        "lent_pct": frozen_map,
         "storm": lambda storm: Storm(moment(storm["until"]), storm["reserve_pct"], storm.get("name", "")),
         "return_not_before": lambda seconds: None if seconds is None else moment(seconds),
     }
     return replace(before, **{name: readers.get(name, _same)(value) for name, value in given.items()})
+
+
+def _group(name: str, given: Mapping[str, Any]) -> LoadGroup:
+    _known(LoadGroup, given, "load group")
+    chosen = dict(given) | {"tier": Tier(given.get("tier", "nice_to_have")), "legs": tuple(given.get("legs", ()))}
+    return LoadGroup(id=name, name=name.title(), **chosen)
 
 
 def _manual(given: Mapping[str, Any]) -> ManualOrder:
@@ -156,6 +186,19 @@ def _plan(given: Mapping[str, Any]) -> DeparturePlan:
 
 def _departure(given: Mapping[str, Any]) -> Departure:
     return Departure("trip", moment(given["at"]), given.get("soc_pct"), given.get("miles"))
+
+
+def _alert(given: Mapping[str, Any]) -> Alert:
+    """An alert of the program ``peak`` that runs at once and without an end, unless the story says otherwise."""
+    end = given.get("end")
+    return Alert(
+        given["id"],
+        given.get("source", "peak"),
+        AlertKind(given["kind"]),
+        given.get("name", given["id"]),
+        moment(given.get("start", 0)),
+        None if end is None else moment(end),
+    )
 
 
 def _event(given: Mapping[str, Any]) -> Event:
@@ -199,6 +242,7 @@ class Device:
     power_w: int = 0
     stopped: bool = False
     forming: bool = False
+    soc_pct: float = 70.0
 
 
 @dataclass
@@ -222,10 +266,14 @@ class House:
     seen: dict[str, Any] = field(default_factory=dict)
     chargers: dict[str, Device] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    drains: float = 0.0
+    obeyed_at: datetime | None = None
     evidence: list[Mapping[str, Any]] = field(default_factory=list)
     departures: Mapping[str, Departure] = field(default_factory=dict)
     active: dict[Contact, bool] = field(default_factory=dict)
     contested: dict[str, datetime] = field(default_factory=dict)
+    companions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.chargers = {name: Device() for name in self.facts.chargers}
@@ -250,6 +298,8 @@ class House:
             self._see(name, now, self._charger(name, now))
         self._see("meter", now, self._meter(now))
         self._see("switch", now, self._switch(now))
+        for name in self.facts.companions:
+            self._see(name, now, _companion_reading(now, self.companions.get(name, {"state": "on_grid"})))
         for contact in self.facts.contacts:
             self._see(contact, now, ContactReading(now, self.active.get(contact, False)))
         return Observation(
@@ -262,7 +312,9 @@ class House:
             frozen_map(self.stopped_at),
             contacts=frozen_map({name: self.seen[name] for name in self.facts.contacts if name in self.seen}),
             contested=frozen_map(self.contested),
+            companions=frozen_map({name: self.seen[name] for name in self.facts.companions if name in self.seen}),
             orders=frozen_map(self.orders),
+            alerts=self.alerts,
         )
 
     def _see(self, name: str, now: datetime, reading: Any) -> None:
@@ -280,8 +332,8 @@ class House:
             Authority.OURS,
             plugged=True,
             power_w=power_w,
-            soc_pct=70.0,
-            capacity_wh=60000,
+            soc_pct=device.soc_pct,
+            capacity_wh=CAPACITY_WH,
             charge_max_w=9600,
             discharge_max_w=9600,
             grid_present=None if device.forming else self._live,
@@ -300,6 +352,7 @@ class House:
 
     def obey(self, decision: Decision) -> None:
         """Switch and chargers do as they are told, as far as the story lets them."""
+        self._drain(decision.at)
         for name in self.facts.chargers:
             self._prove(name, decision.orders.get(name), decision.at)
         for name, order in decision.orders.items():
@@ -314,6 +367,15 @@ class House:
             self.commanded_open = decision.switch is SwitchOrder.OPEN
             if self.switch_obeys:
                 self.closed = not self.commanded_open
+
+    def _drain(self, now: datetime) -> None:
+        """What the house draws is taken from who carries it, so many times as fast as the story's clock."""
+        hours = (now - (self.obeyed_at or now)).total_seconds() / 3600 * self.drains
+        self.obeyed_at = now
+        for name, device in self.chargers.items():
+            if device.forming and hours:
+                capacity_wh = self.pins.get(name, {}).get("capacity_wh") or CAPACITY_WH
+                device.soc_pct = max(0.0, device.soc_pct - self.house_w * hours / capacity_wh * 100)
 
     def _prove(self, name: str, order: Order | None, at: datetime) -> None:
         """Written and read back at once."""
@@ -403,6 +465,7 @@ class Play:
             "meter": lambda given: self._pin("meter", MeterReading, given),
             "switch": lambda given: self._pin("switch", SwitchReading, given),
             "contacts": lambda given: self.house.active.update({Contact(name): on for name, on in given.items()}),
+            "companions": self.house.companions.update,
             "contested": lambda given: setattr(
                 self.house, "contested", {name: moment(since) for name, since in given.items()}
             ),
@@ -411,6 +474,7 @@ class Play:
             "departures": lambda given: setattr(
                 self.house, "departures", {name: _departure(departure) for name, departure in given.items()}
             ),
+            "alerts": lambda alerts: setattr(self.house, "alerts", tuple(_alert(alert) for alert in alerts)),
             "events": lambda events: setattr(self.house, "events", tuple(_event(event) for event in events)),
             "settings": lambda given: setattr(self, "settings", settings_from(self.settings, given)),
             "command": lambda given: self._command(given, now),
@@ -434,6 +498,7 @@ class Play:
                 "will_stop",
                 "closed",
                 "generator_runs",
+                "drains",
                 "unable",
             ):
                 raise StoryError(f"the house has no {key!r}")
@@ -483,6 +548,7 @@ def decided(play: Play, decision: Decision) -> dict[str, Any]:
         "why": {name: steps[-1].reason for name, steps in decision.steps.items() if steps},
         "adjusted": dict(decision.adjusted),
         "house_w": decision.house_w,
+        "vendor_reserve_pct": decision.vendor_reserve_pct,
         "happenings": [f"{happening.subject}: {happening.kind}" for happening in decision.happenings],
         "notices": [f"{notice.key}: {notice.kind}" for notice in decision.notices],
         "cleared": list(decision.cleared),
@@ -491,6 +557,10 @@ def decided(play: Play, decision: Decision) -> dict[str, Any]:
         "delivered_wh": {uid: round(account.charger_wh, 1) for uid, account in decision.memory.events.items()},
         "promised_w": {uid: account.feasible_w for uid, account in decision.memory.events.items()},
         "refused": play.refused,
+        "reserve_pct": {name: decision.settings.drivers_reserve(name) for name in play.facts.chargers},
+        "at_end": decision.settings.at_end.value,
+        "storm": _storm(decision),
+        "told": {notice.key: dict(notice.data) for notice in decision.notices},
         "drill": _drill(decision.memory.drill),
     }
 
@@ -508,7 +578,30 @@ def _drill(drill: DrillMemory | None) -> dict[str, Any]:
     }
 
 
-PARTIAL = frozenset({"drill", "orders", "rungs", "heard", "why", "events", "adjusted", "delivered_wh", "promised_w"})
+def _storm(decision: Decision) -> dict[str, Any]:
+    """What a story may say of the storm that is prepared for; empty: there is none."""
+    storm = decision.settings.storm_at(decision.at)
+    if storm is None:
+        return {}
+    until = (storm.until - START).total_seconds()
+    return {"name": storm.name, "reserve_pct": storm.reserve_pct, "until": until, "alert": storm.alert}
+
+
+PARTIAL = frozenset(
+    {
+        "reserve_pct",
+        "told",
+        "drill",
+        "orders",
+        "rungs",
+        "heard",
+        "why",
+        "events",
+        "adjusted",
+        "delivered_wh",
+        "promised_w",
+    }
+)
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
