@@ -47,7 +47,7 @@ class House:
             floor_pct=options.battery_floor_pct,
             taper_from_pct=options.battery_taper_pct,
         )
-        self.switch = IslandSwitch(options.switch_moves_s, self.history)
+        self.switch = IslandSwitch(options.switch_moves_s, self.history, options.synchronism_check, options.in_step_s)
         self.inverter = Inverter(options, self.vehicle, self.history)
         self.import_wh = 0.0
         self.export_wh = 0.0
@@ -112,7 +112,7 @@ class House:
         """Let ``dt_s`` seconds pass; how they are cut into steps does not change the outcome."""
         left_s = dt_s
         while left_s > 0:
-            change_s = min(self.switch.left_s, self.inverter.time_to_change_s(), self.loads.left_s, _LONGEST_STEP_S)
+            change_s = min(self.switch.changes_s, self.inverter.time_to_change_s(), self.loads.left_s, _LONGEST_STEP_S)
             part_s = min(left_s, max(change_s, _SHORTEST_STEP_S))
             self._elapse(part_s)
             self.settle()
@@ -142,7 +142,8 @@ class House:
 
     def settle(self) -> None:
         """Do all that needs no time: contacts, trips, transitions, and note what changed."""
-        if self.switch.settle() and self.switch.closed:
+        self.switch.look(house_lives=self.inverter.feeds_bus, street_lives=self.grid_present)
+        if self.switch.settle() and self.switch.closed and not self.switch.synchronism_check:
             self._judge_closing()
         self.loads.settle(powered=self.powered)
         before = self.inverter.stage

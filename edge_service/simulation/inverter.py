@@ -322,6 +322,8 @@ class Inverter:
         return Stage.ISLAND if self.stage_left_s <= _OVER_S else Stage.FORMING
 
     def _after_island(self, around: Surroundings) -> Stage:
+        if around.grid_live:
+            return Stage.CONNECTED  # joined in step: a closing out of step has tripped it already
         if self.settings.operation is Operation.STOP:
             return Stage.STOPPING
         if not (self.settings.permit_service and self.vehicle.can_supply):

@@ -77,6 +77,9 @@ class SiteOptions:
     permit_service: bool = True
 
     switch_moves_s: float = 0.15
+    # The switch closes onto a living house only in step, so long after both sides live.
+    synchronism_check: bool = False
+    in_step_s: float = 4.0
 
     island_capable: bool = True
     setpoint_obeyed_in_island: bool = False
@@ -154,6 +157,7 @@ _BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("overload_s", 0.001, 60),
     ("retry_s", 0.001, 3600),
     ("switch_moves_s", 0, 60),
+    ("in_step_s", 0, 600),
     ("power_scale", 0, 2),
     ("dc_ports", 1, 2),
 )
