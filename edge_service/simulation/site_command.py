@@ -52,6 +52,7 @@ _VARIANTS = {
     "companion_on_grid_side": "the other inverter sits on the grid's side of the island switch",
     "vendor_backup": "a maker's gateway carries the house in an outage",
     "local": "the charger is under local control",
+    "synchronism_check": "the island switch closes onto a living house only in step with the street",
     "setpoint_obeyed_in_island": "the charger obeys a setpoint while it forms the island, as it should not",
 }
 
