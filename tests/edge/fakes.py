@@ -18,6 +18,8 @@ from edge_service.domain.model import (
     Capability,
     ChargerReading,
     ChargerState,
+    CompanionReading,
+    CompanionState,
     ContactReading,
     Event,
     Happening,
@@ -234,6 +236,28 @@ class FakeContact(FakeDevice):
     async def read(self, now: datetime) -> ContactReading:
         await self._ask("read")
         return ContactReading(now, self.active)
+
+
+class FakeCompanion(FakeDevice):
+    """``GridSensor`` and ``KeepsReserve``: on the grid; its reserve is what was set last, by us or by ``app``."""
+
+    def __init__(self, name: str = "plant", read_every_s: float = 0.0) -> None:
+        super().__init__()
+        self.id, self.read_every_s = name, read_every_s
+        self.state: CompanionState | None = CompanionState.ON_GRID
+        self.reserve_pct, self.kept = 10.0, list[float]()
+
+    async def probe(self) -> DeviceIdentity:
+        return DeviceIdentity("SimVendor", "Companion", "P1")
+
+    async def read(self, now: datetime) -> CompanionReading:
+        await self._ask("read")
+        return CompanionReading(now, self.state, reserve_pct=self.reserve_pct)
+
+    async def keep_reserve(self, pct: float) -> None:
+        await self._ask("keep_reserve")
+        self.kept.append(pct)
+        self.reserve_pct = pct
 
 
 # ------------------------------------------------------------------------------------------------------------- programs

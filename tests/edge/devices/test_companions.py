@@ -210,7 +210,7 @@ def test_nonsense_in_the_registers_yields_our_errors_or_nothing_implausible(
     assert registers.writes == []
 
 
-# ---------------------------------------------------------------------------------------------------- the Sigenergy plant
+# ------------------------------------------------------------------------------------------------- the Sigenergy plant
 
 
 async def several(companion: GridSensor, count: int = 4) -> CompanionReading:
