@@ -10,7 +10,7 @@ def idle(view: View) -> tuple[Statement, ...]:
     One that takes no setpoint goes on with what it does, below a cap where there must be one.
     """
     steerable = view.steerable
-    low = [charger for charger in steerable if view.is_low(charger, "fill")]
+    low = [charger for charger in steerable if view.is_low(charger, "fill") and view.bands[charger].hi > 0]
     rest = [charger for charger in steerable if charger not in low]
     unsteered = {charger: view.outcome_w(charger) for charger in view.open_chargers if charger not in steerable}
     statements: list[Statement] = []

@@ -14,6 +14,7 @@ from typing import Any
 from edge_service.departures import next_departures
 from edge_service.domain.asked import Asked, CommandRefusedError
 from edge_service.domain.commands import carry_out, expire
+from edge_service.domain.dark_start import dark_start_at
 from edge_service.domain.decide import Decision, decide
 from edge_service.domain.memory import DrillMemory, Memory
 from edge_service.domain.model import (
@@ -29,6 +30,7 @@ from edge_service.domain.model import (
     CompanionFacts,
     CompanionReading,
     CompanionState,
+    Confidence,
     Contact,
     ContactReading,
     Control,
@@ -41,6 +43,9 @@ from edge_service.domain.model import (
     Lease,
     Limits,
     LoadGroup,
+    LoadOrder,
+    LoadReading,
+    LoadState,
     ManualKind,
     ManualOrder,
     MeterReading,
@@ -275,8 +280,18 @@ class House:
     contested: dict[str, datetime] = field(default_factory=dict)
     companions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    loads: dict[str, LoadState | None] = field(default_factory=dict)
+    group_w: Mapping[str, int] = field(default_factory=dict)
+    loads_obey: bool = True
+
     def __post_init__(self) -> None:
         self.chargers = {name: Device() for name in self.facts.chargers}
+
+    @property
+    def load_w(self) -> int:
+        """What the house draws, with the load groups that are on; each draws what was told of it."""
+        on = [name for name, state in self.loads.items() if state in (LoadState.ON, LoadState.KEPT)]
+        return self.house_w + sum(self.group_w.get(name, 0) for name in on)
 
     @property
     def _island(self) -> bool:
@@ -301,7 +316,7 @@ class House:
         for name in self.facts.companions:
             self._see(name, now, _companion_reading(now, self.companions.get(name, {"state": "on_grid"})))
         for contact in self.facts.contacts:
-            self._see(contact, now, ContactReading(now, self.active.get(contact, False)))
+            self._see(contact, now, ContactReading(now, self.active.get(contact, self._by_itself(contact))))
         return Observation(
             now,
             frozen_map({name: self.seen.get(name) for name in self.facts.chargers}),
@@ -315,7 +330,12 @@ class House:
             companions=frozen_map({name: self.seen[name] for name in self.facts.companions if name in self.seen}),
             orders=frozen_map(self.orders),
             alerts=self.alerts,
+            loads=frozen_map({name: LoadReading(now, state) for name, state in self.loads.items() if state}),
         )
+
+    def _by_itself(self, contact: Contact) -> bool:
+        """What a contact says that no hand moves: the voltage relay follows the street."""
+        return contact is Contact.GRID_LOST and not self.grid
 
     def _see(self, name: str, now: datetime, reading: Any) -> None:
         if name not in self.silent:
@@ -324,7 +344,7 @@ class House:
     def _charger(self, name: str, now: datetime) -> ChargerReading:
         device = self.chargers[name]
         live_power = device.power_w if self._live and not device.stopped else 0
-        power_w = -self.house_w if device.forming else live_power
+        power_w = -self.load_w if device.forming else live_power
         state = ChargerState.DISCHARGING if power_w < 0 else ChargerState.CHARGING if power_w else ChargerState.IDLE
         return ChargerReading(
             now,
@@ -344,11 +364,18 @@ class House:
 
     def _meter(self, now: datetime) -> MeterReading:
         flows = self.grid and self.closed and not self.active.get(Contact.GENERATOR, False)
-        through_w = self.house_w + sum(0 if d.stopped else d.power_w for d in self.chargers.values())
-        return MeterReading(now, through_w if flows else 0, NOMINAL_V if self.grid else 0.0, 60.0)
+        through_w = self.load_w + sum(0 if d.stopped else d.power_w for d in self.chargers.values())
+        alive = self._live if self.facts.meter_position is Position.PROTECTED_SIDE else self.grid
+        return MeterReading(now, through_w if flows else 0, NOMINAL_V if alive else 0.0, 60.0)
 
     def _switch(self, now: datetime) -> SwitchReading:
         return SwitchReading(now, self.commanded_open, open_proven=not self.closed, closed_proven=self.closed)
+
+    def know_loads(self, settings: Settings) -> None:
+        """The groups that there are now; a new one is on."""
+        groups = {**self.facts.relays, **settings.load_groups}
+        self.group_w = {name: group.power_w or 0 for name, group in groups.items()}
+        self.loads = {name: self.loads.get(name, LoadState.ON) for name in groups}
 
     def obey(self, decision: Decision) -> None:
         """Switch and chargers do as they are told, as far as the story lets them."""
@@ -363,6 +390,7 @@ class House:
                 self.stopped_at.setdefault(name, decision.at)
         for name, device in self.chargers.items():
             device.forming = self._forms(name, device, decision.memory.island.former)
+        self._obey_loads(decision)
         if decision.switch is not None:
             self.commanded_open = decision.switch is SwitchOrder.OPEN
             if self.switch_obeys:
@@ -376,6 +404,14 @@ class House:
             if device.forming and hours:
                 capacity_wh = self.pins.get(name, {}).get("capacity_wh") or CAPACITY_WH
                 device.soc_pct = max(0.0, device.soc_pct - self.house_w * hours / capacity_wh * 100)
+
+    def _obey_loads(self, decision: Decision) -> None:
+        """Whoever switches the loads does as told, and leaves what a person did."""
+        for name, order in decision.loads.items() if self.loads_obey else ():
+            if order is LoadOrder.SHED and self.loads.get(name) is LoadState.ON:
+                self.loads[name] = LoadState.SHED
+            elif order is LoadOrder.ON and self.loads.get(name) in (LoadState.SHED, LoadState.KEPT):
+                self.loads[name] = LoadState.ON
 
     def _prove(self, name: str, order: Order | None, at: datetime) -> None:
         """Written and read back at once."""
@@ -405,8 +441,10 @@ class House:
 
 
 def _evidence(piece: Mapping[str, Any], now: datetime) -> GridEvidence:
-    position = Position(piece.get("position", "grid_side"))
-    return GridEvidence(piece["source"], now - timedelta(seconds=piece.get("age_s", 0)), piece["present"], position)
+    """``age_s``: how old it always is; ``at``: or since when it has not been renewed."""
+    at = moment(piece["at"]) if "at" in piece else now - timedelta(seconds=piece.get("age_s", 0))
+    position, confidence = Position(piece.get("position", "grid_side")), Confidence(piece.get("confidence", "sure"))
+    return GridEvidence(piece["source"], at, piece["present"], position, "", confidence, piece.get("valid_s"))
 
 
 # ------------------------------------------------------------------------------------------------------------- the play
@@ -469,6 +507,9 @@ class Play:
             "contested": lambda given: setattr(
                 self.house, "contested", {name: moment(since) for name, since in given.items()}
             ),
+            "loads": lambda given: self.house.loads.update(
+                {name: None if state is None else LoadState(state) for name, state in given.items()}
+            ),
             "silent": lambda names: setattr(self.house, "silent", set(names)),
             "evidence": lambda pieces: setattr(self.house, "evidence", list(pieces)),
             "departures": lambda given: setattr(
@@ -493,6 +534,7 @@ class Play:
             if key not in (
                 "grid",
                 "house_w",
+                "loads_obey",
                 "switch_obeys",
                 "will_form",
                 "will_stop",
@@ -510,7 +552,8 @@ class Play:
 
     def _pin(self, name: str, kind: type, given: Mapping[str, Any]) -> None:
         _known(kind, given, name)
-        readers: dict[str, Any] = {"state": ChargerState, "authority": Authority, "alarms": tuple, "leg_power_w": tuple}
+        readers: dict[str, Any] = {"state": ChargerState, "authority": Authority, "alarms": tuple}
+        readers |= {"leg_power_w": tuple, "leg_voltage_v": tuple}
         pins = self.house.pins.setdefault(name, {})
         for key, value in given.items():
             if value == "follow":
@@ -557,6 +600,14 @@ def decided(play: Play, decision: Decision) -> dict[str, Any]:
         "delivered_wh": {uid: round(account.charger_wh, 1) for uid, account in decision.memory.events.items()},
         "promised_w": {uid: account.feasible_w for uid, account in decision.memory.events.items()},
         "refused": play.refused,
+        "evidence": decision.memory.grid.evidence,
+        "disputed": decision.disputed,
+        "counts": [one.piece.source for one in decision.weighed if one.counts],
+        "readiness": decision.readiness.level.value,
+        "lacks": [f"{subject}: {code}" for code, subject in decision.readiness.reasons],
+        "dark_start_at": _seconds(dark_start_at(decision.memory, play.facts)),
+        "loads": {name: order.value for name, order in decision.loads.items()},
+        "load_reasons": {name: group.reason for name, group in decision.memory.loads.groups.items()},
         "reserve_pct": {name: decision.settings.drivers_reserve(name) for name in play.facts.chargers},
         "at_end": decision.settings.at_end.value,
         "storm": _storm(decision),
@@ -578,6 +629,10 @@ def _drill(drill: DrillMemory | None) -> dict[str, Any]:
     }
 
 
+def _seconds(at: datetime | None) -> float | None:
+    return None if at is None else (at - START).total_seconds()
+
+
 def _storm(decision: Decision) -> dict[str, Any]:
     """What a story may say of the storm that is prepared for; empty: there is none."""
     storm = decision.settings.storm_at(decision.at)
@@ -589,6 +644,8 @@ def _storm(decision: Decision) -> dict[str, Any]:
 
 PARTIAL = frozenset(
     {
+        "loads",
+        "load_reasons",
         "reserve_pct",
         "told",
         "drill",
