@@ -29,16 +29,18 @@ HORIZON_H = 7 * DAY_H
 # A minute counts a third as much as one so many minutes later, when the present load is asked for.
 RECENT_MIN = 90.0
 # What the house draws now says this much of the next hour, and a third of it so many hours later.
-NOW_SHARE = 0.6
-NOW_LASTS_H = 2.25
+NOW_SHARE = 0.8
+NOW_LASTS_H = 1.6
 # How far a past day is lifted to the level of the last 24 hours: 0 not at all, 1 wholly.
-LEVEL_SHARE = 0.65
+LEVEL_SHARE = 0.5
 # In an island loads are off. After so long its own level counts as much as that of the past days.
 ISLAND_TELLS_H = 1.25
+# Where it is known what was shed, there is less left for it to tell: it takes so many times as long.
+SHED_IS_KNOWN = 3.0
 # It may be believed too much or too little: examples with this part of the belief, or of the disbelief, stand beside.
-DOUBT = 0.5
-# The same day of the week tells more.
-SAME_WEEKDAY = 2
+DOUBT = 0.4
+# The last days tell more than those before, and so does the same day a week ago: they count so many times.
+COUNTS = (5, 3, 2, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1)
 # Below this a level is no level: with solar in it, a ratio would mean nothing.
 LEAST_LEVEL_W = 50.0
 FACTORS = (0.2, 2.5)
@@ -162,11 +164,11 @@ def outlook(
         return None
     if shed_w and any(power_w is not None for power_w in load.hours):
         hours = _without_shed(hours, shed_w, hour, int(carried_h or 0))
-    level = _Levels(hours, hour, now_w, carried_h)
+    tells_h = ISLAND_TELLS_H * (SHED_IS_KNOWN if shed_w else 1.0)
+    told = 0.0 if carried_h is None else carried_h / (carried_h + tells_h)
+    level = _Levels(hours, hour, now_w, carried_h, told)
     past = [days for days in range(1, DAYS + 1) if _is_known(load.hours, hour - DAY_H * days)]
-    examples = [
-        Example(days, SAME_WEEKDAY if days % 7 == 0 else 1, factor) for days in past for factor in level.factors(days)
-    ]
+    examples = [Example(days, COUNTS[days - 1], factor) for days in past for factor in level.factors(days)]
     return Outlook(
         hour,
         1 - (now - _EPOCH).total_seconds() % HOUR_S / HOUR_S,
@@ -212,15 +214,17 @@ def _mean(powers: Sequence[int | None], otherwise: float) -> float:
 class _Levels:
     """How the level of load lately compares with that of a past day."""
 
-    def __init__(self, hours: Sequence[float], hour: int, now_w: float | None, carried_h: float | None) -> None:
+    def __init__(
+        self, hours: Sequence[float], hour: int, now_w: float | None, carried_h: float | None, told: float
+    ) -> None:
+        """``told``: how far the island's own level is believed, 0 to 1. Nothing is switched on for an outage."""
         self._hour = hour
         self._sums = [0.0, *accumulate(hours)]
         self._lately = self._level(hour - DAY_H)
         self._island, self._shares = 1.0, [0.0]
         if carried_h is not None and now_w is not None:
-            tells = carried_h / (carried_h + ISLAND_TELLS_H)
-            self._island = self._since(hours, now_w, min(int(carried_h), DAY_H))
-            self._shares = [tells * DOUBT, tells, 1 - (1 - tells) * DOUBT]
+            self._island = min(1.0, self._since(hours, now_w, min(int(carried_h), DAY_H)))
+            self._shares = [told * DOUBT, told, 1 - (1 - told) * DOUBT]
 
     def _level(self, start: int) -> float:
         """The mean of 24 hours."""

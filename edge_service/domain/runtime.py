@@ -42,8 +42,8 @@ CARRIED = frozenset({Supply.ISLAND, Supply.VENDOR_BACKUP})
 
 # Tuned as those of ``load_profile``: by how much more or less energy the ends of the range count on, with many past
 # days, and with none; and where between the examples the ends lie.
-SPREAD = 0.15
-SPREAD_OF_FEW = 0.3
+SPREAD = 0.05
+SPREAD_OF_FEW = 0.35
 SPREAD_UNKNOWN = 1.0
 LOW, HIGH = 0.1, 0.9
 # With no past day: as it is now, for all hours.
@@ -261,7 +261,7 @@ def range_h(ahead: Outlook, usable_wh: float, most_wh: float, less_w: float = 0.
     more = 1 + spread_of(ahead.days)
     energies = (usable_wh / more, usable_wh, usable_wh * more)
     examples = ahead.examples or (AS_NOW,)
-    found = [_used_up_h(ahead, one, energies, most_wh, less_w) for one in examples for _ in range(one.weight)]
+    found = [times for one in examples for times in [_used_up_h(ahead, one, energies, most_wh, less_w)] * one.weight]
     low, mid, high = (sorted(times) for times in zip(*found, strict=True))
     return _quantile(low, LOW), _quantile(mid, 0.5), _quantile(high, HIGH)
 
