@@ -32,6 +32,7 @@ from edge_service.journal.recording import RECORDING_KEPT, CycleRecorder
 from edge_service.journal.store import SqliteJournal
 from edge_service.ports import Clock, ConfigError, Mark
 from edge_service.programs import PROGRAMS, PolledProgram
+from edge_service.reports import Reports
 from edge_service.runner import Devices, Image, Pacing, Runner
 from edge_service.scribe import Scribe, marks_of
 from edge_service.site_devices import Finding, install, probe
@@ -63,8 +64,15 @@ class Edge:
     """One running site. Made by ``run``; the API's commands and the household meet here."""
 
     def __init__(
-        self, config: Config, journal: SqliteJournal, recorder: CycleRecorder, devices: Devices, clock: Clock
+        self,
+        config: Config,
+        journal: SqliteJournal,
+        recorder: CycleRecorder,
+        devices: Devices,
+        clock: Clock,
+        reports: Reports,
     ) -> None:
+        self.reports = reports
         self.config, self.journal, self.recorder, self.devices = config, journal, recorder, devices
         self.clock = clock
         self.started_at = self.clock.now()
@@ -109,7 +117,9 @@ class Edge:
             self.clock,
             memory=memory,
             pacing=Pacing(control.cycle_s, control.fast_lane_ms / 1000),
+            reported=self.reports,
         )
+        self.reports.changed = self.runner.wake
 
     async def _marks_of_late(self, memory: Memory) -> Sequence[Mark]:
         """What the last run may have told and not marked in its recording: it can have ended in between."""
@@ -164,6 +174,7 @@ class Edge:
             started_at=self.started_at,
             cycle_late_p99_ms=image.cycle_late_p99_ms,
             runtime=self.runtime_shown.follow(image.decision.runtime, image.observation.now),
+            switch_wanted=self.reports.wanted,
         )
         self.hub.publish(publish.state(shown))
 
@@ -303,7 +314,7 @@ class Edge:
         """Listen for clients, and say on the network that we are here."""
         api = self.config.api
         listen = Listen(api.host, api.port, self._tls(), api.insecure_lan, frozenset(api.allowed_hosts))
-        commands = Commands(self.execute, self.journal, self.hub, self.pairing, self.clock)
+        commands = Commands(self.execute, self.journal, self.hub, self.pairing, self.clock, self.reports)
         door = Door(
             self.installation,
             VERSION,
@@ -379,10 +390,11 @@ async def opened(config: Config) -> AsyncIterator[Edge]:
         recorder = await CycleRecorder.open(config.data)
         stack.push_async_callback(recorder.close)
         clock = SystemClock()
-        installation = install(config, clock)
+        reports = Reports(clock)
+        installation = install(config, clock, reports)
         for link in installation.links:
             await stack.enter_async_context(link)
-        edge = Edge(config, journal, recorder, installation.devices, clock)
+        edge = Edge(config, journal, recorder, installation.devices, clock, reports)
         await edge.prepare()
         yield edge
 

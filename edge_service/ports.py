@@ -152,6 +152,15 @@ class IslandSwitch(Protocol):
     async def close(self) -> None: ...
 
 
+@runtime_checkable
+class MovedOnRequest(Protocol):
+    """An island switch that somebody else moves when asked. What it is asked is a lease: it never outlives the wish."""
+
+    def keep_only(self, order: SwitchOrder | None) -> None:
+        """Ask for nothing but this any more. Called with every decision, before it asks for anything new."""
+        ...
+
+
 class GridSensor(Protocol):
     """Another inverter of the site that tells whether the grid is there. Read only, but for ``KeepsReserve``."""
 

@@ -27,7 +27,9 @@ from edge_service.domain.model import (
     Event,
     Evidence,
     Grid,
+    GridEvidence,
     Happening,
+    LoadReading,
     MeterReading,
     Mode,
     Observation,
@@ -49,6 +51,7 @@ from edge_service.ports import (
     IslandSwitch,
     LoadRelay,
     Meter,
+    MovedOnRequest,
 )
 
 LOG = logging.getLogger(__name__)
@@ -92,6 +95,29 @@ class Witness(Protocol):
     """Gets each image, after the orders were given. Must not block."""
 
     def witness(self, image: Image) -> None: ...
+
+
+class Reported(Protocol):
+    """What clients report of things that only they see, as far as it counts now."""
+
+    def evidence(self) -> tuple[GridEvidence, ...]: ...
+
+    def loads(self) -> Mapping[str, LoadReading]: ...
+
+    def alerts(self) -> tuple[Alert, ...]: ...
+
+
+class NothingReported:
+    """No client is there that could report."""
+
+    def evidence(self) -> tuple[GridEvidence, ...]:
+        return ()
+
+    def loads(self) -> Mapping[str, LoadReading]:
+        return frozen_map()
+
+    def alerts(self) -> tuple[Alert, ...]:
+        return ()
 
 
 class People(Protocol):
@@ -138,7 +164,9 @@ class Runner:
         *,
         memory: Memory | None = None,
         pacing: Pacing | None = None,
+        reported: Reported | None = None,
     ) -> None:
+        self._reported = reported or NothingReported()
         self._facts, self._clock, self._people, self._witness = facts, clock, people, witness
         self._pacing = pacing or Pacing()
         self._memory = memory or Memory()
@@ -337,16 +365,20 @@ class Runner:
             meter=self._meter_reading,
             switch=self._facts.fresh(self._switch_reading, now),  # one that is silent is where nobody knows
             events=tuple(self._people.events()),
-            alerts=tuple(self._people.alerts()),
+            evidence=self._reported.evidence(),
+            alerts=(*self._people.alerts(), *self._reported.alerts()),
             stopped=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.stopped_at) is not None}),
             contested=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.contested_since)}),
             orders=frozen_map(self._evidence()),
             contacts=frozen_map({name: desk.reading for name, desk in self._contacts.items() if desk.reading}),
             companions=frozen_map({name: desk.reading for name, desk in self._companions.items() if desk.reading}),
-            loads=frozen_map({name: desk.reading for name, desk in self._relays.items() if desk.reading}),
+            loads=frozen_map({**self._reported.loads(), **self._relay_readings()}),
             departures=frozen_map(next_departures(self._people.settings.departures, now, self._facts.time_zone)),
             drill_due=next_drill(self._people.settings.drill_schedule, self._memory.drill, now, self._facts.time_zone),
         )
+
+    def _relay_readings(self) -> dict[str, LoadReading]:
+        return {name: desk.reading for name, desk in self._relays.items() if desk.reading}
 
     def _evidence(self) -> dict[str, Evidence]:
         return {name: evidence for name, desk in self._desks.items() if (evidence := desk.evidence) is not None}
@@ -363,8 +395,11 @@ class Runner:
         if self._moving is not None and self._moving.done():
             self._moving.result()  # as with reads: a defect is not lost in a task
             self._moving = None
+        if self._switch is not None and isinstance(self._switch, MovedOnRequest):
+            self._switch.keep_only(decision.switch)
         if decision.switch is not None and self._switch is not None and self._moving is None:
-            self._moving = asyncio.create_task(self._move(self._switch, decision.switch), name="island switch")
+            moving = self._move(self._switch, decision.switch)
+            self._moving = asyncio.create_task(moving, name="island switch", eager_start=True)
 
     async def _move(self, switch: IslandSwitch, order: SwitchOrder) -> None:
         reading = self._switch_reading

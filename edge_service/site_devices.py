@@ -1,6 +1,6 @@
 """From the configuration to devices on their connections: one connection per endpoint, whoever shares it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,9 +15,10 @@ from edge_service.config import (
     RelayConfig,
     SwitchConfig,
 )
-from edge_service.devices import COMPANIONS, CONTACTS, METERS, RELAYS, SWITCHES
+from edge_service.devices import COMPANIONS, CONTACTS, METERS, RELAYS, REPORTED_SWITCHES, SWITCHES
 from edge_service.domain.model import Contact, frozen_map
 from edge_service.ports import Charger, Clock, ContactInput, DeviceError, GridSensor, IslandSwitch, LoadRelay, Meter
+from edge_service.reports import Reports
 from edge_service.runner import Devices
 
 type Finding = tuple[str, bool, str]
@@ -33,17 +34,23 @@ class Installation:
     devices: Devices
 
 
-def install(config: Config, clock: Clock) -> Installation:
-    """Make every device, chargers on the edge's clock; nothing is connected yet."""
+def install(config: Config, clock: Clock, reports: Reports | None = None) -> Installation:
+    """Make every device, chargers on the edge's clock; nothing is connected yet.
+
+    ``reports``: what clients tell of devices without an address; None: nobody tells, since no edge runs.
+    """
     links: dict[tuple[str, int], Link] = {}
+    reports = reports or Reports(clock)
 
     def link_to(device: DeviceConfig) -> Link:
+        if device.address is None:
+            raise LookupError(f"a device of the model {device.model} has no address")
         place = (device.address.host, device.address.port)
         return links.setdefault(place, Link(*place))
 
     chargers = [_charger(charger, link_to(charger), clock) for charger in config.chargers.values()]
     meter = _meter(config.meter, link_to(config.meter)) if config.meter else None
-    switch = _switch(config.island_switch, link_to(config.island_switch)) if config.island_switch else None
+    switch = _switch(config.island_switch, link_to, reports) if config.island_switch else None
     contacts = {name: _contact(name, contact, link_to(contact)) for name, contact in config.contacts.items()}
     companions = [_companion(companion, link_to(companion)) for companion in config.companions.values()]
     relays = [_relay(relay, link_to(relay)) for relay in config.relays.values()]
@@ -62,9 +69,11 @@ def _meter(config: MeterConfig, link: Link) -> Meter:
     return model.build("meter", link.unit(config.unit_id), _options(model.options, config))
 
 
-def _switch(config: SwitchConfig, link: Link) -> IslandSwitch:
+def _switch(config: SwitchConfig, link_to: Callable[[SwitchConfig], Link], reports: Reports) -> IslandSwitch:
+    if config.address is None:
+        return REPORTED_SWITCHES[config.model].build("island_switch", reports)
     model = SWITCHES[config.model]
-    return model.build("island_switch", link.unit(config.unit_id), _options(model.options, config))
+    return model.build("island_switch", link_to(config).unit(config.unit_id), _options(model.options, config))
 
 
 def _contact(name: Contact, config: ContactConfig, link: Link) -> ContactInput:

@@ -17,6 +17,7 @@ _LOGGER = logging.getLogger(__name__)
 # Seconds in practice; minutes allow for a client's clock. Far below the day for which answers are recalled, so a
 # command that is sent again can never be carried out again.
 LONGEST_DEADLINE = timedelta(minutes=10)
+LONGEST_ID = 128
 # Numbers of notices count up from 1. Beyond this, JSON readers disagree about a whole number, and SQLite holds 63 bits.
 MOST_NUMBER = 2**53
 # A disk that writes something else takes milliseconds; one that takes longer must not keep a person from stopping.
@@ -37,11 +38,24 @@ class Executor(Protocol):
         ...
 
 
+class Reported(Protocol):
+    """Takes what clients report of things that only they see. ``client``: one connection."""
+
+    def take(self, client: object, args: Mapping[str, Any]) -> None:
+        """Raises ``CommandRefusedError``; then nothing of it is taken."""
+        ...
+
+    def gone(self, client: object) -> None: ...
+
+
 class Commands:
     """Stands between the clients and the executor: roles, deadlines, and each id answered once."""
 
-    def __init__(self, execute: Executor, journal: Journal, hub: Hub, pairing: Pairing, clock: Clock) -> None:
+    def __init__(
+        self, execute: Executor, journal: Journal, hub: Hub, pairing: Pairing, clock: Clock, reports: Reported
+    ) -> None:
         self._execute = execute
+        self._reports = reports
         self._journal = journal
         self._hub = hub
         self._pairing = pairing
@@ -53,8 +67,10 @@ class Commands:
 
         A second message with the same id gets the first one's answer, also while that is still being carried out.
         """
-        command_id = message.get("id")
-        if not isinstance(command_id, str) or not command_id.isascii() or not 0 < len(command_id) <= 128:
+        if message.get("name") == "report":
+            return refused(_id_of(message), "not_permitted", "a report counts while its socket is open: send it there")
+        command_id = _id_of(message)
+        if not command_id:
             return refused("", "bad_argument", "id must be 1 to 128 ASCII characters", argument="id")
         key = f"{client.id}:{command_id}"
         running = self._running.get(key)
@@ -64,6 +80,22 @@ class Commands:
         # A client that goes away does not undo what it began.
         result: wire.Result = await asyncio.shield(running)
         return result
+
+    def take_report(self, message: Mapping[str, Any], client: Client, connection: object) -> wire.Result:
+        """The answer to a report: at once, from memory, and kept nowhere, since the next one is never far."""
+        command_id = _id_of(message)
+        try:
+            _require(bool(command_id), "bad_argument", "id must be 1 to 128 ASCII characters")
+            _, args, _ = self._checked(message)
+            _require(client.role is Role.CONTROL, "not_permitted", "only a paired Home Assistant reports")
+            self._reports.take(connection, args)
+        except CommandRefusedError as error:
+            return refused(command_id, error.code, str(error), **error.data)
+        return wire.Result(type="result", id=command_id, ok=True, stage="accepted", data={})
+
+    def gone(self, connection: object) -> None:
+        """A socket is closed: what it reported is not known any more."""
+        self._reports.gone(connection)
 
     async def _answer(self, key: str, command_id: str, message: Mapping[str, Any], client: Client) -> wire.Result:
         try:
@@ -156,6 +188,13 @@ def refused(command_id: str, code: str, message: str, **data: Any) -> wire.Resul
     """The answer that says no."""
     error = wire.CommandError(code=code, message=message, data=data)
     return wire.Result(type="result", id=command_id, ok=False, error=error)
+
+
+def _id_of(message: Mapping[str, Any]) -> str:
+    """The id to answer with; empty where it is none."""
+    command_id = message.get("id")
+    good = isinstance(command_id, str) and command_id.isascii() and len(command_id) <= LONGEST_ID
+    return str(command_id) if good else ""
 
 
 def _require(fact: bool, code: str, message: str) -> None:

@@ -110,6 +110,7 @@ class Connection:
             await self._read()
         finally:
             self._hub.leave(self._subscriber)
+            self._commands.gone(self)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -185,6 +186,9 @@ class Connection:
             message = _understood(frame.data) if frame.type is WSMsgType.TEXT else None
             if message is None:
                 await self._closed(NOT_OF_THE_CONTRACT, "a message is a JSON object with a type")
+            elif message["type"] == "command" and message.get("name") == "report":
+                # What is seen of the grid stands behind no command that waits for a disk.
+                await self._send(self._commands.take_report(message, self._client, self))
             elif message["type"] == "command":
                 await self._asked.put(message)
             elif message["type"] == "start":  # the client saw a gap

@@ -14,6 +14,7 @@ from edge_service.devices.companion_victron import VictronOptions, VictronSystem
 from edge_service.devices.contact_io import ContactIo, ContactIoOptions
 from edge_service.devices.meter_sunspec import SunSpecMeter, SunSpecMeterOptions
 from edge_service.devices.relay_io import RelayIo, RelayIoOptions
+from edge_service.devices.switch_home_assistant import HomeAssistantSwitch, HomeAssistantSwitchOptions, Told
 from edge_service.devices.switch_io import SwitchIo, SwitchIoOptions
 from edge_service.ports import ContactInput, GridSensor, IslandSwitch, LoadRelay, Meter
 
@@ -26,6 +27,14 @@ class DeviceModel[D, O]:
     build: Callable[[str, ModbusUnit, O], D]
 
 
+@dataclass(frozen=True, slots=True)
+class ReportedModel[D, O]:
+    """A kind of device without an address: what a client reports of it, and what that client is to do."""
+
+    options: type[O]
+    build: Callable[[str, Told], D]
+
+
 METERS: Mapping[str, DeviceModel[Meter, Any]] = MappingProxyType(
     {
         "sunspec_meter": DeviceModel[Meter, SunSpecMeterOptions](SunSpecMeterOptions, SunSpecMeter),
@@ -35,6 +44,14 @@ METERS: Mapping[str, DeviceModel[Meter, Any]] = MappingProxyType(
 SWITCHES: Mapping[str, DeviceModel[IslandSwitch, Any]] = MappingProxyType(
     {
         "modbus_io": DeviceModel[IslandSwitch, SwitchIoOptions](SwitchIoOptions, SwitchIo),
+    }
+)
+
+REPORTED_SWITCHES: Mapping[str, ReportedModel[IslandSwitch, Any]] = MappingProxyType(
+    {
+        "home_assistant": ReportedModel[IslandSwitch, HomeAssistantSwitchOptions](
+            HomeAssistantSwitchOptions, HomeAssistantSwitch
+        ),
     }
 )
 

@@ -51,6 +51,8 @@ LAYERS = (
     ),
     # What people and utilities want; an event entered by hand is made by the program of that name.
     Layer(edge("household", "intake"), (DOMAIN, PORTS, *edge("departures", "programs.manual"))),
+    # What clients report counts as long as they are there, as a device's reading does.
+    Layer(edge("reports"), (DOMAIN, PORTS)),
     Layer(edge("capture"), (DOMAIN, PORTS, *edge("chargers"))),
     Layer(edge("replay", "scenario_export"), (DOMAIN, PORTS, *edge("journal"))),
     Layer((WIRE, *edge("api.paths", "api.rfc3339"))),

@@ -22,6 +22,7 @@ from edge_service.api.server import ApiServer, Edge
 from edge_service.domain.asked import CommandRefusedError
 from edge_service.domain.model import Happening, Notice
 from edge_service.journal.store import SqliteJournal
+from edge_service.reports import Reports
 
 from .conftest import shown
 from .peer import Eventually, at, home
@@ -46,7 +47,7 @@ class RealDoor:
         self.clock = RealClock()
         self.pairing = Pairing(journal, self.clock)
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
-        commands = Commands(self._execute, journal, self.hub, self.pairing, self.clock)
+        commands = Commands(self._execute, journal, self.hub, self.pairing, self.clock, Reports(self.clock))
         edge = Edge("5f0c2b7d9a1e4c33", "0.1.0", self.hub, journal, self.pairing, commands, lambda: True, self._check)
         self.server = ApiServer(edge, Listen("127.0.0.1", 0))
         self.state = home()

@@ -22,6 +22,7 @@ from edge_service.api.server import ApiServer, Edge
 from edge_service.domain.asked import CommandRefusedError
 from edge_service.domain.model import Happening
 from edge_service.journal.store import SqliteJournal
+from edge_service.reports import Reports
 
 NOW = datetime(2026, 7, 15, 21, 0, tzinfo=UTC)
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "schema_1.json").read_text())
@@ -88,6 +89,7 @@ class House:
     clock: HandClock
     doer: Doer
     session: ClientSession
+    reports: Reports
     fresh: bool = True
 
     def url(self, path: str) -> str:
@@ -161,11 +163,12 @@ async def opened(
     await pairing.load()
     fresh: Callable[[], bool] = lambda: house.fresh  # noqa: E731
     check: Callable[[], Awaitable[Any]] = _check
-    commands = Commands(doer, journal, hub, pairing, clock)
+    reports = Reports(clock)
+    commands = Commands(doer, journal, hub, pairing, clock, reports)
     edge = Edge("5f0c2b7d9a1e4c33", "0.1.0", hub, journal, pairing, commands, fresh, check, doer.recording)
     server = ApiServer(edge, listen or Listen("127.0.0.1", 0), bounds=bounds, patience=patience)
     async with ClientSession() as session:
-        house = House(server, hub, journal, pairing, clock, doer, session)
+        house = House(server, hub, journal, pairing, clock, doer, session, reports)
         await server.start()
         if shown:
             hub.publish(state())

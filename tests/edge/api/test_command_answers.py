@@ -8,6 +8,7 @@ from typing import Any
 from edge_service.api.commands import Commands
 from edge_service.api.hub import Hub
 from edge_service.api.pairing import Client, Pairing, Role
+from edge_service.reports import Reports
 from tests.edge.domain.houses import after
 from tests.edge.fakes import LeapingClock, MemoryJournal, leaping, until
 
@@ -35,7 +36,7 @@ async def test_a_stop_is_carried_out_although_the_disk_hangs_and_any_other_comma
         return {}
 
     journal, clock = HungJournal(), LeapingClock()
-    commands = Commands(do, journal, Hub(0), Pairing(journal, clock), clock)
+    commands = Commands(do, journal, Hub(0), Pairing(journal, clock), clock, Reports(clock))
     client = Client("c", "panel", Role.CONTROL, "", "")
     asked = {"type": "command", "args": {}, "deadline": after(300).isoformat()}
     mode = asyncio.create_task(commands.answer({**asked, "id": "1", "name": "set_mode"}, client))
