@@ -480,6 +480,7 @@ class Play:
         self.settings = expire(self.settings, self.memory, now)
         coming = {**next_departures(self.settings.departures, now, self.facts.time_zone), **self._fixed(now)}
         due = next_drill(self.settings.drill_schedule, self.memory.drill, now, self.facts.time_zone)
+        self.house.know_loads(self.settings)
         observation = replace(self.house.observe(now), departures=frozen_map(coming), drill_due=due)
         self.observation = observation
         decision = decide(observation, self.memory, self.settings, self.facts, self.ladder)
@@ -495,7 +496,7 @@ class Play:
         return {name: departure for name, departure in self.house.departures.items() if now < departure.at}
 
     def _apply(self, step: Mapping[str, Any], now: datetime) -> None:
-        acts = {
+        acts: dict[str, Any] = {
             "at": _same,
             "note": _same,
             "house": self._set_house,
