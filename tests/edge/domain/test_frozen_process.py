@@ -171,11 +171,13 @@ def live_through(course: list[Act], plant: Plant) -> None:
     for number, one in enumerate(course):
         act(plant, one, number)
         for _ in range(one.seconds):
+            before = plant.step
             decision = plant.cycle()
             stands: tuple[object, ...] = (plant.step, decision.orders.get("car"), decision.switch, plant.house.powered)
             changed, seen = stands != seen, stands
             told = f"{[step.value for step in plant.walked]} then {decision.orders} and switch {decision.switch}"
-            if changed:
+            # The stop of an open transition or a nudge stands until the first write after it.
+            if changed and before not in RETURN | NUDGE:
                 check(plant, plant.copy_of_house(), f"{told}, before any write")
             plant.order_charger(decision)
             if changed:

@@ -66,6 +66,7 @@ from edge_service.domain.model import (
     Storm,
     SwitchFacts,
     SwitchOrder,
+    SwitchOwner,
     SwitchReading,
     Tier,
     frozen_map,
@@ -118,7 +119,7 @@ def site_facts(given: Mapping[str, Any]) -> SiteFacts:
     chargers = chosen.get("chargers", {"car": {}})
     chosen["chargers"] = frozen_map({name: _charger(name, dict(has)) for name, has in chargers.items()})
     chosen["leg_max_w"] = tuple(chosen.get("leg_max_w", ()))
-    chosen["switch"] = SwitchFacts() if chosen.get("switch", True) else None
+    chosen["switch"] = _island_switch(chosen.get("switch", True))
     programs = chosen.get("programs", {"peak": {}})
     chosen["programs"] = frozen_map({name: _program(name, has) for name, has in programs.items()})
     chosen["contacts"] = frozenset(Contact(name) for name in chosen.get("contacts", ()))
@@ -127,6 +128,14 @@ def site_facts(given: Mapping[str, Any]) -> SiteFacts:
     if "meter_position" in chosen:
         chosen["meter_position"] = Position(chosen["meter_position"])
     return SiteFacts(**chosen)
+
+
+def _island_switch(given: bool | Mapping[str, Any]) -> SwitchFacts | None:
+    """``given``: whether there is one, or its facts."""
+    if isinstance(given, bool):
+        return SwitchFacts() if given else None
+    _known(SwitchFacts, given, "switch")
+    return SwitchFacts(given.get("synchronism_check", False), SwitchOwner(given.get("owner", "edge")))
 
 
 def _charger(name: str, has: dict[str, Any]) -> ChargerFacts:
@@ -258,6 +267,7 @@ class House:
     grid: bool = True
     house_w: int = 1200
     switch_obeys: bool = True
+    in_step: bool = True
     will_form: bool = True
     will_stop: bool = True
     closed: bool = True
@@ -393,7 +403,8 @@ class House:
         self._obey_loads(decision)
         if decision.switch is not None:
             self.commanded_open = decision.switch is SwitchOrder.OPEN
-            if self.switch_obeys:
+            waits = self._island and not self.in_step and not self.commanded_open
+            if self.switch_obeys and not waits:
                 self.closed = not self.commanded_open
 
     def _drain(self, now: datetime) -> None:
@@ -537,6 +548,7 @@ class Play:
                 "house_w",
                 "loads_obey",
                 "switch_obeys",
+                "in_step",
                 "will_form",
                 "will_stop",
                 "closed",
