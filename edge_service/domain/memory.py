@@ -337,9 +337,10 @@ class RuntimeMemory:
     """What the house has drawn, and how long the vehicles carry it, as last worked out.
 
     ``minute_at``: when the minute that runs began. ``load`` is what the house uses, net where its solar is not metered
-    apart; ``solar`` what inverters on its side of the switch supply, 0 or less. ``lasts``, ``gains_h`` and what they
-    were worked out from are of ``lasts_at``: ``stores``, who can carry the house, the first one first; ``carried_h``,
-    how long one did; ``groups_w``, what each load group that is on draws; ``shed_w``, those that are shed.
+    apart; ``solar`` what inverters on its side of the switch supply, 0 or less. ``gains_h`` is of ``gains_at``;
+    ``lasts`` and what it was worked out from are of ``lasts_at``: ``stores``, who can carry the house, the first one
+    first; ``carried_h``, how long one did; ``groups_w``, what each load group that is on draws; ``shed_w``, those
+    that are shed.
     """
 
     minute_at: datetime | None = None
@@ -352,6 +353,7 @@ class RuntimeMemory:
     groups_w: Mapping[str, int | None] = field(default_factory=frozen_map)
     shed_w: int = 0
     lasts: Runtime | None = None
+    gains_at: datetime | None = None
     gains_h: Mapping[str, float | None] = field(default_factory=frozen_map)
 
     def shifted(self, by: timedelta) -> RuntimeMemory:
@@ -364,6 +366,7 @@ class RuntimeMemory:
             load=self.load.moved(by),
             solar=self.solar.moved(by),
             lasts_at=None,
+            gains_at=None,
         )
 
     def not_after(self, now: datetime) -> RuntimeMemory:

@@ -19,6 +19,7 @@ from edge_service.domain.model import (
     AtEnd,
     Backup,
     CompanionReading,
+    Grid,
     LoadGroup,
     LoadState,
     Position,
@@ -34,6 +35,8 @@ from edge_service.domain.view import View
 STANDBY_W = 100
 # Worked out anew after so long, or at once when what counts has changed.
 ESTIMATE_EVERY = timedelta(seconds=10)
+# What each group would gain is worked out less often: it costs as much as the estimate for each of them.
+GAINS_EVERY = timedelta(seconds=60)
 # A charge that moves by less than this waits its turn.
 SOC_CHANGE_PCT = 1.0
 # A group's mean use looks back for a day.
@@ -65,8 +68,9 @@ def follow(view: View, before: Memory) -> RuntimeMemory:
     """What the house has drawn, with this moment, and how long it lasts now."""
     memory, now = _drawn(view), view.observation.now
     stores = _stores(view)
-    if not _is_due(memory, stores, now):
-        return memory
+    if view.grid is Grid.SUSPECT or not _is_due(memory, stores, now):
+        return memory  # a suspicion is acted on first
+    gains_due = memory.gains_at is None or not timedelta(0) <= now - memory.gains_at < GAINS_EVERY
     memory = replace(
         memory,
         lasts_at=now,
@@ -75,10 +79,12 @@ def follow(view: View, before: Memory) -> RuntimeMemory:
         groups_w=frozen_map({name: _group_w(view, memory, name) for name in _groups_on(view)}),
         shed_w=sum(_group_w(view, memory, name) or 0 for name in _groups_shed(view)),
     )
-    found = what_if(memory, now, present_w=view.house_w)
+    gains_due = gains_due or memory.groups_w.keys() != memory.gains_h.keys()
+    found = what_if(memory, now, present_w=view.house_w, with_gains=gains_due)
     if found is None:
-        return replace(memory, lasts=None, gains_h=frozen_map())
-    return replace(memory, lasts=found.lasts, gains_h=frozen_map(found.gains_h))
+        return replace(memory, lasts=None, gains_at=None, gains_h=frozen_map())
+    memory = replace(memory, lasts=found.lasts)
+    return replace(memory, gains_at=now, gains_h=frozen_map(found.gains_h)) if gains_due else memory
 
 
 def estimate(view: View, memory: RuntimeMemory) -> Runtime | None:
@@ -216,6 +222,7 @@ def what_if(
     without_w: float = 0.0,
     soc_pct: float | None = None,
     present_w: int | None = None,
+    with_gains: bool = True,
 ) -> Forecast | None:
     """How long it lasts with these groups off besides, or so many watts less, or from another charge of the first.
 
@@ -236,15 +243,14 @@ def what_if(
     gains_h = {
         name: None if group_w is None or mid_h is None else _gain_h(ahead, energy, less_w + group_w, lasts_h[1])
         for name, group_w in memory.groups_w.items()
-        if name not in off
+        if with_gains and name not in off
     }
     return Forecast(lasts, gains_h)
 
 
 def _gain_h(ahead: Outlook, energy: tuple[float, float], less_w: float, without_h: float) -> float:
     """Where it would never end, as much as the horizon has left."""
-    _, mid_h, _ = range_h(ahead, *energy, less_w)
-    return round(max(0.0, min(mid_h, HORIZON_H) - without_h), 2)
+    return round(max(0.0, min(_median_h(ahead, *energy, less_w), HORIZON_H) - without_h), 2)
 
 
 def _next_hour_w(ahead: Outlook, less_w: float) -> float:
@@ -259,11 +265,20 @@ def spread_of(days: int) -> float:
 def range_h(ahead: Outlook, usable_wh: float, most_wh: float, less_w: float = 0.0) -> tuple[float, float, float]:
     """p10, p50 and p90 of the hours until the energy is used up; infinite beyond the horizon."""
     more = 1 + spread_of(ahead.days)
-    energies = (usable_wh / more, usable_wh, usable_wh * more)
-    examples = ahead.examples or (AS_NOW,)
-    found = [times for one in examples for times in [_used_up_h(ahead, one, energies, most_wh, less_w)] * one.weight]
-    low, mid, high = (sorted(times) for times in zip(*found, strict=True))
+    low, mid, high = _ranked(ahead, (usable_wh / more, usable_wh, usable_wh * more), most_wh, less_w)
     return _quantile(low, LOW), _quantile(mid, 0.5), _quantile(high, HIGH)
+
+
+def _median_h(ahead: Outlook, usable_wh: float, most_wh: float, less_w: float) -> float:
+    return _quantile(_ranked(ahead, (usable_wh,), most_wh, less_w)[0], 0.5)
+
+
+def _ranked(ahead: Outlook, energies: Sequence[float], most_wh: float, less_w: float) -> list[list[float]]:
+    """For each of the energies the times that the examples take for it, the least first."""
+    found: list[list[float]] = []
+    for example in ahead.examples or (AS_NOW,):
+        found += [_used_up_h(ahead, example, energies, most_wh, less_w)] * example.weight
+    return [sorted(times) for times in zip(*found, strict=True)]
 
 
 def _used_up_h(

@@ -14,9 +14,12 @@ from edge_service.domain.load_profile import Outlook, minute_of, outlook
 from edge_service.domain.memory import HISTORY_H, MINUTES, Memory, RuntimeMemory, Store, Track
 from edge_service.domain.model import (
     AtEnd,
+    Backup,
+    ChargerFacts,
     CompanionFacts,
     CompanionReading,
     CompanionState,
+    Grid,
     LoadGroup,
     LoadReading,
     LoadState,
@@ -29,7 +32,7 @@ from edge_service.domain.model import (
 )
 from edge_service.domain.runtime import STANDBY_W, what_if
 from edge_service.journal.encoding import from_plain, to_plain
-from tests.edge.domain.houses import T0, a_meter, a_site, after, an_observation
+from tests.edge.domain.houses import DER, T0, a_meter, a_site, after, an_observation
 
 HOUR_S = 3600.0
 # T0 is at 20:00.
@@ -352,3 +355,48 @@ def test_an_outlook_has_an_example_for_each_past_day_that_is_known() -> None:
     ahead = outlook(a_day([1000] * 24, 5), Track(), T0)
     assert isinstance(ahead, Outlook)
     assert [example.past for example in ahead.examples] == [1, 2, 3, 4, 5]
+
+
+def test_the_first_sign_of_a_lost_grid_is_not_delayed_by_an_estimate() -> None:
+    memory = through(range(30)).memory
+    lost = {"car": {"grid_present": False, "voltage_v": 0.0}}
+    told = decide(an_observation(60, lost, meter=a_meter(after(60), voltage_v=0.0)), memory, Settings(), a_site())
+    assert told.grid is Grid.SUSPECT
+    assert told.memory.runtime.lasts_at == memory.runtime.lasts_at
+
+
+def test_a_vehicle_that_may_lend_all_lasts_down_to_empty() -> None:
+    memory = through(range(15)).memory
+    told = decide(seen(26, 1000), memory, Settings(at_end=AtEnd.LEND), a_site()).runtime
+    assert told is not None
+    assert told.usable_wh == round(0.65 * 60000 * EFFICIENCY)
+
+
+def test_only_where_the_house_can_be_handed_over_a_second_vehicle_counts() -> None:
+    sums = []
+    for facts in (a_site("bus", "car"), a_site("car")):
+        memory = Memory()
+        for second in range(15):
+            looked = an_observation(second, {name: {} for name in facts.chargers})
+            decision = decide(looked, memory, Settings(), facts)
+            memory = decision.memory
+        assert decision.runtime is not None
+        sums.append(decision.runtime.usable_wh)
+    assert sums == [55800, 27900]
+
+
+def test_a_vendor_s_gateway_carries_the_house_from_its_vehicle_alone() -> None:
+    vendor = replace(DER, backup=Backup.VENDOR)
+    chargers = {name: ChargerFacts(name, name, vendor) for name in ("bus", "car")}
+    facts = a_site(chargers=frozen_map(chargers), switch=None)
+    memory = Memory()
+    for second in range(15):
+        decision = decide(an_observation(second, {"bus": {}, "car": {}}), memory, Settings(), facts)
+        memory = decision.memory
+    assert decision.runtime is not None
+    assert decision.runtime.usable_wh == 27900
+
+
+def test_a_site_without_backup_tells_nothing() -> None:
+    facts = a_site(chargers=frozen_map({"car": ChargerFacts("car", "Car", replace(DER, backup=Backup.NONE))}))
+    assert through(range(15), facts=facts).runtime is None
