@@ -74,6 +74,7 @@ STEP_REASONS = [
     "left_to_its_own_act",
     "forms_the_island",
     "parked",
+    "drill",
     "returning",
     "handing_over",
     "begins_anew",

@@ -12,7 +12,7 @@ from edge_service.domain import performance
 from edge_service.domain.drill_checks import Moment, refusals
 from edge_service.domain.loads import groups
 from edge_service.domain.memory import DrillMemory, DrillStage, IslandStep, Memory
-from edge_service.domain.model import DrillRequest, Grid, LoadOrder, LoadState, Mode
+from edge_service.domain.model import DrillRequest, Grid, LoadOrder, LoadState, Mode, Release
 from edge_service.domain.view import View
 
 # A wish that nobody took up for so long is of another time: the edge was off, or its clock was set.
@@ -21,6 +21,8 @@ TAKEN_UP_WITHIN = timedelta(minutes=5)
 LATE_BY = timedelta(minutes=30)
 # Every source has spoken at least once in this time, on what the pre-checks go by.
 LOOKS_FOR = timedelta(seconds=5)
+# The outage rung withdraws every order meanwhile; one that cannot be withdrawn would stand while the charger forms.
+LETS_GO_WITHIN = timedelta(seconds=30)
 # From the wish to leave the grid to an island: shedding, the switch, and half a minute in which the charger forms.
 TRANSFERS_WITHIN = timedelta(seconds=60)
 # Stopping, proving the house dead and closing take seconds; a hardware synchronism check may take two minutes.
@@ -148,7 +150,16 @@ def _check(view: View, drill: DrillMemory) -> DrillMemory:
         return _end(drill, DrillStage.REFUSED, now, *reasons)
     if now - drill.since < LOOKS_FOR:
         return drill
+    if drill.transfer and not _let_go(view):
+        late = now - drill.since >= LETS_GO_WITHIN
+        return _end(drill, DrillStage.REFUSED, now, "order_stands") if late else drill
     return _enter(drill, DrillStage.TRANSFERRING if drill.transfer else DrillStage.CARRYING, now)
+
+
+def _let_go(view: View) -> bool:
+    """No order of ours stands at any charger: the withdrawal was read back."""
+    orders = view.observation.orders.values()
+    return all(isinstance(one.order, Release) and one.read_back_at is not None for one in orders)
 
 
 def _transfer(view: View, drill: DrillMemory) -> DrillMemory:

@@ -15,10 +15,22 @@ STOPPING = frozenset({IslandStep.STOPPING, IslandStep.CLOSING, IslandStep.ENDED}
 
 
 def outage(view: View) -> tuple[Statement, ...]:
-    """No statement while the site is tied; otherwise every charger is spoken for, but for those on a generator."""
+    """No statement while the site is tied, but before a drill's transfer; otherwise every charger is spoken for.
+
+    Those on a generator are not.
+    """
     if view.tied:
-        return ()
+        return tuple(_before_drill(view))
     return tuple(_on_generator(view) if view.on_generator else _statements(view))
+
+
+def _before_drill(view: View) -> Iterator[Statement]:
+    """Our orders are withdrawn before the switch is opened: a charger could go by one while it forms the island."""
+    drill = view.memory.drill
+    if drill is None or not (drill.runs and drill.transfer):
+        return
+    for charger in view.open_chargers:
+        yield HandsOff(charger, "drill", withdraw=True)
 
 
 def _on_generator(view: View) -> Iterator[Statement]:

@@ -25,6 +25,7 @@ from edge_service.domain.model import (
     Departure,
     DrillRequest,
     Event,
+    Evidence,
     Grid,
     GridEvidence,
     LoadGroup,
@@ -33,7 +34,10 @@ from edge_service.domain.model import (
     LoadState,
     Mode,
     Observation,
+    Order,
     Position,
+    Power,
+    Release,
     Settings,
     SiteFacts,
     Slot,
@@ -248,3 +252,35 @@ def test_a_clock_that_is_set_does_not_end_it() -> None:
 def test_a_wish_of_long_ago_is_not_taken_up() -> None:
     settings = Settings(drill=DrillRequest("old", after(-600), transfer=True))
     assert decide(observed(), TIED, settings, a_site()).memory.drill is None
+
+
+# ------------------------------------------------------------------------------------------ before the switch is opened
+
+
+@pytest.mark.parametrize(
+    ("order", "read_back", "stage"),
+    [
+        (Power(-3000), True, DrillStage.CHECKING),
+        (Release(), False, DrillStage.CHECKING),
+        (Release(), True, DrillStage.TRANSFERRING),
+    ],
+)
+def test_it_waits_until_the_withdrawal_of_our_orders_was_read_back(
+    order: Order, read_back: bool, stage: DrillStage
+) -> None:
+    checking = DrillMemory("one", DrillStage.CHECKING, after(-6), after(-6), True, 60)
+    evidence = Evidence(order, after(-3), after(-2), after(-1) if read_back else None)
+    seen = observed(orders=frozen_map({"car": evidence}))
+    decision = decide(seen, replace(TIED, drill=checking), Settings(), a_site())
+    assert decision.memory.drill is not None
+    assert decision.memory.drill.stage is stage
+    assert decision.orders["car"] == Release()
+    assert decision.switch is None
+
+
+def test_an_order_that_cannot_be_withdrawn_refuses_it() -> None:
+    checking = DrillMemory("one", DrillStage.CHECKING, after(-30), after(-30), True, 60)
+    seen = observed(orders=frozen_map({"car": Evidence(Power(-3000), after(-40), after(-39), after(-38))}))
+    ended = decide(seen, replace(TIED, drill=checking), Settings(), a_site()).memory.drill
+    assert ended is not None
+    assert (ended.stage, ended.reasons) == (DrillStage.REFUSED, ("order_stands",))
