@@ -30,6 +30,7 @@ COUNTS_UNKEPT = frozenset(
         "reset_stop",
         "set_mode",
         "set_at_end",
+        "lend_reserve",
         "end_backup",
         "retry_backup",
         "postpone_return",

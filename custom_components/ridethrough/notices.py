@@ -49,6 +49,10 @@ KINDS = frozenset(
         "departure_late",
         "departure_unsure",
         "storm",
+        "reserve_unsure",
+        "charge_unknown",
+        "grid_emergency",
+        "black_start",
         "drill_announced",
         "drill_running",
         "drill_passed",
@@ -109,6 +113,7 @@ class Notices:
         said = _Said({"since": raised_at})
         said |= {name: _plain(name, value) for name, value in notice["data"].items()}
         said |= {"site": site, "kind": notice["kind"], "raised_at": raised_at}
+        said["ends"] = self._word(f"ends_{notice['data'].get('ends')}") or "–"
         said["reason"] = self._reason(notice["data"].get("reason") or "no_contact")
         title, text = (self._word(f"notice_{kind}_{part}") or kind for part in ("title", "text"))
         return title.format_map(said), text.format_map(said)
