@@ -2,6 +2,7 @@
 
 from edge_service.api import wire
 from edge_service.api.shown import Shown, time
+from edge_service.api.steady import rounded_h
 from edge_service.domain.load_fit import heard
 from edge_service.domain.memory import LoadMemory
 from edge_service.domain.model import CompanionReading, LoadGroup, SwitchOwner
@@ -24,7 +25,7 @@ def load(shown: Shown, group: LoadGroup) -> wire.LoadWire:
         "reason": memory.reason,
         "since": time(memory.since),
         "measured_w": reading.power_w if reading else None,
-        "gain_h": None,
+        "gain_h": rounded_h(shown.decision.gains_h.get(group.id)),
         "by_hand": shown.settings.loads_by_hand.get(group.id),
     }
 

@@ -7,15 +7,18 @@ from edge_service.api.publish_drill import drill, drill_schedule
 from edge_service.api.publish_loads import solar_power_w
 from edge_service.api.shown import Shown, moment, time
 from edge_service.domain.contacts import active
-from edge_service.domain.grid import Verdict
+from edge_service.domain.dark_start import dark_start_at
+from edge_service.domain.grid_evidence import Weighed, contradicted, weighed
 from edge_service.domain.memory import IslandStep
-from edge_service.domain.model import Alert, Backup, Contact, GridEvidence, Readiness, Runtime, SiteFacts
+from edge_service.domain.model import Alert, Backup, Contact, Readiness, Runtime, SiteFacts
+from edge_service.domain.vendor_gateway import carries_house
 
 
 def site(shown: Shown) -> wire.SiteWire:
     """All of the site but its devices, programs and loads."""
     facts, settings, decision = shown.facts, shown.settings, shown.decision
     meter, memory = shown.observation.meter, decision.memory
+    evidence = weighed(shown.observation, memory.grid, facts)
     fresh_meter = facts.fresh(meter, shown.observation.now)
     return {
         "name": facts.name,
@@ -24,9 +27,9 @@ def site(shown: Shown) -> wire.SiteWire:
         "supply": decision.supply,
         "islanding": memory.island.step,
         "returning_at": time(_returning_at(shown)),
-        "evidence": [_evidence(piece) for piece in decision.evidence],
-        "disputed": decision.verdict == Verdict.DISPUTED,
-        "kind": _kind(facts),
+        "evidence": [_evidence(piece) for piece in evidence],
+        "disputed": contradicted(evidence),
+        "kind": _kind(shown),
         "has_meter": facts.has_meter,
         "has_backup": _has_backup(facts),
         "export_permitted": facts.export_max_w > 0,
@@ -56,7 +59,7 @@ def site(shown: Shown) -> wire.SiteWire:
         "heeds_alerts": settings.heeds_alerts,
         "drill": drill(memory.drill),
         "drill_schedule": drill_schedule(settings.drill_schedule, shown.observation.drill_due),
-        "dark_start_at": None,
+        "dark_start_at": time(dark_start_at(memory, facts)),
         "backup_retry": _backup_retry(shown),
         "solar_power_w": solar_power_w(shown),
     }
@@ -74,13 +77,16 @@ def _storm(shown: Shown) -> wire.StormState | None:
     }
 
 
-def _evidence(piece: GridEvidence) -> wire.EvidenceState:
+def _evidence(one: Weighed) -> wire.EvidenceState:
+    piece = one.piece
     return {
         "source": piece.source,
         "present": piece.present,
         "detail": piece.detail,
         "at": moment(piece.at),
         "confidence": piece.confidence,
+        "sees_grid": one.sees_grid,
+        "counts": one.counts,
     }
 
 
@@ -149,10 +155,14 @@ def _backups(facts: SiteFacts) -> set[Backup]:
     return {charger.capability.backup for charger in facts.chargers.values() if charger.capability is not None}
 
 
-def _kind(facts: SiteFacts) -> str:
+def _kind(shown: Shown) -> str:
+    """A companion's gateway shows by its reserve, and at the latest when it carries the house."""
+    facts = shown.facts
     if facts.switch is not None:
         return "island_switch"
-    return "vendor" if Backup.VENDOR in _backups(facts) else "none"
+    gateways = any(companion.keeps_reserve for companion in facts.companions.values())
+    vendor = Backup.VENDOR in _backups(facts) or gateways or carries_house(shown.observation, facts)
+    return "vendor" if vendor else "none"
 
 
 def _returning_at(shown: Shown) -> datetime | None:

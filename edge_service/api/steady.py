@@ -38,15 +38,16 @@ def _has_moved(hours: float | None, shown: float | None) -> bool:
 
 def _rounded(runtime: Runtime) -> Runtime:
     return Runtime(
-        _hours(runtime.p10_h),
-        _hours(runtime.p50_h),
-        _hours(runtime.p90_h),
+        rounded_h(runtime.p10_h),
+        rounded_h(runtime.p50_h),
+        rounded_h(runtime.p90_h),
         round(runtime.usable_wh, -2),
         round(runtime.load_w, -1),
     )
 
 
-def _hours(hours: float | None) -> float | None:
+def rounded_h(hours: float | None) -> float | None:
+    """Hours as finely as they matter."""
     if hours is None:
         return None
     return round(hours, 1) if hours < FINE_BELOW_H else round(hours * 2) / 2

@@ -68,6 +68,28 @@ def test_a_golden_message_has_the_form_of_its_type(name: str) -> None:
     assert misfits(GOLDEN[name], SHAPES[name.split(maxsplit=1)[0]], name) == []
 
 
+def test_the_newest_snapshot_shows_every_key_that_an_edge_can_send() -> None:
+    told = dict(seen(GOLDEN["Snapshot"], wire.Snapshot))
+    silent = {name: get_type_hints(SHAPES[name]).keys() - told[name] for name in told}
+    assert {name: keys for name, keys in silent.items() if keys} == {}
+    assert "notices" in dict(seen(GOLDEN["Snapshot of an older edge"], wire.Snapshot))["State"]
+
+
+def seen(value: Any, kind: Any, found: dict[str, set[str]] | None = None) -> dict[str, set[str]]:
+    """The keys that are told of each shape, in it and below."""
+    found = {} if found is None else found
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(one for one in get_args(kind) if one is not NoneType)
+    if is_typeddict(kind) and isinstance(value, dict):
+        found.setdefault(kind.__name__, set()).update(value)
+        for key, hint in get_type_hints(kind).items():
+            seen(value.get(key), hint, found)
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            seen(item, (get_args(kind) or (Any,))[-1], found)
+    return found
+
+
 def test_a_golden_message_that_lost_a_key_or_gained_one_would_be_noticed() -> None:
     broken = {key: value for key, value in GOLDEN["Hello"].items() if key != "version"} | {"extra": 1}
     assert misfits(broken, wire.Hello, "Hello") == ["Hello: no version", "Hello: extra is not of Hello"]

@@ -153,7 +153,7 @@ def test_plans_are_shown_in_the_words_of_the_command() -> None:
 
 def test_a_storm_raises_the_reserve_that_counts_and_one_that_is_over_is_gone() -> None:
     site = shown(Settings(storm=Storm(after(3600), 90.0, "Ida")))["site"]
-    assert site["storm"] == {"until": "2026-07-15T21:00:00.000Z", "reserve_pct": 90.0, "name": "Ida"}
+    assert site["storm"] == {"until": "2026-07-15T21:00:00.000Z", "reserve_pct": 90.0, "name": "Ida", "alert": ""}
     assert (site["backup_reserve_pct"], site["backup_reserve_effective_pct"]) == (30.0, 90.0)
     assert shown(Settings(storm=Storm(after(3600), 10.0)))["site"]["backup_reserve_effective_pct"] == 30.0
     over = shown(Settings(storm=Storm(NOW, 90.0)))["site"]
