@@ -102,7 +102,7 @@ class Decision:
     @property
     def disputed(self) -> bool:
         """Pieces of evidence that count contradict each other, though the grid's state may be clear."""
-        return grid_rules.contradicted(self.weighed)
+        return self.verdict == grid_rules.Verdict.DISPUTED or grid_rules.contradicted(self.weighed)
 
 
 def decide(

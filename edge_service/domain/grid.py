@@ -22,6 +22,7 @@ from edge_service.domain.grid_evidence import (
     assess as assess,
     collect as collect,
     contradicted as contradicted,
+    islanders,
     weighed as weighed,
 )
 from edge_service.domain.memory import GridMemory
@@ -46,6 +47,7 @@ def follow(
     memory = replace(
         memory,
         closed_since=_closed_since(observation, memory, facts),
+        islanders=islanders(observation, memory.islanders, facts),
         neutral_lost_since=neutral.lost_since(observation, memory.neutral_lost_since, facts),
     )
     assessment = assess(observation, memory, facts)

@@ -165,9 +165,8 @@ def is_valid(piece: GridEvidence, facts: SiteFacts, now: datetime) -> bool:
 def weighed(observation: Observation, memory: GridMemory, facts: SiteFacts) -> tuple[Weighed, ...]:
     """Each source's word, and what it is worth now. Who sees the grid hangs on the switch and on other gateways."""
     sees_house = _sees_grid_through_switch(observation, memory, facts)
-    islanders = _islanders(observation, facts)
     return tuple(
-        _weigh(piece, observation, facts, sees=_sees(piece, sees_house, islanders))
+        _weigh(piece, observation, facts, sees=_sees(piece, sees_house, memory.islanders))
         for piece in collect(observation, facts, memory.state)
     )
 
@@ -177,30 +176,39 @@ def _weigh(piece: GridEvidence, observation: Observation, facts: SiteFacts, *, s
     return Weighed(piece, sees, sees and piece.present is not None and piece.confidence is not Confidence.HINT)
 
 
-def _sees(piece: GridEvidence, sees_house: bool, islanders: frozenset[str]) -> bool:
+def _sees(piece: GridEvidence, sees_house: bool, off_grid: frozenset[str]) -> bool:
     """Who runs the house off the grid sees the grid at its own gateway; what it feeds shows its voltage only."""
     if piece.position is Position.GRID_SIDE:
         return True
-    return sees_house and (not islanders or piece.source in islanders or piece.present is False)
+    return sees_house and (not off_grid or piece.source in off_grid or piece.present is False)
 
 
-def _islanders(observation: Observation, facts: SiteFacts) -> frozenset[str]:
+def islanders(observation: Observation, before: frozenset[str], facts: SiteFacts) -> frozenset[str]:
     """Who has taken the house off the grid by a gateway of its own, at a site that has no island switch of ours.
 
-    Behind our own switch such a claim is one more word, and a house that is alive shows a contradiction.
+    One that falls silent then has not gone back to the grid: its last word holds until it speaks again. Behind our own
+    switch such a claim is one more word, and a house that is alive shows a contradiction.
     """
     if facts.switch is not None:
         return frozenset()
-    by_charger = (name for name in facts.chargers if _runs_off_grid(name, observation, facts))
-    by_companion = (name for name in facts.companions if _state(name, observation, facts) is CompanionState.ISLANDED)
-    return frozenset({*by_charger, *by_companion})
+    said = {name: _runs_off_grid(name, observation, facts) for name in facts.chargers}
+    said |= {name: _is_islanded(name, observation, facts) for name in facts.companions}
+    return frozenset(name for name, islanded in said.items() if islanded or (islanded is None and name in before))
 
 
-def _runs_off_grid(name: str, observation: Observation, facts: SiteFacts) -> bool:
+def _is_islanded(companion: str, observation: Observation, facts: SiteFacts) -> bool | None:
+    state = _state(companion, observation, facts)
+    return None if state is None else state is CompanionState.ISLANDED
+
+
+def _runs_off_grid(name: str, observation: Observation, facts: SiteFacts) -> bool | None:
+    """None: it does not tell now."""
     reading = facts.fresh(observation.chargers.get(name), observation.now)
     if reading is None:
-        return False
-    return reading.forming is True or (_has_gateway(facts.chargers[name]) and reading.grid_present is False)
+        return None
+    if reading.forming or reading.grid_present is None:
+        return reading.forming or None
+    return _has_gateway(facts.chargers[name]) and not reading.grid_present
 
 
 def _state(companion: str, observation: Observation, facts: SiteFacts) -> CompanionState | None:
@@ -221,22 +229,26 @@ def assess(observation: Observation, memory: GridMemory, facts: SiteFacts) -> As
     every = weighed(observation, memory, facts)
     pieces = tuple(one.piece for one in every if one.counts)
     verdict = _verdict(pieces, facts)
-    if verdict is Verdict.GOOD and _may_be_generator(observation, facts):
-        verdict = Verdict.SILENT
+    if verdict is Verdict.GOOD:
+        verdict = _unless_generator(observation, facts)
     return Assessment(verdict, every, pieces, _words(pieces))
+
+
+def _unless_generator(observation: Observation, facts: SiteFacts) -> Verdict:
+    """A good voltage proves no grid where a generator is told of, or what would tell of one does not say there is none.
+
+    A companion that says it runs at one contradicts the voltage, which takes our orders back at once.
+    """
+    if any(_state(name, observation, facts) is CompanionState.GENERATOR for name in facts.companions):
+        return Verdict.DISPUTED
+    wired = Contact.GENERATOR in facts.contacts
+    silent = wired and contacts.active(observation, facts, Contact.GENERATOR) is not False
+    return Verdict.SILENT if silent else Verdict.GOOD
 
 
 def contradicted(every: Sequence[Weighed]) -> bool:
     """Whether pieces that count say opposite things, though the verdict may be clear: people are shown that."""
     return len({one.piece.present for one in every if one.counts}) > 1
-
-
-def _may_be_generator(observation: Observation, facts: SiteFacts) -> bool:
-    """A good voltage proves no grid: a source that would tell a generator from it does not say that none runs."""
-    if any(_state(name, observation, facts) is CompanionState.GENERATOR for name in facts.companions):
-        return True
-    wired = Contact.GENERATOR in facts.contacts
-    return wired and contacts.active(observation, facts, Contact.GENERATOR) is not False
 
 
 def _verdict(pieces: Sequence[GridEvidence], facts: SiteFacts) -> Verdict:

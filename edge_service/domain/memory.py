@@ -56,7 +56,8 @@ class GridMemory:
 
     ``after_generator``: a generator fed the house last; the grid has to be good for the enter-service delay first.
     ``at_generator``: the transfer switch stands at it. ``disputed_since``: sources contradict each other and nothing
-    decides between them. ``neutral_lost_since``: the legs' voltages have diverged.
+    decides between them. ``neutral_lost_since``: the legs' voltages have diverged. ``islanders``: who runs the house off
+    the grid behind a gateway of its own, by its last word.
     """
 
     state: Grid = Grid.UNKNOWN
@@ -70,6 +71,7 @@ class GridMemory:
     at_generator: bool = False
     disputed_since: datetime | None = None
     neutral_lost_since: datetime | None = None
+    islanders: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
