@@ -12,14 +12,14 @@ from edge_service.api.shown import (
     Standing as Standing,
     moment,
 )
-from edge_service.domain import loads
+from edge_service.domain import load_fit
 from edge_service.domain.model import Notice
 
 
 def state(shown: Shown) -> wire.State:
     """The whole state."""
     facts = shown.facts
-    groups = loads.groups(shown.decision.settings, facts)
+    groups = load_fit.groups(shown.decision.settings, facts)
     return {
         "site": site(shown),
         "chargers": {name: charger(shown, name) for name in facts.chargers},

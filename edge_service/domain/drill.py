@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from edge_service.domain import performance
 from edge_service.domain.drill_checks import Moment, refusals
-from edge_service.domain.loads import groups
+from edge_service.domain.load_fit import groups
 from edge_service.domain.memory import DrillMemory, DrillStage, IslandStep, Memory
 from edge_service.domain.model import DrillRequest, Grid, LoadOrder, LoadState, Mode, Release
 from edge_service.domain.view import View

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from edge_service.domain.asked import Asked, CommandRefusedError, bad_argument
-from edge_service.domain.loads import groups
+from edge_service.domain.load_fit import groups
 from edge_service.domain.model import (
     DEFAULT_SHED_BELOW_PCT,
     LoadGroup,

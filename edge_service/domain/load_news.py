@@ -4,7 +4,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from edge_service.domain.loads import QUIET_FOR, Phase, Plan, Reason, groups, phase
+from edge_service.domain.load_fit import groups
+from edge_service.domain.load_plan import Plan, Reason
+from edge_service.domain.load_restoring import QUIET_FOR
+from edge_service.domain.load_shedding import has_more
+from edge_service.domain.loads import Phase, phase
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import Happening, LoadOrder, Mode, Notice, Tier, frozen_map
 from edge_service.domain.view import View
@@ -38,7 +42,7 @@ def _of_overload(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
     loads, now = after.loads, view.observation.now
     if phase(view) is not Phase.CARRIED or loads.overloaded_at is None or now - loads.overloaded_at >= QUIET_FOR:
         return
-    more = Plan(view, loads, groups(view.settings, view.facts)).has_more
+    more = has_more(Plan(view, loads, groups(view.settings, view.facts)))
     told = before.notices.get("overload") == NO_LOAD_LEFT
     data = frozen_map({"house_w": view.house_w})
     if not more and (told or loads.overload_since is not None):

@@ -11,8 +11,8 @@ from math import inf, sqrt
 
 from edge_service.domain.forecast import EFFICIENCY
 from edge_service.domain.load_fit import OFF, expected_w, groups, heard
+from edge_service.domain.load_plan import carrier
 from edge_service.domain.load_profile import DAYS, HORIZON_H, Example, Outlook, counted, minute_of, outlook, turned
-from edge_service.domain.loads import carrier
 from edge_service.domain.memory import GroupUse, LoadMemory, Memory, RuntimeMemory, Store
 from edge_service.domain.model import (
     EMPTY_SOC_PCT,

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from edge_service.domain.load_fit import fits
-from edge_service.domain.loads import RESTORE_EVERY, Reason, follow, orders
+from edge_service.domain.load_plan import Reason
+from edge_service.domain.load_restoring import RESTORE_EVERY
+from edge_service.domain.loads import follow, orders
 from edge_service.domain.memory import GridMemory, IslandMemory, IslandStep, LoadMemory, Memory
 from edge_service.domain.model import (
     Grid,
@@ -267,8 +269,9 @@ def test_a_nice_load_goes_at_its_charge_and_comes_back_ten_points_above() -> Non
 
 
 def test_an_overload_sheds_at_once_what_just_suffices() -> None:
-    toaster = LoadGroup("toaster", "Toaster", Tier.NICE_TO_HAVE, 1000)
-    home = Home(OVEN, DRYER, toaster, base_w=500)
+    toaster = LoadGroup("a_toaster", "Toaster", Tier.NICE_TO_HAVE, 1000)
+    oven = replace(OVEN, id="an_oven")
+    home = Home(oven, DRYER, toaster, base_w=500)
     home.pass_("grid")
     home.pass_("island", 3)
     home.base_w = 2300  # 9800 W against 9600 W: 1160 W must go
