@@ -168,16 +168,16 @@ def check_loss(plant: Plant, house: House, told: str) -> None:
 def live_through(course: list[Act], plant: Plant) -> None:
     """Decide second by second; wherever something changed, look at what would be without us from there."""
     seen: tuple[object, ...] = ()
+    stop_stood = False
     for number, one in enumerate(course):
         act(plant, one, number)
         for _ in range(one.seconds):
-            before = plant.step
             decision = plant.cycle()
             stands: tuple[object, ...] = (plant.step, decision.orders.get("car"), decision.switch, plant.house.powered)
             changed, seen = stands != seen, stands
             told = f"{[step.value for step in plant.walked]} then {decision.orders} and switch {decision.switch}"
-            # The stop of an open transition or a nudge stands until the first write after it.
-            if changed and before not in RETURN | NUDGE:
+            # What was excused before is until the first write after it: till then its stop stands.
+            if changed and not stop_stood:
                 check(plant, plant.copy_of_house(), f"{told}, before any write")
             plant.order_charger(decision)
             if changed:
@@ -186,6 +186,7 @@ def live_through(course: list[Act], plant: Plant) -> None:
             if changed or plant.seconds % 7 == 0:
                 check(plant, plant.copy_of_house(), told)
                 check_loss(plant, plant.copy_of_house(), told)
+            stop_stood = excused(plant)
     assert plant.house.history.violations == [], plant.walked
 
 
