@@ -2,7 +2,7 @@
 
 import asyncio
 
-from benchmarks import chargers_per_core, decision_cost
+from benchmarks import chargers_per_core, decision_cost, runtime_estimate
 from benchmarks.figures import Spread, table
 from benchmarks.grid_loss import CYCLE, EDGE, HEADS, LANE, Plan, rows, run
 
@@ -41,3 +41,13 @@ async def test_a_fleet_is_polled_by_the_edge_and_by_the_bare_loop() -> None:
     assert [one.plan.who for one in found] == list(whos)
     assert all(one.polls > 0 and one.cpu_pct > 0 and one.rss_mb > 0 for one in found)
     assert len(table(chargers_per_core.HEADS, chargers_per_core.rows(found)).splitlines()) == 4
+
+
+def test_how_long_backup_lasts_is_judged_on_houses_that_nobody_tuned_with() -> None:
+    held_back, tuned = (runtime_estimate.houses_of(tuning=tuning) for tuning in (False, True))
+    assert not {house.name for house in held_back} & {house.name for house in tuned}
+    some = [held_back[0], held_back[-1]]
+    found = [runtime_estimate.trial(outage) for outage in runtime_estimate.outages(some, 2, seed=1)]
+    assert len(runtime_estimate.rows(found)) == 7
+    assert all(one.low_h <= one.mid_h <= one.high_h for one in found)
+    assert all(one.true_h > 0 for one in found)
