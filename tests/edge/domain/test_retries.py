@@ -71,7 +71,7 @@ class Run:
 
 
 def test_it_is_told_to_begin_anew_after_10_20_40_and_120_minutes_and_then_a_person_has_to_ask() -> None:
-    run = Run().minutes_pass(60 * 8)
+    run = Run().minutes_pass(60 * 4)
     dark_s = [0, *run.stops[:-1]]
     waited = [round((stop - since) / 60) for since, stop in zip(dark_s, run.stops, strict=True)]
     assert waited == [11, 21, 41, 121], "each from when it was clear that the last had failed"
@@ -79,7 +79,7 @@ def test_it_is_told_to_begin_anew_after_10_20_40_and_120_minutes_and_then_a_pers
     assert run.walked[-1] is S.DARK
     assert [notice.level for notice in run.told("backup_latched")] == ["critical"]
     run.command("retry_backup")
-    run.minutes_pass(60 * 8)
+    run.minutes_pass(60 * 3)
     assert len(run.stops) == 5, "one more, and one only"
     run.command("retry_backup")
     run.stop_helps = True
