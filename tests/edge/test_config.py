@@ -11,7 +11,7 @@ from hypothesis import example, given, settings, strategies as st
 from edge_service.config import Config, load, parse
 from edge_service.config.schema import TOP, device_section, heeds, models
 from edge_service.config.value_rules import Address
-from edge_service.domain.model import Contact, Position
+from edge_service.domain.model import CompanionFacts, Contact, Position
 from edge_service.ports import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def test_what_only_the_model_asks_for_stands_in_the_options() -> None:
 
 
 def test_every_option_of_every_model_is_a_key() -> None:
-    for kind in ("charger", "meter", "island_switch", "contact"):
+    for kind in ("charger", "companion", "meter", "island_switch", "contact"):
         for name, model in models(kind).items():
             assert {item.name for item in dataclasses.fields(model.options)} <= set(device_section(kind, name).keys)
 
@@ -86,7 +86,7 @@ FOR_THE_SITE = {"address", "legs", "model", "name", "position", "synchronism_che
 
 
 def test_a_key_is_known_only_where_the_site_or_the_model_heeds_it() -> None:
-    for kind in ("charger", "meter", "island_switch", "contact"):
+    for kind in ("charger", "companion", "meter", "island_switch", "contact"):
         for name, model in models(kind).items():
             told = set(device_section(kind, name).keys) - FOR_THE_SITE
             assert told == {item.name for item in dataclasses.fields(model.options)}
@@ -132,6 +132,43 @@ def test_frequency_and_the_makers_dark_start_are_facts_of_the_site() -> None:
     assert (silent.nominal_frequency_hz, silent.dark_start_min) == (60, None)
 
 
+COMPANIONS = """\
+companions:
+  plant: {name: Battery, model: sigenergy_plant, address: 10.0.0.9}
+  roof: {name: Roof, model: victron_system, address: 10.0.0.9, position: grid_side}
+"""
+
+
+def test_a_companion_has_the_unit_of_its_model_and_its_side_is_a_fact_of_the_site() -> None:
+    config = parse(SMALLEST + COMPANIONS, FILE)
+    assert {name: one.unit_id for name, one in config.companions.items()} == {"plant": 247, "roof": 100}
+    assert config.facts().companions == {
+        "plant": CompanionFacts("plant", "Battery", Position.PROTECTED_SIDE),
+        "roof": CompanionFacts("roof", "Roof", Position.GRID_SIDE),
+    }
+    assert parse(SMALLEST, FILE).facts().companions == {}
+
+
+@pytest.mark.parametrize(
+    ("backup", "said", "keeps"),
+    [
+        ("auto", "", False),
+        ("vendor", "", True),
+        ("vendor", ", keep_reserve: null", True),
+        ("vendor", ", keep_reserve: false", False),
+        ("auto", ", keep_reserve: true", True),
+    ],
+)
+def test_a_reserve_is_ours_to_set_behind_a_vendor_s_gateway_or_where_it_is_said(
+    backup: str, said: str, keeps: bool
+) -> None:
+    text = SMALLEST.replace("10.0.0.5", f"10.0.0.5, backup: {backup}") + COMPANIONS.replace(
+        "10.0.0.9}\n  roof", f"10.0.0.9{said}}}\n  roof"
+    )
+    facts = parse(text, FILE).facts().companions
+    assert (facts["plant"].keeps_reserve, facts["roof"].keeps_reserve) == (keeps, False)
+
+
 def test_a_configuration_is_frozen_all_the_way_down() -> None:
     config = parse(SMALLEST + METER + SWITCH, FILE)
     parts = (config, config.site, config.chargers["garage"], config.meter, config.island_switch, config.control)
@@ -175,7 +212,44 @@ TOP_KEYS = "api, chargers, companions, contacts, control, data, island_switch, m
 CHARGER_KEYS = "address, backup, lease_s, legs, model, name, unit_id"
 SUNSPEC_KEYS = "address, backup, dc_port, lease_s, legs, model, name, slices, unit_id"
 
+COMPANION_ID = (
+    "allowed: a short name of 1 to 32 characters out of a-z, 0-9 and _, but not site, manual, meter or "
+    "home_assistant, nor a charger's"
+)
+
 WRONG_FILES = {
+    "companions that nobody knows": (
+        SMALLEST
+        + "companions:\n"
+        + "  garage: {name: A, model: victron_system, address: 10.0.0.9}\n"
+        + "  meter: {name: B, model: victron_system, address: 10.0.0.10}\n"
+        + "  c: {name: C, model: victron_sytem, address: 10.0.0.11}\n"
+        + "  d: {name: D, model: goodwe, address: 10.0.0.12, keep_reserve: true}\n"
+        + "  e: {name: E, model: goodwe, address: 10.0.0.13, family: 100k}\n"
+        + "  f: {name: F, model: sigenergy_plant, address: 10.0.0.14, read_every_s: 60, position: roof}\n"
+        + "  g: {name: G, model: victron_system, address: 10.0.0.9, unit_id: 100}\n",
+        [
+            f"5: companions.garage: found the id garage; {COMPANION_ID}",
+            f"6: companions.meter: found the id meter; {COMPANION_ID}",
+            "7: companions.c.model: found victron_sytem; did you mean victron_system?; allowed: goodwe or "
+            "sigenergy_plant or solaredge_inverter or victron_system",
+            "8: companions.d.family: found nothing; allowed: et_bt or 50k_100k",
+            "8: companions.d.keep_reserve: found true, but there is no such key; allowed: address, family, model, "
+            "name, position, unit_id",
+            "9: companions.e.family: found 100k; did you mean 50k_100k?; allowed: et_bt or 50k_100k",
+            "10: companions.f.position: found roof; allowed: grid_side or protected_side",
+            "10: companions.f.read_every_s: found 60; allowed: a number from 0 to 4",
+            "11: companions.g.address: found 10.0.0.9; allowed: an address and unit_id of its own; companions.garage "
+            "has the same",
+        ],
+    ),
+    "companions without any": (
+        SMALLEST + "companions: {}\n",
+        [
+            "4: companions: found an empty section; allowed: a section with at least one companion inverter, each "
+            "under its id"
+        ],
+    ),
     "what the model does not heed": (
         SMALLEST.replace("10.0.0.5", "10.0.0.5, backup: vendor").replace("sunspec_der", "wallbox_quasar_1")
         + "  left: {name: Left, model: evtec_bidipro_10, address: 10.0.0.6, backup: none, lease_s: 30}\n"
@@ -423,9 +497,9 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         ),
         (
             SMALLEST + METER.replace("10.0.0.6", "10.0.0.6, position: protected_side") + SWITCH,
-            "site.yaml:5: island_switch: nothing here is on the street's side of the switch, so while it is open nothing "
-            "sees the grid come back: put the meter there, wire contacts.grid_lost, or let Home Assistant forward an "
-            "entity that knows",
+            "site.yaml:5: island_switch: nothing here is on the street's side of the switch, so while it is open "
+            "nothing sees the grid come back: put the meter there, wire contacts.grid_lost, or let Home Assistant forward "
+            "an entity that knows",
         ),
         (
             SMALLEST + METER + CONTACTS.replace("input: 1", "input: 1, active: closed"),
@@ -500,7 +574,7 @@ def test_the_document_explains_every_key() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     known = {
         key
-        for kind in ("charger", "meter", "island_switch", "contact", "relay")
+        for kind in ("charger", "companion", "meter", "island_switch", "contact", "relay")
         for model in models(kind)
         for key in device_section(kind, model).keys
     }
