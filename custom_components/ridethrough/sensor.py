@@ -88,6 +88,8 @@ STEP_REASONS = [
     "departure_keeps",
     "storm",
     "storm_charges",
+    "grid_emergency",
+    "black_start",
     "hold_for_backup",
     "backup_reserve",
     "event",

@@ -128,7 +128,7 @@ async def test_a_stop_counts_although_the_disk_fails_and_says_that_it_is_not_kep
     [
         ("reset_stop", {}, Settings()),
         ("set_mode", {"mode": "paused"}, Settings(stopped=True, mode=Mode.PAUSED)),
-        ("set_at_end", {"at_end": "lend"}, Settings(stopped=True, at_end=AtEnd.LEND)),
+        ("set_at_end", {"at_end": "lend"}, Settings(stopped=True, at_end=AtEnd.LEND, at_end_chosen=True)),
     ],
 )
 @leaping

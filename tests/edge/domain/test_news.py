@@ -246,19 +246,19 @@ def test_where_the_vendor_backs_up_nobody_is_told_that_nothing_does() -> None:
     assert outage_without_switch(backup=Backup.VENDOR).told == ["outage outage", "outage power_back"]
 
 
-def in_island(soc_pct: float, settings: Settings | None = None) -> Life:
+def in_island(soc_pct: float, settings: Settings | None = None, **more: Any) -> Life:
     life = Life(settings=settings)
     life.memory = Memory(
         at=T0,
         grid=GridMemory(Grid.OUTAGE, T0, lost_since=T0),
         island=IslandMemory(IslandStep.ISLAND, T0, "car"),
     )
-    carries(life, 1, soc_pct)
+    carries(life, 1, soc_pct, **more)
     return life
 
 
-def carries(life: Life, seconds: float, soc_pct: float | None, volts: float = 0.0) -> Decision:
-    forming = {"forming": True, "grid_present": None, "power_w": -1200, "soc_pct": soc_pct}
+def carries(life: Life, seconds: float, soc_pct: float | None, volts: float = 0.0, **more: Any) -> Decision:
+    forming = {"forming": True, "grid_present": None, "power_w": -1200, "soc_pct": soc_pct} | more
     seen = an_observation(seconds, {"car": forming}, meter=a_meter(after(seconds), voltage_v=volts))
     assert seen.switch is not None
     return life.sees(replace(seen, switch=replace(seen.switch, open_proven=True, closed_proven=False)))
@@ -267,17 +267,32 @@ def carries(life: Life, seconds: float, soc_pct: float | None, volts: float = 0.
 def test_near_the_driver_s_reserve_people_are_warned_once() -> None:
     life = in_island(26.0)
     assert "reserve reserve_near" not in life.told
-    for second, soc in enumerate((25.5, 25.0, 25.4, 24.0, 25.9), 2):
+    for second, soc in enumerate((25.5, 23.0, 24.4, 22.0, 24.9), 2):
         carries(life, second, soc)
     assert life.told.count("reserve reserve_near") == 1
-    assert "reserve" in carries(life, 10, 26.5).cleared
+    assert "reserve" in carries(life, 10, 28.0).cleared
 
 
-def test_who_lends_the_reserve_or_whose_charge_is_unknown_is_not_warned() -> None:
+def test_who_lends_the_reserve_is_warned_before_the_vehicle_is_empty() -> None:
     assert "reserve reserve_near" not in in_island(22.0, Settings(at_end=AtEnd.LEND)).told
+    life = in_island(8.0, Settings(at_end=AtEnd.LEND))
+    told = [notice.data for notice in carries(life, 2, 6.0).notices]
+    assert life.told.count("reserve reserve_near") == 2
+    assert [data["ends"] for data in told] == ["empty"]
+
+
+def test_without_a_known_size_the_alarms_go_by_the_charge_that_is_left() -> None:
+    life = in_island(26.0, capacity_wh=None)
+    for second, soc in enumerate((25.0, 24.0, 23.0, 25.0, 21.0, 20.5), 2):
+        carries(life, second, soc, capacity_wh=None)
+    assert life.told.count("reserve reserve_near") == 3
+
+
+def test_one_whose_charge_is_unknown_is_not_warned_of_its_end() -> None:
     life = in_island(40.0)
     carries(life, 2, None)
     assert "reserve reserve_near" not in life.told
+    assert "charge_unknown:car charge_unknown" in life.told
 
 
 def test_a_return_is_announced_with_its_time() -> None:

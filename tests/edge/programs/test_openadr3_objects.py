@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from edge_service.domain.model import Slot, SlotKind
+from edge_service.domain.model import Alert, AlertKind, Slot, SlotKind
 from edge_service.domain.timeline import ScheduleError, Sight, end_of, resolve
+from edge_service.programs.openadr3_alerts import alerts_of
 from edge_service.programs.openadr3_objects import (
     LONGEST_NAME,
     MOST_W,
@@ -37,6 +38,11 @@ def read(raw: object, *programs: ProgramObject, consumption_positive: bool = Tru
 
 def slots(one: EventObject, now: datetime = NOW) -> tuple[Slot, ...]:
     return resolve(one.schedule, Sight(now, now, "house"), now)
+
+
+def alerts(one: EventObject, now: datetime = NOW) -> list[Alert]:
+    sight = Sight(NOW, NOW, "house")
+    return list(alerts_of(one.alerts, one.schedule, sight, now, uid="peak:1", source="peak", name=one.name))
 
 
 def recorded(name: str) -> EventObject:
@@ -94,13 +100,72 @@ def test_a_recorded_cancellation_is_no_event_without_end() -> None:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("forever", "ALERT_GRID_EMERGENCY"), ("curve", "CURVE"), ("private", "X_PRIVATE"), ("prices", "PRICE")],
+    [("curve", "CURVE"), ("private", "X_PRIVATE"), ("prices", "PRICE")],
 )
 def test_recorded_words_that_are_not_on_power_are_named_once(name: str, kind: str) -> None:
     one = recorded(name)
     assert slots(one) == ()
     assert len(one.problems) == 1
     assert one.problems[0].endswith(f"({name}): does not speak of power to us: {kind}.")
+
+
+def test_a_recorded_alert_is_read_and_asks_for_no_power() -> None:
+    one = recorded("forever")
+    assert (slots(one), one.problems) == ((), ())
+    assert alerts(one) == [Alert("peak:1/grid_emergency", "peak", AlertKind.GRID_EMERGENCY, "storm", NOW, None)]
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("ALERT_POSSIBLE_OUTAGE", AlertKind.POSSIBLE_OUTAGE),
+        ("ALERT_FIRE", AlertKind.FIRE),
+        ("ALERT_WIND", AlertKind.WIND),
+        ("ALERT_FREEZING", AlertKind.FREEZING),
+        ("ALERT_TSUNAMI", AlertKind.TSUNAMI),
+        ("ALERT_OTHER", AlertKind.OTHER),
+        ("ALERT_GRID_EMERGENCY", AlertKind.GRID_EMERGENCY),
+        ("ALERT_BLACK_START", AlertKind.BLACK_START),
+    ],
+)
+def test_an_alert_has_its_kind_its_time_and_a_text_for_people(word: str, kind: AlertKind) -> None:
+    one = read(event(intervals=payload(word, "Trees may\nfall <b>")))
+    assert alerts(one) == [Alert(f"peak:1/{kind}", "peak", kind, "Trees may fall <b>", EIGHT, EIGHT + HOUR)]
+
+
+@pytest.mark.parametrize("word", ["ALERT_FLEX_ALERT", "ALERT_AIR_QUALITY", "ALERT_WEATHER", "ALERT_COFFEE"])
+def test_an_alert_that_asks_nothing_of_a_vehicle_is_named_and_passed_over(word: str) -> None:
+    one = read(event(intervals=payload(word, "text")))
+    assert alerts(one) == []
+    assert one.problems == (f"Event e1 (Peak): does not speak of power to us: {word}.",)
+
+
+@pytest.mark.parametrize("values", [..., None, [], [7], "text", [None]])
+def test_an_alert_without_a_text_has_the_event_s_name(values: Any) -> None:
+    one = read(event(intervals=[{"id": 0, "payloads": [{"type": "ALERT_WIND", "values": values}]}]))
+    assert [alert.name for alert in alerts(one)] == ["Peak"]
+
+
+def test_an_alert_may_come_with_a_dispatch_and_run_in_some_intervals_only() -> None:
+    power, wind = (
+        {"type": word, "values": [value]} for word, value in (("DISPATCH_SETPOINT", -5), ("ALERT_WIND", "w"))
+    )
+    one = read(event(intervals=[{"payloads": [power]}, {"payloads": [power, wind]}, {"payloads": [wind]}]))
+    assert [(slot.start, slot.end) for slot in slots(one)] == [(EIGHT, EIGHT + HOUR), (EIGHT + HOUR, EIGHT + 2 * HOUR)]
+    assert [(alert.start, alert.end) for alert in alerts(one)] == [(EIGHT + HOUR, EIGHT + 3 * HOUR)]
+
+
+def test_an_alert_that_does_not_say_for_how_long_stands_until_it_is_taken_back() -> None:
+    one = read(event(intervalPeriod={"start": "2026-07-15T20:00:00Z"}, intervals=payload("ALERT_FIRE", "smoke")))
+    assert [(alert.start, alert.end) for alert in alerts(one)] == [(EIGHT, None)]
+    assert alerts(read(event(intervalPeriod=None, intervals=payload("ALERT_FIRE", "smoke"))))[0].start == NOW
+
+
+def test_an_alert_that_is_over_or_cancelled_is_none() -> None:
+    one = read(event(intervals=payload("ALERT_FIRE", "smoke")))
+    assert alerts(one, EIGHT + HOUR) == []
+    emptied = {"start": "0001-01-01T00:00:00Z", "duration": "PT0S"}
+    assert alerts(read(event(intervalPeriod=emptied, intervals=payload("ALERT_FIRE", "smoke")))) == []
 
 
 def test_a_recorded_event_for_reports_only_asks_nothing() -> None:
