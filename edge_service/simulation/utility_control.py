@@ -75,6 +75,23 @@ class Dispatch:
         }
         return self._store.add("events", event(wish))
 
+    def warn(
+        self, *, word: str, start_in_s: float, duration_s: float, text: str = "", name: str = "Warning"
+    ) -> JsonObject:
+        """An alert, such as ``ALERT_WIND``, in its own event; it asks for no power. Bounds as at ``call_event``."""
+        _bounded("start_in_s", start_in_s, -LONGEST_S, LONGEST_S)
+        _bounded("duration_s", duration_s, 0.001, LONGEST_S)
+        wish = {
+            "programID": self.program()["id"],
+            "eventName": name,
+            "intervalPeriod": {
+                "start": (self._now() + timedelta(seconds=start_in_s)).isoformat(),
+                "duration": f"PT{Decimal(str(duration_s)):f}S",
+            },
+            "intervals": [{"id": 0, "payloads": [{"type": word, "values": [text]}]}],
+        }
+        return self._store.add("events", event(wish))
+
     def cancel(self, event_id: str | None = None) -> JsonObject:
         """End one event, or the newest: delete it, or empty its window when a report stands in the way.
 
@@ -109,10 +126,13 @@ def _bounded(name: str, value: object, least: float, most: float) -> None:
 def control_routes(
     dispatch: Dispatch, set_faults: Callable[[JsonObject], Faults], truth: Callable[[], JsonObject]
 ) -> list[web.RouteDef]:
-    """POST event, cancel, faults; GET truth. Mistakes are answered with 400 and ``{"error": ...}``."""
+    """POST event, alert, cancel, faults; GET truth. Mistakes are answered with 400 and ``{"error": ...}``."""
 
     def call(body: JsonObject) -> JsonObject:
         return dispatch.call_event(**body)
+
+    def warn(body: JsonObject) -> JsonObject:
+        return dispatch.warn(**body)
 
     def cancel(body: JsonObject) -> JsonObject:
         return dispatch.cancel(body.get("event_id"))
@@ -125,6 +145,7 @@ def control_routes(
 
     return [
         web.post(f"{CONTROL_PATH}/event", _act(call)),
+        web.post(f"{CONTROL_PATH}/alert", _act(warn)),
         web.post(f"{CONTROL_PATH}/cancel", _act(cancel)),
         web.post(f"{CONTROL_PATH}/faults", _act(faults)),
         web.get(f"{CONTROL_PATH}/truth", tell),

@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from edge_service.domain.model import Event
-from edge_service.intake import KEPT_AFTER_END, Contact, Intake
+from edge_service.domain.model import Alert, AlertKind, Event
+from edge_service.domain.storms import WITHOUT_WORD
+from edge_service.intake import KEPT_AFTER_END, MOST_ALERTS, Contact, Intake
 from edge_service.ports import ProgramCredentialsError, ProgramError
 from edge_service.programs.manual import enter_event
 from tests.edge.domain.houses import after, an_event
@@ -29,9 +30,9 @@ class BusyServerError(ProgramError):
 class Office:
     """An intake with its journal, and how often it told of a change."""
 
-    def __init__(self, *known: Event) -> None:
+    def __init__(self, *known: Event, alerts: Sequence[Alert] = ()) -> None:
         self.journal, self.changes = MemoryJournal(), 0
-        self.intake = Intake(LeapingClock(), self.journal, known, self._changed)
+        self.intake = Intake(LeapingClock(), self.journal, known, self._changed, alerts)
 
     def _changed(self) -> None:
         self.changes += 1
@@ -39,6 +40,10 @@ class Office:
     @property
     def uids(self) -> list[str]:
         return sorted(event.uid for event in self.intake.events())
+
+    @property
+    def warned(self) -> list[str]:
+        return sorted(alert.id for alert in self.intake.alerts())
 
     @asynccontextmanager
     async def polling(self, *sources: FakeSource) -> AsyncIterator[None]:
@@ -229,3 +234,82 @@ async def test_what_was_passed_over_is_told_in_the_contact() -> None:
     async with office.polling(source):
         await until(lambda: "peak" in office.intake.contacts)
         assert office.intake.contacts["peak"].problem == "event 7 has no interval; event 8 is in the past"
+
+
+# --------------------------------------------------------------------------------------------------------------- alerts
+
+
+def an_alert(own_id: str, end: float | None = 3600, source: str = "peak") -> Alert:
+    return Alert(own_id, source, AlertKind.WIND, "Wind", after(0), None if end is None else after(end))
+
+
+@leaping
+async def test_alerts_of_all_who_warn_stand_until_their_source_takes_them_back() -> None:
+    office, source = Office(), FakeSource("peak", [])
+    source.alerts = (an_alert("peak:1/wind"),)
+    await office.intake.warn("home_assistant", [an_alert("hail", source="home_assistant")])
+    async with office.polling(source):
+        await until(lambda: office.warned == ["hail", "peak:1/wind"])
+        assert [alert.id for alert in office.journal.alerts] == ["hail", "peak:1/wind"]
+        source.alerts = ()
+        await until(lambda: office.warned == ["hail"])
+    await office.intake.warn("home_assistant", [])
+    assert (office.warned, office.journal.alerts) == ([], ())
+
+
+@leaping
+async def test_the_same_warning_again_writes_nothing_and_wakes_nobody() -> None:
+    office = Office()
+    await office.intake.warn("home_assistant", [an_alert("hail")])
+    before = office.changes, list(office.journal.wrote)
+    await office.intake.warn("home_assistant", [an_alert("hail")])
+    assert (office.changes, office.journal.wrote) == before
+
+
+@leaping
+async def test_alerts_outlive_a_lost_contact_and_a_restart_but_not_their_end() -> None:
+    office = Office(alerts=[an_alert("peak:1/wind", 3600), an_alert("peak:2/wind", -1)])
+    async with office.polling(FakeSource("peak", DOWN)):
+        await passes(3599)
+        assert office.warned == ["peak:1/wind"]
+        await passes(2)
+        assert office.warned == []
+
+
+@leaping
+async def test_an_alert_without_an_end_stands_while_its_source_repeats_it_and_some_hours_more() -> None:
+    office = Office(alerts=[an_alert("siren", None)])
+    hours = WITHOUT_WORD.total_seconds()
+    await passes(hours - 1)
+    assert office.warned == ["siren"]
+    await office.intake.warn("peak", [an_alert("siren", None)])
+    await passes(hours - 1)
+    assert office.warned == ["siren"]
+    await passes(2)
+    assert office.warned == []
+
+
+@leaping
+async def test_an_alert_counts_although_the_disk_fails_and_is_kept_once_it_works() -> None:
+    office, source = Office(), FakeSource("peak", [])
+    source.alerts = (an_alert("peak:1/wind"),)
+    office.journal.disk_fails = True
+    async with office.polling(source):
+        await until(lambda: office.warned == ["peak:1/wind"])
+        assert office.journal.alerts == ()
+        office.journal.disk_fails = False
+        await until(lambda: office.journal.alerts == source.alerts, within_s=15)
+
+
+@leaping
+async def test_a_program_followed_no_more_warns_no_more() -> None:
+    office = Office(alerts=[an_alert("peak:1/wind"), an_alert("hail", source="home_assistant")])
+    await office.intake.forget("peak")
+    assert office.warned == ["hail"]
+
+
+@leaping
+async def test_more_warnings_than_any_region_has_are_cut() -> None:
+    office = Office()
+    await office.intake.warn("peak", [an_alert(f"{number:04}") for number in range(MOST_ALERTS + 50)])
+    assert len(office.warned) == MOST_ALERTS

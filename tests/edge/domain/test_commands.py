@@ -10,8 +10,19 @@ from hypothesis import given, settings as bounded, strategies as st
 from edge_service.domain.asked import Asked, CommandRefusedError
 from edge_service.domain.commands import COMMANDS, carry_out, expire
 from edge_service.domain.departure_commands import skip_departure
-from edge_service.domain.memory import EventMemory, EventStage, GridMemory, IslandMemory, IslandStep, Memory
+from edge_service.domain.memory import (
+    ChargerMemory,
+    EventMemory,
+    EventStage,
+    GridMemory,
+    IslandMemory,
+    IslandStep,
+    Memory,
+    OutageMemory,
+)
 from edge_service.domain.model import (
+    Alert,
+    AlertKind,
     ChargerFacts,
     DeparturePlan,
     Grid,
@@ -22,10 +33,11 @@ from edge_service.domain.model import (
     Storm,
     frozen_map,
 )
-from tests.edge.domain.houses import DER, T0, a_site, after
+from tests.edge.domain.houses import DER, T0, a_site, after, an_observation
 
 ON = Memory(grid=GridMemory(Grid.ON), island=IslandMemory(IslandStep.TIED))
 ISLAND = Memory(grid=GridMemory(Grid.OUTAGE), island=IslandMemory(IslandStep.ISLAND, T0, "car"))
+DARK = replace(ISLAND, outage=OutageMemory(T0))
 SOON = after(600).isoformat()
 
 
@@ -100,11 +112,50 @@ def test_a_manual_order_is_kept_with_its_end_in_utc() -> None:
         ("prepare_for_storm", asked(until=after(-1).isoformat(), reserve_pct=90), "in_the_past"),
         ("prepare_for_storm", asked(until=after(8 * 86400).isoformat(), reserve_pct=90), "until_too_far"),
         ("prepare_for_storm", asked(until=SOON, reserve_pct=90, name="x" * 81), "bad_argument"),
+        ("set_drivers_reserve", asked(charger="car"), "bad_argument"),
+        ("set_drivers_reserve", asked(charger="car", pct=20, miles=40), "bad_argument"),
+        ("set_drivers_reserve", asked(charger="car", miles=501), "bad_argument"),
+        ("set_drivers_reserve", asked(charger="car", miles=-1), "bad_argument"),
+        ("lend_reserve", asked(charger="car", pct=10), "no_outage"),
+        ("lend_reserve", asked(DARK, charger="bike", pct=10), "unknown_charger"),
+        ("lend_reserve", asked(DARK, charger="car", pct=0), "bad_argument"),
+        ("lend_reserve", asked(DARK, charger="car", miles=10), "capacity_unknown"),
+        ("set_storm_reserve", asked(pct=0), "bad_argument"),
+        ("set_heeds_alerts", asked(heeds="no"), "bad_argument"),
+        ("opt_out_alert", asked(alert="gale"), "unknown_alert"),
+        ("opt_out_alert", asked(), "bad_argument"),
         ("dance", asked(), "unknown_command"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_reason(name: str, what: Asked, code: str) -> None:
     assert refusal(name, what) == code
+
+
+def test_what_is_lent_is_never_more_than_the_reserve_and_ends_with_the_outage() -> None:
+    sized = replace(DARK, chargers=frozen_map({"car": ChargerMemory(capacity_wh=60_000)}))
+    settings = Settings(drivers_reserve_pct=frozen_map({"car": 40.0}))
+    lent = carry_out("lend_reserve", asked(sized, settings, charger="car", miles=18))
+    assert lent.lent_pct == {"car": 10.0}
+    more = carry_out("lend_reserve", asked(sized, lent, charger="car", pct=90))
+    assert more.lent_pct == {"car": 40.0}
+    for memory in (sized, Memory(grid=GridMemory(Grid.RESTORING), island=ON.island), Memory()):
+        assert expire(more, memory, T0) is more
+    assert expire(more, ON, T0).lent_pct == {}
+    assert carry_out("take_back_lent", asked(sized, more, charger="car")).lent_pct == {}
+
+
+def test_a_choice_not_to_heed_an_alert_ends_with_it() -> None:
+    alert = Alert("gale", "peak", AlertKind.WIND, "Gale", T0, after(600))
+    endless = Alert("siren", "peak", AlertKind.OTHER, "Siren", T0)
+    seen = an_observation(0, alerts=(alert, endless))
+    settings = Settings()
+    for one in ("gale", "siren"):
+        settings = carry_out("opt_out_alert", replace(asked(settings=settings, alert=one), observation=seen))
+    assert expire(settings, ON, after(599)) is settings
+    assert set(expire(settings, ON, after(600)).alerts_opted_out) == {"siren"}
+    assert expire(settings, ON, after(7 * 86400)).alerts_opted_out == {}
+    opted_in = carry_out("opt_in_alert", replace(asked(settings=settings, alert="gale"), observation=seen))
+    assert set(opted_in.alerts_opted_out) == {"siren"}
 
 
 def test_a_charger_that_cannot_discharge_is_not_asked_to() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_service.domain.model import Event, Program, Scope, Slot, SlotKind
+from edge_service.domain.model import Alert, AlertKind, Event, Program, Scope, Slot, SlotKind
 from edge_service.domain.timeline import Timeline
 from edge_service.ports import ProgramCredentialsError, ProgramError, ProgramNews
 from edge_service.programs import PROGRAMS
@@ -484,3 +484,36 @@ async def test_a_utility_that_is_not_there_is_named() -> None:
     with pytest.raises(ProgramError, match="failed: ClientConnectorError"):
         await source.poll(NOON)
     await source.close()
+
+
+# --------------------------------------------------------------------------------------------------------------- alerts
+
+
+async def test_an_alert_is_told_beside_the_events_and_gone_when_it_is_taken_back(desk: Desk) -> None:
+    called = desk.call()
+    warned = desk.utility.dispatch.warn(word="ALERT_WIND", start_in_s=3600, duration_s=7200, text="Trees may fall")
+    news = await desk.poll()
+    assert [event.uid for event in news.events] == [f"peak:{called}"]
+    own_id = f"peak:{warned['id']}/wind"
+    start = NOON + HOUR
+    assert news.alerts == (Alert(own_id, "peak", AlertKind.WIND, "Trees may fall", start, start + 2 * HOUR),)
+    assert news.problems == ()
+    desk.change(warned["id"], intervalPeriod={"start": "2026-07-15T14:00:00Z", "duration": "PT1H"})
+    assert [alert.start for alert in (await desk.poll(MINUTE)).alerts] == [NOON + 2 * HOUR]
+    desk.utility.dispatch.cancel(warned["id"])
+    assert (await desk.poll(MINUTE)).alerts == ()
+
+
+async def test_an_alert_that_is_over_is_told_no_more(desk: Desk) -> None:
+    desk.utility.dispatch.warn(word="ALERT_FIRE", start_in_s=0, duration_s=3600)
+    assert [alert.name for alert in (await desk.poll()).alerts] == ["Warning"]
+    assert (await desk.poll(HOUR)).alerts == ()
+
+
+async def test_an_alert_that_left_the_list_is_looked_up_before_it_is_over(desk: Desk) -> None:
+    warned = desk.utility.dispatch.warn(word="ALERT_FIRE", start_in_s=0, duration_s=3600)
+    before = (await desk.poll()).alerts
+    asked = desk.asked("GET", f"/events/{warned['id']}")
+    desk.change(warned["id"], targets=["others"])
+    assert (await desk.poll(MINUTE)).alerts in (before, ())
+    assert desk.asked("GET", f"/events/{warned['id']}") == asked + 1
