@@ -14,10 +14,17 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import (
     AtEnd,
+    Backup,
+    Capability,
+    ChargerFacts,
+    Control,
     DrillRequest,
+    Grid,
+    Lease,
     ManualKind,
     ManualOrder,
     Mode,
+    Release,
     SwitchFacts,
     frozen_map,
 )
@@ -55,6 +62,7 @@ def act(plant: Plant, one: Act, number: int) -> None:
         "switch stuck": lambda: house.break_switch(stuck=value),
         "feedback broken": lambda: house.break_switch(feedback_broken=value),
         "charger falls": lambda: house.inverter.trip("overload", house.surroundings, locked=False),
+        "forms": lambda: setattr(house.inverter, "options", replace(plant.options, island_capable=value)),
         "silent": lambda: setattr(plant, "silent", value),
         "event": lambda: setattr(
             plant, "events", (an_event(f"e{number}", plant.seconds + 2, plant.seconds + 40, value),)
@@ -104,7 +112,8 @@ ACTS = st.one_of(
 def can_carry(house: House) -> bool:
     """The vehicle could light the house and hold it, if nothing kept its charger from that."""
     inverter = house.inverter
-    carries = house.load_w <= house.inverter.options.rating_w and house.vehicle.soc_pct > house.vehicle.floor_pct + 1
+    carries = house.load_w <= inverter.options.rating_w and house.vehicle.soc_pct > house.vehicle.floor_pct + 1
+    carries = carries and inverter.options.island_capable
     locked = inverter.stage is Stage.FAULT and inverter.stage_left_s > 60
     return carries and house.vehicle.plugged and inverter.settings.permit_service and not locked
 
@@ -152,7 +161,7 @@ def check(plant: Plant, house: House, told: str) -> None:
 
 def check_loss(plant: Plant, house: House, told: str) -> None:
     """The same, and then the grid fails, and somebody opens the switch by hand."""
-    if excused(plant) or not house.grid_live or not house.switch.closed or not can_carry(house):
+    if plant.facts.switch is None or excused(plant) or not house.grid_live or not can_carry(house):
         return
     if house.switch.stuck:
         return
@@ -205,3 +214,60 @@ SITES = {
 def test_a_frozen_process_darkens_no_house(site: str, course: list[Act]) -> None:
     facts, options = SITES[site]
     live_through([Act("grid", True, 8), *course], Plant(facts, options))
+
+
+DISCHARGES = Act("manual", ManualKind.DISCHARGE, 5)
+LOST, BACK = Act("grid", False, 20), Act("grid", True, 40)
+FALLS = Act("charger falls", None, 15)
+# Courses that chance finds seldom, and the steps that they must have walked.
+COURSES: dict[str, tuple[list[Act], set[IslandStep]]] = {
+    "there and back": ([DISCHARGES, LOST, BACK], {S.OPENING, S.FORMING, S.ISLAND, S.ANNOUNCED, S.TIED}),
+    "in an event": ([Act("event", -5000, 10), LOST, BACK], {S.ISLAND, S.ANNOUNCED}),
+    "falls and falls": ([LOST, FALLS, FALLS, FALLS, BACK], {S.ISLAND, S.FORMING}),
+    "too much load": ([LOST, Act("load", 11000.0, 20), Act("load", 900.0, 20), BACK], {S.ISLAND, S.FORMING}),
+    "a drill": ([Act("drill", None, 60)], {S.OPENING, S.ISLAND, S.TIED}),
+    "a drill in which it falls": ([Act("drill", None, 22), FALLS, Act("load", 900.0, 30)], {S.ISLAND, S.STOPPING}),
+    "a drill that an outage ends": ([Act("drill", None, 22), LOST, BACK], {S.ISLAND, S.ANNOUNCED}),
+    "a drill without an island": ([Act("forms", False, 1), Act("drill", None, 70)], {S.FORMING, S.STOPPING}),
+    "begins anew": (
+        [Act("forms", False, 1), Act("grid", False, 660), Act("forms", True, 30), BACK],
+        {S.DARK, S.RETRY, S.ISLAND},
+    ),
+    "a switch that sticks": ([Act("switch stuck", True, 1), LOST, Act("switch stuck", False, 20), BACK], {S.STUCK}),
+    "silent in the island": ([LOST, Act("silent", True, 90), BACK], {S.ISLAND}),
+}
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("course", COURSES)
+def test_a_frozen_process_darkens_no_house_in_a_known_course(course: str, site: str) -> None:
+    acts, steps = COURSES[course]
+    facts, options = SITES[site]
+    plant = Plant(facts, options)
+    live_through([Act("grid", True, 8), *acts], plant)
+    assert steps <= {*plant.walked}, plant.walked
+
+
+# ------------------------------------------------------------------------------------------------ a maker's own gateway
+
+GATEWAY = Capability(Control.SIGNED, 9600, 9600, lease=Lease.TIMER, backup=Backup.VENDOR)
+BEHIND_GATEWAY = replace(FACTS, switch=None, chargers=frozen_map({"car": ChargerFacts("car", "Car", GATEWAY)}))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(course=st.lists(ACTS, min_size=1, max_size=8))
+def test_at_a_makers_gateway_no_order_outlives_its_lease_and_none_is_given_in_an_outage(course: list[Act]) -> None:
+    plant = Plant(BEHIND_GATEWAY, replace(QUICK, island_capable=False))
+    for number, one in enumerate([Act("grid", True, 8), *course]):
+        act(plant, one, number)
+        for _ in range(one.seconds):
+            decision = plant.cycle()
+            plant.order_charger(decision)
+            plant.order_switch(decision)
+            check(plant, plant.copy_of_house(), str(decision.orders))
+            stopped = plant.people.stopped
+            assert decision.switch is None
+            if decision.grid is Grid.OUTAGE and not stopped:
+                assert decision.orders.get("car") in (None, Release())
+            if not (stopped or plant.silent):
+                assert plant.house.inverter.settings.operation is not Operation.STOP
