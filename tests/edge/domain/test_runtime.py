@@ -96,11 +96,17 @@ def test_solar_that_covers_the_load_makes_backup_without_end() -> None:
 
 
 def test_the_sun_cannot_fill_a_vehicle_beyond_full() -> None:
-    one_sunny_day = [0] * 7 + [-9000] * 10 + [0] * 7
-    never_again = a_day([1000] * 24), a_day(one_sunny_day, days=1)
-    small = Store("car", 10000, 100.0, 20.0)
-    told = lasts(remembered(never_again[0], (small,), solar=Track(hours=a_day(one_sunny_day).hours)))
-    assert told.p50_h is not None, "the night is longer than what fits"
+    sun = a_day([0] * 7 + [-9000] * 10 + [0] * 7)
+    small = Store("car", 20000, 100.0, 20.0)
+    told = lasts(remembered(a_day([1000] * 24), (small,), solar=sun))
+    night_h = 16000 * EFFICIENCY / (1000 + STANDBY_W)
+    assert night_h < 14, "the second night, from 17:00 to 07:00, is longer than what fits"
+    assert told.p50_h == pytest.approx(21 + night_h, abs=0.1)
+
+
+def test_each_hour_is_like_that_hour_of_the_days_before() -> None:
+    told = lasts(remembered(a_day([500] * 8 + [3000] * 12 + [500] * 4)))
+    assert told.p50_h == pytest.approx(12 + (USABLE_WH - 12 * 600) / 3100, abs=0.05)
 
 
 def test_few_days_give_a_wider_range_and_none_the_widest() -> None:
@@ -260,15 +266,17 @@ def test_a_restart_forgets_nothing_of_what_was_drawn() -> None:
     assert decision.runtime is not None
 
 
-@pytest.mark.parametrize("by_s", [-7200.0, 7200.0, -86400.0, 30 * 86400.0])
+@pytest.mark.parametrize("by_s", [-7200.0, 7200.0, -86400.0, 30 * 86400.0 + 7 * 60])
 def test_a_clock_that_is_set_moves_what_was_drawn_with_it(by_s: float) -> None:
     before = through(range(0, 2 * 3600 + 600, 10)).memory
+    before = through(range(2 * 3600 + 600, 2 * 3600 + 660, 10), 4000, before).memory
+    before = through(range(2 * 3600 + 660, 2 * 3600 + 700, 10), 1000, before).memory
     moved = before.shifted(timedelta(seconds=by_s)).runtime
     assert moved.minute_at == before.runtime.minute_at + timedelta(seconds=by_s)  # type: ignore[operator]
-    hour = minute_of(after(by_s)) // 60
+    hour = round(minute_of(after(by_s)) / 60)
     assert [moved.load.hours[(hour + later) % HISTORY_H] for later in (-1, 0, 1, 2)] == [None, 1000, 1000, None]
-    minute = minute_of(after(2 * 3600 + 599 + by_s))
-    assert moved.load.minutes[(minute - 1) % MINUTES] == 1000
+    minute = minute_of(after(2 * 3600 + 600 + by_s))
+    assert [moved.load.minutes[(minute + later) % MINUTES] for later in (-1, 0)] == [1000, pytest.approx(3500, abs=500)]
 
 
 def test_a_clock_that_went_back_unseen_leaves_nothing_from_the_future() -> None:
@@ -372,29 +380,28 @@ def test_a_vehicle_that_may_lend_all_lasts_down_to_empty() -> None:
     assert told.usable_wh == round(0.65 * 60000 * EFFICIENCY)
 
 
-def test_only_where_the_house_can_be_handed_over_a_second_vehicle_counts() -> None:
-    sums = []
-    for facts in (a_site("bus", "car"), a_site("car")):
-        memory = Memory()
-        for second in range(15):
-            looked = an_observation(second, {name: {} for name in facts.chargers})
-            decision = decide(looked, memory, Settings(), facts)
-            memory = decision.memory
-        assert decision.runtime is not None
-        sums.append(decision.runtime.usable_wh)
-    assert sums == [55800, 27900]
+def usable_wh(facts: SiteFacts, **chargers: dict[str, object]) -> int | None:
+    memory, told = Memory(), None
+    for second in range(15):
+        decision = decide(an_observation(second, chargers), memory, Settings(), facts)
+        memory, told = decision.memory, decision.runtime
+    return None if told is None else told.usable_wh
+
+
+def test_a_second_vehicle_counts_where_it_is_there_and_tells_its_charge() -> None:
+    both = a_site("bus", "car")
+    assert usable_wh(a_site("car"), car={}) == 27900
+    assert usable_wh(both, car={}, bus={}) == 55800
+    assert usable_wh(both, car={}, bus={"plugged": False}) == 27900
+    assert usable_wh(both, car={"forming": True}, bus={"soc_pct": None}) == 27900
+    assert usable_wh(both, car={"forming": True, "soc_pct": None}, bus={}) is None
 
 
 def test_a_vendor_s_gateway_carries_the_house_from_its_vehicle_alone() -> None:
-    vendor = replace(DER, backup=Backup.VENDOR)
-    chargers = {name: ChargerFacts(name, name, vendor) for name in ("bus", "car")}
-    facts = a_site(chargers=frozen_map(chargers), switch=None)
-    memory = Memory()
-    for second in range(15):
-        decision = decide(an_observation(second, {"bus": {}, "car": {}}), memory, Settings(), facts)
-        memory = decision.memory
-    assert decision.runtime is not None
-    assert decision.runtime.usable_wh == 27900
+    vendor = ChargerFacts("bus", "Bus", replace(DER, backup=Backup.VENDOR))
+    facts = a_site("car", switch=None)
+    facts = replace(facts, chargers=frozen_map({**facts.chargers, "bus": vendor}))
+    assert usable_wh(facts, bus={"capacity_wh": 40000}, car={}) == 18600
 
 
 def test_a_site_without_backup_tells_nothing() -> None:
