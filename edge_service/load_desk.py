@@ -9,6 +9,8 @@ from edge_service.ports import Clock, DeviceError, LoadRelay
 
 LOG = logging.getLogger(__name__)
 
+# One write and its read-back, each of which has a second.
+CLOSES_WITHIN_S = 2.0
 # As wanted: what a person did at it is not undone, nor is a load switched on that a person has switched off.
 STANDS = {
     LoadOrder.SHED: frozenset({LoadState.SHED, LoadState.KEPT}),
@@ -70,7 +72,9 @@ class LoadDesk:
         self._trouble = str(error)
 
     async def close(self) -> None:
-        """Let what is under way finish, then let go."""
+        """Let what is under way finish if it soon does, then let go."""
         if self._under_way is not None:
+            await asyncio.wait([self._under_way], timeout=CLOSES_WITHIN_S)
+            self._under_way.cancel()
             await asyncio.gather(self._under_way, return_exceptions=True)
         await self.relay.close()
