@@ -9,7 +9,9 @@ from .clocks import Clocks
 from .const import DOMAIN
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
 from .entity import site_device, subjects
+from .load_groups import LoadGroups
 from .notices import Notices
+from .reports import Reports
 from .services import async_setup_services
 
 PLATFORMS = [
@@ -40,6 +42,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: RidethroughConfigEntry) 
     coordinator.site_device_id = site.id
     await Notices(coordinator).async_start()
     await Clocks(coordinator).async_start()
+    await LoadGroups(coordinator).async_start()
+    await Reports(coordinator).async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     coordinator.async_follow()
     return True

@@ -12,11 +12,12 @@ from homeassistant.components.binary_sensor import (
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
 
 from .coordinator import RidethroughConfigEntry
 from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always, nothing_more
-from .program_events import BY_HAND, is_active
-from .wire import ChargerWire, ProgramWire, SiteWire
+from .program_events import BY_HAND, is_active, time_of
+from .wire import AlertState, ChargerWire, ProgramWire, SiteWire
 
 PARALLEL_UPDATES = 0
 
@@ -77,6 +78,51 @@ def contact_active(contact: str) -> Callable[[SiteWire, bool | None], bool | Non
     return lambda site, _: site.get("contacts", {}).get(contact)
 
 
+def disputed(site: SiteWire, _: bool | None) -> bool | None:
+    """Whether sources that count contradict each other on the grid."""
+    return site.get("disputed")
+
+
+def shown_alert(site: SiteWire) -> AlertState | None:
+    """The alert that people are told of: one that stands before one that comes, heeded before opted out."""
+    now = dt_util.utcnow()
+
+    def comes(alert: AlertState) -> bool:
+        start = time_of(alert["start"])
+        return start is None or start > now
+
+    alerts = site.get("alerts", [])
+    return min(alerts, key=lambda alert: (comes(alert), alert["opted_out"], alert["start"]), default=None)
+
+
+def alert_stands(site: SiteWire, _: bool | None) -> bool | None:
+    """Whether a warning stands or comes, whatever is done about it; not known from an older edge."""
+    return bool(site["alerts"]) if "alerts" in site else None
+
+
+def alert_data(site: SiteWire) -> Mapping[str, Any]:
+    """Which it is, until when, and what ``opt_out_alert`` calls it."""
+    alert = shown_alert(site)
+    if alert is None:
+        return {}
+    return {
+        "alert": alert["id"],
+        "alert_name": alert["name"],
+        "kind": alert["kind"],
+        "start": alert["start"],
+        "until": alert["end"],
+        "opted_out": alert["opted_out"],
+    }
+
+
+def backup_given_up(site: SiteWire, _: bool | None) -> bool | None:
+    """Whether the island fell so often that only a person's word tries it again."""
+    if "backup_retry" not in site:
+        return None
+    retry = site["backup_retry"]
+    return retry is not None and retry["latched"]
+
+
 def in_state(state: str) -> Callable[[ChargerWire, bool | None], bool | None]:
     """Whether the charger says to be in this state; not known without contact."""
     return lambda charger, _: charger["state"] == state if charger["connected"] else None
@@ -106,6 +152,36 @@ SITE_FACTS: tuple[BinaryRow[SiteWire], ...] = (
         device_class=BinarySensorDeviceClass.RUNNING,
         value=contact_active("generator"),
         exists=wired("generator"),
+    ),
+    BinaryRow(
+        key="voltage_relay",
+        translation_key="voltage_relay",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value=contact_active("grid_lost"),
+        exists=wired("grid_lost"),
+    ),
+    BinaryRow(
+        key="grid_disputed",
+        translation_key="grid_disputed",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        value=disputed,
+        exists=lambda site: "disputed" in site,
+    ),
+    BinaryRow(
+        key="backup_given_up",
+        translation_key="backup_given_up",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        value=backup_given_up,
+        exists=lambda site: "backup_retry" in site and site["has_backup"],
+    ),
+    BinaryRow(
+        key="alert",
+        translation_key="alert",
+        device_class=BinarySensorDeviceClass.SAFETY,
+        value=alert_stands,
+        attributes=alert_data,
+        exists=lambda site: "alerts" in site,
     ),
 )
 CONTROLLER: BinaryRow[SiteWire] = BinaryRow(

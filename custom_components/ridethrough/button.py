@@ -1,4 +1,4 @@
-"""One tap: stop, back to automatic, leave out a departure, no to the next event, yes again."""
+"""One tap: stop, back to automatic, leave out a departure, no to an event and yes again, a drill, backup once more."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -45,7 +45,48 @@ def _is_left_to_another(charger: ChargerWire) -> bool:
     return bool(charger["why"]) and charger["why"][-1]["reason"] == "another_controller"
 
 
+def _drill_runs(site: SiteWire) -> bool:
+    drill = site.get("drill")
+    return drill is not None and drill["ended_at"] is None
+
+
+def _has_lent(charger: ChargerWire) -> bool:
+    return charger.get("lent_pct", 0.0) > 0
+
+
 STOP: ButtonRow[SiteWire] = ButtonRow(key="stop", translation_key="stop", command="stop", args=lambda _, __: {})
+START_DRILL: ButtonRow[SiteWire] = ButtonRow(
+    key="start_drill",
+    translation_key="start_drill",
+    command="start_drill",
+    args=lambda _, __: {"transfer": False},
+    offered=lambda site: not _drill_runs(site),
+    exists=lambda site: "drill" in site,
+)
+CANCEL_DRILL: ButtonRow[SiteWire] = ButtonRow(
+    key="cancel_drill",
+    translation_key="cancel_drill",
+    command="cancel_drill",
+    args=lambda _, __: {},
+    offered=_drill_runs,
+    exists=lambda site: "drill" in site,
+)
+RETRY_BACKUP: ButtonRow[SiteWire] = ButtonRow(
+    key="retry_backup",
+    translation_key="retry_backup",
+    command="retry_backup",
+    args=lambda _, __: {},
+    offered=lambda site: site.get("backup_retry") is not None,
+    exists=lambda site: "backup_retry" in site and site["has_backup"],
+)
+TAKE_BACK_LENT: ButtonRow[ChargerWire] = ButtonRow(
+    key="take_back_lent",
+    translation_key="take_back_lent",
+    command="take_back_lent",
+    args=lambda _, subject: {"charger": subject},
+    offered=_has_lent,
+    exists=lambda charger: "lent_pct" in charger,
+)
 RESUME: ButtonRow[ChargerWire] = ButtonRow(
     key="resume_automatic",
     translation_key="resume_automatic",
@@ -96,6 +137,7 @@ async def async_setup_entry(
     hass: HomeAssistant, entry: RidethroughConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
     """Create the buttons of site, chargers and programs."""
-    add_as_they_come(entry, async_add_entities, SITE, (STOP,), RidethroughButton)
-    add_as_they_come(entry, async_add_entities, CHARGER, (RESUME, SKIP_DEPARTURE), RidethroughButton)
+    site_rows = (STOP, START_DRILL, CANCEL_DRILL, RETRY_BACKUP)
+    add_as_they_come(entry, async_add_entities, SITE, site_rows, RidethroughButton)
+    add_as_they_come(entry, async_add_entities, CHARGER, (RESUME, SKIP_DEPARTURE, TAKE_BACK_LENT), RidethroughButton)
     add_as_they_come(entry, async_add_entities, PROGRAM, ANSWERS, RidethroughButton)

@@ -5,8 +5,16 @@ from string import hexdigits
 from typing import Any, override
 
 import probatio
-from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+    ConfigSubentryFlow,
+    OptionsFlow,
+)
 from homeassistant.const import CONF_CODE, CONF_HOST, CONF_PORT, CONF_TOKEN
+from homeassistant.core import callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
@@ -23,7 +31,9 @@ from .client import (
     WrongCertificateError,
     pair,
 )
-from .const import CONF_FINGERPRINT, DEFAULT_PORT, DOMAIN
+from .const import CONF_FINGERPRINT, DEFAULT_PORT, DOMAIN, LOAD_GROUP
+from .options_flow import RidethroughOptionsFlow
+from .subentry_flow import LoadGroupFlow
 
 PORT = probatio.All(probatio.Coerce(int), probatio.Range(min=1, max=65535))
 CODE = TextSelector(TextSelectorConfig(autocomplete="one-time-code"))
@@ -90,6 +100,20 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
 
     def __init__(self) -> None:
         self._address = Address("", DEFAULT_PORT)
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(cls, config_entry: ConfigEntry) -> dict[str, type[ConfigSubentryFlow]]:
+        """Load groups are made one by one."""
+        return {LOAD_GROUP: LoadGroupFlow}
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
+        """What is forwarded to the controller."""
+        return RidethroughOptionsFlow()
 
     async def _probe(self, address: Address, token: str) -> tuple[str, str]:
         """Installation id and site name. Raises EdgeError."""

@@ -52,6 +52,14 @@ MISTAKES = frozenset(
         "unknown_charger",
         "unknown_program",
         "unknown_event",
+        "unknown_load",
+        "load_power_not_known",
+        "load_is_shed",
+        "too_many_load_groups",
+        "no_outage",
+        "capacity_unknown",
+        "unknown_alert",
+        "alert_is_a_limit",
         "in_the_past",
         "until_too_far",
         "not_bidirectional",
@@ -94,13 +102,14 @@ MISTAKES = frozenset(
         "drill_event_near",
     }
 )
-TROUBLES = frozenset({"unknown_command", "too_late", "not_ready", "internal"})
+TROUBLES = frozenset({"unknown_command", "too_late", "not_ready", "internal", "charge_not_known", "no_load_data"})
 
 # What the words of a refusal name, out of the edge's data.
 NAMED = MappingProxyType(
     {
         "bad_argument": ("argument", "found", "allowed"),
         "until_too_far": ("allowed",),
+        "too_many_load_groups": ("allowed",),
         "time_zone_needed": ("allowed",),
         "unknown_departure": ("found", "allowed"),
         "too_many_departures": ("allowed",),
@@ -346,6 +355,14 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
         except LinkLostError as error:
             record["outcome"] = "no_link"
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_link") from error
+
+    async def async_report(self, report: dict[str, Any]) -> None:
+        """Tell the edge what only Home Assistant sees. One that is lost is followed by the next."""
+        try:
+            if self._connection is not None:
+                await self._connection.command("report", report)
+        except (CommandRefusedError, CommandTimeoutError, LinkLostError) as error:
+            _LOGGER.debug("A report was not taken: %s", error)
 
     async def async_recording(self) -> dict[str, Any] | None:
         """What the edge recorded lately, for a scenario; None where it cannot be had."""

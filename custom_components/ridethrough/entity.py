@@ -13,7 +13,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN, MANUFACTURER
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
-from .wire import ChargerWire, ProgramWire, SiteWire, State
+from .wire import ChargerWire, LoadWire, ProgramWire, SiteWire, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,9 @@ CHARGER: Scope[ChargerWire] = Scope(
 )
 PROGRAM: Scope[ProgramWire] = Scope(
     "program", lambda state: state["programs"], lambda state, subject: state["programs"].get(subject)
+)
+LOAD: Scope[LoadWire] = Scope(
+    "load", lambda state: state.get("loads", {}), lambda state, subject: state.get("loads", {}).get(subject)
 )
 
 
@@ -55,8 +58,13 @@ def nothing_more(_: Any) -> Mapping[str, Any]:
 
 
 def identifier(installation: str, kind: str, subject: str) -> tuple[str, str]:
-    """The device registry's name of a site, charger or program."""
+    """The device registry's name of a site, charger, program or load group."""
     return (DOMAIN, installation if kind == "site" else f"{installation}-{kind}-{subject}")
+
+
+def group_id(subentry_id: str) -> str:
+    """What the edge calls the load group of a subentry: it takes small letters only."""
+    return subentry_id.lower()
 
 
 def subjects(coordinator: RidethroughCoordinator) -> set[tuple[str, str]]:
@@ -66,6 +74,7 @@ def subjects(coordinator: RidethroughCoordinator) -> set[tuple[str, str]]:
         identifier(installation, "site", "site"),
         *(identifier(installation, "charger", subject) for subject in state["chargers"]),
         *(identifier(installation, "program", subject) for subject in state["programs"]),
+        *(identifier(installation, "load", subject) for subject in state.get("loads", {})),
     }
 
 
@@ -105,12 +114,26 @@ def program_device(coordinator: RidethroughCoordinator, subject: str, program: P
     )
 
 
+def load_device(coordinator: RidethroughCoordinator, subject: str, load: LoadWire) -> DeviceInfo:
+    """A group of loads: what switches them are devices of their own."""
+    return DeviceInfo(
+        identifiers={identifier(coordinator.installation, "load", subject)},
+        name=load["name"],
+        manufacturer=MANUFACTURER,
+        model="Load group",
+        entry_type=DeviceEntryType.SERVICE,
+        via_device_id=coordinator.site_device_id,
+    )
+
+
 def _device(coordinator: RidethroughCoordinator, kind: str, subject: str) -> DeviceInfo:
     state = coordinator.data
     if kind == "charger":
         return charger_device(coordinator, subject, state["chargers"][subject])
     if kind == "program":
         return program_device(coordinator, subject, state["programs"][subject])
+    if kind == "load":
+        return load_device(coordinator, subject, state["loads"][subject])
     return site_device(coordinator)
 
 
@@ -189,11 +212,24 @@ def add_as_they_come[PartT, DescriptionT: Description[Any]](
         parts = {subject: scope.find(state, subject) for subject in scope.ids(state)}
         new = [(subject, row) for subject, row in _rows(parts, descriptions) if (subject, row.key) not in known]
         known.update((subject, row.key) for subject, row in new)
-        if new:
-            async_add_entities(create(coordinator, scope, subject, row) for subject, row in new)
+        for subentry_id, rows in _by_subentry(entry, scope.kind, new).items():
+            async_add_entities(
+                (create(coordinator, scope, subject, row) for subject, row in rows), config_subentry_id=subentry_id
+            )
 
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
+
+
+def _by_subentry[DescriptionT: Description[Any]](
+    entry: RidethroughConfigEntry, kind: str, rows: Iterable[tuple[str, DescriptionT]]
+) -> dict[str | None, list[tuple[str, DescriptionT]]]:
+    """A load group that people made here belongs to its subentry; all else to none."""
+    ours = {group_id(subentry_id): subentry_id for subentry_id in entry.subentries} if kind == "load" else {}
+    sorted_rows: dict[str | None, list[tuple[str, DescriptionT]]] = {}
+    for subject, row in rows:
+        sorted_rows.setdefault(ours.get(subject), []).append((subject, row))
+    return sorted_rows
 
 
 def _rows[PartT, DescriptionT: Description[Any]](

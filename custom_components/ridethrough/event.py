@@ -30,6 +30,13 @@ OUTAGE_KINDS = MappingProxyType(
         "stop_reset": "stop_reset",
         "generator_started": "generator_started",
         "generator_stopped": "generator_stopped",
+        "load_shed": "load_shed",
+        "load_restored": "load_restored",
+        "drill_started": "drill_started",
+        "drill_passed": "drill_passed",
+        "drill_failed": "drill_failed",
+        "drill_refused": "drill_refused",
+        "drill_aborted": "drill_aborted",
     }
 )
 SESSION_KINDS = MappingProxyType(

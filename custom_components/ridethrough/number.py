@@ -10,8 +10,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import RidethroughConfigEntry
-from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
-from .wire import ChargerWire, ProgramWire, SiteWire
+from .entity import CHARGER, LOAD, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
+from .load_groups import keep_shed_below, wire_group
+from .wire import ChargerWire, LoadWire, ProgramWire, SiteWire
 
 PARALLEL_UPDATES = 1
 
@@ -39,6 +40,14 @@ BACKUP_RESERVE: NumberRow[SiteWire] = NumberRow(
     translation_key="backup_reserve",
     value=lambda site: site["backup_reserve_pct"],
     command="set_backup_reserve",
+)
+STORM_RESERVE: NumberRow[SiteWire] = NumberRow(
+    key="storm_reserve",
+    translation_key="storm_reserve",
+    value=lambda site: site.get("storm_reserve_pct"),
+    command="set_storm_reserve",
+    native_min_value=1,
+    exists=lambda site: "storm_reserve_pct" in site,
 )
 DRIVERS_RESERVE: NumberRow[ChargerWire] = NumberRow(
     key="drivers_reserve",
@@ -71,6 +80,14 @@ EVENT_FLOOR: NumberRow[ProgramWire] = NumberRow(
     names="program",
 )
 
+SHED_BELOW: NumberRow[LoadWire] = NumberRow(
+    key="shed_below",
+    translation_key="shed_below",
+    value=lambda load: load["shed_below_pct"],
+    command="set_load_group",
+    exists=lambda load: load["owner"] == "home_assistant" and load["tier"] == "nice_to_have",
+)
+
 
 class RidethroughNumber[PartT](RidethroughEntity[PartT], NumberEntity):
     """One number of the rows above."""
@@ -89,10 +106,22 @@ class RidethroughNumber[PartT](RidethroughEntity[PartT], NumberEntity):
         await self.async_order(row.command, **subject, **{row.argument: value})
 
 
+class ShedBelow(RidethroughNumber[LoadWire]):
+    """Of a load group: the edge knows the group as a whole, and its subentry must not say otherwise."""
+
+    @override
+    async def async_set_native_value(self, value: float) -> None:
+        if (load := self.part) is not None:
+            group = wire_group(load) | {"shed_below_pct": value}
+            await self.async_order("set_load_group", id=self.subject, **group)
+            keep_shed_below(self.hass, self.coordinator.config_entry, self.subject, value)
+
+
 async def async_setup_entry(
     hass: HomeAssistant, entry: RidethroughConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Create the numbers of site, chargers and programs."""
-    add_as_they_come(entry, async_add_entities, SITE, (BACKUP_RESERVE,), RidethroughNumber)
+    """Create the numbers of site, chargers, programs and load groups."""
+    add_as_they_come(entry, async_add_entities, SITE, (BACKUP_RESERVE, STORM_RESERVE), RidethroughNumber)
     add_as_they_come(entry, async_add_entities, CHARGER, (DRIVERS_RESERVE, MILES_PER_KWH), RidethroughNumber)
     add_as_they_come(entry, async_add_entities, PROGRAM, (EVENT_FLOOR,), RidethroughNumber)
+    add_as_they_come(entry, async_add_entities, LOAD, (SHED_BELOW,), ShedBelow)

@@ -35,6 +35,14 @@ ATTR_TIME = "time"
 ATTR_TARGET = "target"
 ATTR_MILES = "miles"
 ATTR_RESERVE = "reserve"
+ATTR_ALERT = "alert"
+ATTR_ORDER = "order"
+ATTR_TRANSFER = "transfer"
+ATTR_MEDICAL_SAFE = "medical_safe"
+ATTR_EVERY_DAYS = "every_days"
+ATTR_WITHOUT = "without"
+ATTR_WITHOUT_POWER = "without_power"
+ATTR_CHARGE = "charge"
 
 # The edge takes no order beyond this.
 MAX_POWER_KW = 1000.0
@@ -90,11 +98,52 @@ SET_DEPARTURE_SCHEMA = probatio.Schema(
 )
 CLEAR_DEPARTURE_SCHEMA = probatio.Schema({**_DEVICE, probatio.Required(ATTR_PLAN): cv.string})
 SKIP_DEPARTURE_SCHEMA = probatio.Schema({**_DEVICE, probatio.Optional(ATTR_PLAN): cv.string})
+_MILES = probatio.All(probatio.Coerce(float), probatio.Range(min=0, max=500))
+_ANY_PERCENT = probatio.All(probatio.Coerce(float), probatio.Range(min=0, max=100))
+RESERVE_SCHEMA = probatio.Schema(
+    {
+        **_DEVICE,
+        probatio.Optional(ATTR_RESERVE): _ANY_PERCENT,
+        probatio.Optional(ATTR_MILES): _MILES,
+        probatio.Optional(ATTR_CONFIRM, default=False): cv.boolean,
+    }
+)
+LOAD_SCHEMA = probatio.Schema(
+    {
+        **_DEVICE,
+        probatio.Required(ATTR_ORDER): probatio.In(["auto", "shed", "on"]),
+        probatio.Optional(ATTR_CONFIRM, default=False): cv.boolean,
+    }
+)
+ALERT_SCHEMA = probatio.Schema({**_SITE, probatio.Required(ATTR_ALERT): cv.string})
+_DRILL = {
+    probatio.Required(ATTR_TRANSFER, default=False): cv.boolean,
+    probatio.Optional(ATTR_DURATION): cv.positive_time_period,
+    probatio.Optional(ATTR_MEDICAL_SAFE, default=False): cv.boolean,
+    probatio.Optional(ATTR_CONFIRM, default=False): cv.boolean,
+}
+DRILL_SCHEMA = probatio.Schema({**_SITE, **_DRILL})
+DRILL_SCHEDULE_SCHEMA = probatio.Schema(
+    {
+        **_SITE,
+        **_DRILL,
+        probatio.Required(ATTR_EVERY_DAYS): probatio.All(probatio.Coerce(int), probatio.Range(min=1, max=366)),
+        probatio.Required(ATTR_TIME): cv.time,
+    }
+)
+FORECAST_SCHEMA = probatio.Schema(
+    {
+        **_SITE,
+        probatio.Optional(ATTR_WITHOUT): probatio.All(cv.ensure_list, [cv.string]),
+        probatio.Optional(ATTR_WITHOUT_POWER): _POWER_KW,
+        probatio.Optional(ATTR_CHARGE): _ANY_PERCENT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceAction:
-    """An action on a charger or program. ``args``: the command's arguments from the call's data."""
+    """An action on a charger, program or load group. ``args``: the command's arguments from the call's data."""
 
     name: str
     kind: str
@@ -180,6 +229,39 @@ def _how_much(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"soc_pct": data[ATTR_TARGET]} if ATTR_TARGET in data else {"miles": data[ATTR_MILES]}
 
 
+def _reserve(data: Mapping[str, Any]) -> dict[str, Any]:
+    if (ATTR_RESERVE in data) == (ATTR_MILES in data):
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="reserve_how_much")
+    much = {"pct": data[ATTR_RESERVE]} if ATTR_RESERVE in data else {"miles": data[ATTR_MILES]}
+    return {**much, **_word_given(data)}
+
+
+def _word_given(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A person's confirmation, if there is one; the edge says when it needs it."""
+    return {"confirm": True} if data[ATTR_CONFIRM] else {}
+
+
+def _load_order(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"order": data[ATTR_ORDER], **_word_given(data)}
+
+
+def _alert(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"alert": data[ATTR_ALERT]}
+
+
+def _drill(data: Mapping[str, Any]) -> dict[str, Any]:
+    if data[ATTR_TRANSFER] and not data[ATTR_CONFIRM]:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="edge_drill_confirm_needed")
+    lasts = {"island_s": data[ATTR_DURATION].total_seconds()} if ATTR_DURATION in data else {}
+    safe = {"medical_safe": True} if data[ATTR_MEDICAL_SAFE] else {}
+    return {"transfer": data[ATTR_TRANSFER], **lasts, **safe, **_word_given(data)}
+
+
+def _drill_schedule(data: Mapping[str, Any]) -> dict[str, Any]:
+    when = {"every_days": data[ATTR_EVERY_DAYS], "local_time": f"{cast('time', data[ATTR_TIME]):%H:%M}"}
+    return {**_drill(data), **when}
+
+
 ACTIONS = (
     DeviceAction("charge", "charger", "charge", POWER_SCHEMA, _power_until),
     DeviceAction("discharge", "charger", "discharge", POWER_SCHEMA, _power_until),
@@ -190,25 +272,42 @@ ACTIONS = (
     DeviceAction("enter_event", "program", "enter_event", ENTER_EVENT_SCHEMA, _new_event),
     DeviceAction("set_departure", "charger", "set_departure", SET_DEPARTURE_SCHEMA, _departure),
     DeviceAction("clear_departure", "charger", "clear_departure", CLEAR_DEPARTURE_SCHEMA, _plan),
+    DeviceAction("set_drivers_reserve", "charger", "set_drivers_reserve", RESERVE_SCHEMA, _reserve),
+    DeviceAction("lend_reserve", "charger", "lend_reserve", RESERVE_SCHEMA, _reserve),
+    DeviceAction("set_load", "load", "set_load", LOAD_SCHEMA, _load_order),
 )
 SITE_ACTIONS = (
     SiteAction("end_backup", END_BACKUP_SCHEMA, _confirmed),
     SiteAction("prepare_for_storm", STORM_SCHEMA, _storm),
     SiteAction("end_storm", SITE_SCHEMA, lambda _: {}),
+    SiteAction("opt_out_alert", ALERT_SCHEMA, _alert),
+    SiteAction("opt_in_alert", ALERT_SCHEMA, _alert),
+    SiteAction("retry_backup", SITE_SCHEMA, lambda _: {}),
+    SiteAction("start_drill", DRILL_SCHEMA, _drill),
+    SiteAction("cancel_drill", SITE_SCHEMA, lambda _: {}),
+    SiteAction("set_drill_schedule", DRILL_SCHEDULE_SCHEMA, _drill_schedule),
+    SiteAction("clear_drill_schedule", SITE_SCHEMA, lambda _: {}),
 )
 # The contract's commands that do not name their program: an event's uid says which it is.
 NAMES_ITS_EVENT = frozenset({"opt_out", "opt_in"})
+# The contract's argument that names a thing, where it is not the kind of device.
+NAMED_AS = {"load": "group"}
 
 
 def _find(hass: HomeAssistant, device_id: str, kind: str) -> tuple[RidethroughCoordinator, str]:
-    """The edge and the id of a charger or program. Raises ServiceValidationError."""
+    """The edge and the id of a charger, program or load group. Raises ServiceValidationError."""
     device = dr.async_get(hass).async_get(device_id)
     for entry in hass.config_entries.async_entries(DOMAIN):
         if device is None or entry.state is not ConfigEntryState.LOADED:
             continue
         coordinator = cast("RidethroughConfigEntry", entry).runtime_data
-        parts = coordinator.data["chargers"] if kind == "charger" else coordinator.data["programs"]
-        for subject in parts:
+        data = coordinator.data
+        ids = {
+            "charger": list(data["chargers"]),
+            "program": list(data["programs"]),
+            "load": list(data.get("loads", {})),
+        }
+        for subject in ids[kind]:
             if identifier(coordinator.installation, kind, subject) in device.identifiers:
                 return coordinator, subject
     raise ServiceValidationError(translation_domain=DOMAIN, translation_key=f"not_a_{kind}")
@@ -217,7 +316,7 @@ def _find(hass: HomeAssistant, device_id: str, kind: str) -> tuple[RidethroughCo
 def _register(hass: HomeAssistant, action: DeviceAction) -> None:
     async def act(call: ServiceCall) -> None:
         coordinator, subject = _find(hass, call.data[ATTR_DEVICE_ID], action.kind)
-        names = {} if action.command in NAMES_ITS_EVENT else {action.kind: subject}
+        names = {} if action.command in NAMES_ITS_EVENT else {NAMED_AS.get(action.kind, action.kind): subject}
         await coordinator.async_command(action.command, **names, **action.args(call.data))
 
     hass.services.async_register(DOMAIN, action.name, act, schema=action.schema)
@@ -267,6 +366,18 @@ def async_setup_services(hass: HomeAssistant) -> None:
         _, _, charger = _charger(hass, call)
         return {"departures": [_shown_plan(plan) for plan in charger.get("departures", [])]}
 
+    async def forecast_runtime(call: ServiceCall) -> ServiceResponse:
+        """What if some loads were off, or the vehicle had another charge."""
+        entry: RidethroughConfigEntry = async_get_config_entry(hass, DOMAIN, call.data[ATTR_CONFIG_ENTRY_ID])
+        args: dict[str, Any] = {}
+        if groups := call.data.get(ATTR_WITHOUT):
+            args["without"] = [_find(hass, device, "load")[1] for device in groups]
+        if ATTR_WITHOUT_POWER in call.data:
+            args["without_w"] = _watts(call.data[ATTR_WITHOUT_POWER])
+        if ATTR_CHARGE in call.data:
+            args["soc_pct"] = call.data[ATTR_CHARGE]
+        return cast("ServiceResponse", await entry.runtime_data.async_command("forecast_runtime", **args))
+
     for action in ACTIONS:
         _register(hass, action)
     for site_action in SITE_ACTIONS:
@@ -277,6 +388,13 @@ def async_setup_services(hass: HomeAssistant) -> None:
         skip_departure,
         schema=SKIP_DEPARTURE_SCHEMA,
         supports_response=SupportsResponse.OPTIONAL,
+    )
+    hass.services.async_register(
+        DOMAIN,
+        "forecast_runtime",
+        forecast_runtime,
+        schema=FORECAST_SCHEMA,
+        supports_response=SupportsResponse.ONLY,
     )
     hass.services.async_register(
         DOMAIN, "get_departures", get_departures, schema=DEVICE_SCHEMA, supports_response=SupportsResponse.ONLY

@@ -1,4 +1,4 @@
-"""Whether the house takes part in a utility's program, and whether a storm is prepared for."""
+"""Whether the house takes part in a program, prepares for a storm, heeds alerts, and which loads are shed by hand."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from homeassistant.util import dt as dt_util
 
 from .const import STORM_LASTS, STORM_RESERVE_PCT
 from .coordinator import RidethroughConfigEntry
-from .entity import PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
-from .wire import ProgramWire, SiteWire
+from .entity import LOAD, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
+from .wire import LoadWire, ProgramWire, SiteWire
 
 PARALLEL_UPDATES = 1
 
@@ -28,6 +28,10 @@ PARTICIPATION: SwitchRow[ProgramWire] = SwitchRow(key="participation", translati
 STORM_HOLD: SwitchRow[SiteWire] = SwitchRow(
     key="storm_hold", translation_key="storm_hold", exists=lambda site: "storm" in site
 )
+HEEDS_ALERTS: SwitchRow[SiteWire] = SwitchRow(
+    key="heeds_alerts", translation_key="heeds_alerts", exists=lambda site: "heeds_alerts" in site
+)
+SHED: SwitchRow[LoadWire] = SwitchRow(key="shed", translation_key="shed")
 
 
 class Participation(RidethroughEntity[ProgramWire], SwitchEntity):
@@ -67,9 +71,45 @@ class StormHold(RidethroughEntity[SiteWire], SwitchEntity):
         await self.async_order("end_storm")
 
 
+class HeedsAlerts(RidethroughEntity[SiteWire], SwitchEntity):
+    """On: what a utility or a weather service warns of is prepared for by itself."""
+
+    @override
+    def _shown(self, part: SiteWire) -> Hashable:
+        self._attr_is_on = part.get("heeds_alerts")
+        return self._attr_is_on
+
+    @override
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        await self.async_order("set_heeds_alerts", heeds=True)
+
+    @override
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        await self.async_order("set_heeds_alerts", heeds=False)
+
+
+class ShedByHand(RidethroughEntity[LoadWire], SwitchEntity):
+    """On: a person wants this group off, whatever else speaks. Off: the edge decides again."""
+
+    @override
+    def _shown(self, part: LoadWire) -> Hashable:
+        self._attr_is_on = part["by_hand"] == "shed"
+        return self._attr_is_on
+
+    @override
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        await self.async_order("set_load", group=self.subject, order="shed")
+
+    @override
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        await self.async_order("set_load", group=self.subject, order="auto")
+
+
 async def async_setup_entry(
     hass: HomeAssistant, entry: RidethroughConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Create the site's switch and one for each program."""
+    """Create the site's switches, one for each program and one for each load group."""
     add_as_they_come(entry, async_add_entities, SITE, (STORM_HOLD,), StormHold)
+    add_as_they_come(entry, async_add_entities, SITE, (HEEDS_ALERTS,), HeedsAlerts)
     add_as_they_come(entry, async_add_entities, PROGRAM, (PARTICIPATION,), Participation)
+    add_as_they_come(entry, async_add_entities, LOAD, (SHED,), ShedByHand)

@@ -73,9 +73,21 @@ def home() -> wire.State:
             "time_zone": "America/New_York",
             "storm": None,
             "backup_reserve_effective_pct": 30.0,
-            "contacts": {"generator": False, "stop": False},
+            "contacts": {"generator": False, "stop": False, "grid_lost": False},
             "generator_max_w": 3000,
             "leg_power_w": [700, 500],
+            "disputed": False,
+            "kind": "island_switch",
+            "runtime": {"p10_h": 14.5, "p50_h": 18.0, "p90_h": 24.0, "usable_wh": 31_200, "load_w": 1700},
+            "readiness": {"level": "ready", "reasons": []},
+            "alerts": [],
+            "storm_reserve_pct": 90.0,
+            "heeds_alerts": True,
+            "drill": None,
+            "drill_schedule": None,
+            "dark_start_at": None,
+            "backup_retry": None,
+            "solar_power_w": -2400,
         },
         "chargers": {
             "driveway": {
@@ -107,6 +119,9 @@ def home() -> wire.State:
                 "departures": [],
                 "miles_per_kwh": 3.0,
                 "alarms": [],
+                "drivers_reserve_miles": None,
+                "drivers_reserve_effective_pct": 20.0,
+                "lent_pct": 0.0,
             }
         },
         "programs": {
@@ -124,7 +139,33 @@ def home() -> wire.State:
             }
         },
         "notices": [],
+        "loads": {},
+        "companions": {},
     }
+
+
+def load(name: str = "Pool pump", **changes: Any) -> wire.LoadWire:
+    """A load group that Home Assistant switches, on and left alone."""
+    return cast(
+        "wire.LoadWire",
+        {
+            "name": name,
+            "owner": "home_assistant",
+            "tier": "nice_to_have",
+            "power_w": 1500,
+            "legs": [],
+            "shed_below_pct": 50.0,
+            "medical": False,
+            "wanted": "on",
+            "state": "on",
+            "reason": "",
+            "since": None,
+            "measured_w": None,
+            "gain_h": 5.5,
+            "by_hand": None,
+        }
+        | changes,
+    )
 
 
 def of_an_older_edge(state: wire.State) -> wire.State:
@@ -133,6 +174,7 @@ def of_an_older_edge(state: wire.State) -> wire.State:
     older["site"] = {key: older["site"][key] for key in wire.SiteWire.__required_keys__}
     for name, charger in older["chargers"].items():
         older["chargers"][name] = {key: charger[key] for key in wire.ChargerWire.__required_keys__}
+    del older["loads"], older["companions"]
     return cast("wire.State", older)
 
 

@@ -1,0 +1,111 @@
+"""What Home Assistant tells the controller: entities that know of the grid, of warnings, and the island switch."""
+
+from typing import Any
+
+import probatio
+from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
+    TextSelector,
+    TextSelectorConfig,
+)
+
+from .const import (
+    CONF_ALERTS,
+    CONF_CLOSED_PROOF,
+    CONF_LOST_STATES,
+    CONF_LOST_WHEN_ON,
+    CONF_ON_IS_OPEN,
+    CONF_OPEN_PROOF,
+    CONF_PRESENT_STATES,
+    CONF_PRESENT_WHEN_ON,
+    CONF_STATE_SENSORS,
+    CONF_STREET_SIDE,
+    CONF_SWITCH,
+)
+from .forwarding import folded
+
+ON_OR_OFF = ["binary_sensor", "input_boolean", "switch"]
+WORDS = TextSelector(TextSelectorConfig(multiple=True))
+
+
+def _entities(*domains: str) -> EntitySelector:
+    return EntitySelector(EntitySelectorConfig(domain=list(domains), multiple=True))
+
+
+def _entity(*domains: str) -> EntitySelector:
+    return EntitySelector(EntitySelectorConfig(domain=list(domains)))
+
+
+GRID_SCHEMA = probatio.Schema(
+    {
+        probatio.Optional(CONF_PRESENT_WHEN_ON, default=list): _entities(*ON_OR_OFF),
+        probatio.Optional(CONF_LOST_WHEN_ON, default=list): _entities(*ON_OR_OFF),
+        probatio.Optional(CONF_STATE_SENSORS, default=list): _entities("sensor", "select", "input_select"),
+        probatio.Optional(CONF_PRESENT_STATES, default=list): WORDS,
+        probatio.Optional(CONF_LOST_STATES, default=list): WORDS,
+        probatio.Optional(CONF_STREET_SIDE, default=list): _entities(*ON_OR_OFF, "sensor", "select", "input_select"),
+    }
+)
+ALERTS_SCHEMA = probatio.Schema(
+    {probatio.Optional(CONF_ALERTS, default=list): _entities("binary_sensor", "input_boolean", "sensor")}
+)
+SWITCH_SCHEMA = probatio.Schema(
+    {
+        probatio.Optional(CONF_SWITCH): _entity("switch", "input_boolean"),
+        probatio.Required(CONF_ON_IS_OPEN, default=False): BooleanSelector(),
+        probatio.Optional(CONF_OPEN_PROOF): _entity("binary_sensor"),
+        probatio.Optional(CONF_CLOSED_PROOF): _entity("binary_sensor"),
+    }
+)
+SCHEMAS = {"grid_evidence": GRID_SCHEMA, "weather_alerts": ALERTS_SCHEMA, "island_switch": SWITCH_SCHEMA}
+
+
+class RidethroughOptionsFlow(OptionsFlow):
+    """One page for each of the three; what is chosen counts at once, without a reload."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Which page."""
+        return self.async_show_menu(step_id="init", menu_options=list(SCHEMAS))
+
+    async def async_step_grid_evidence(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Entities that tell whether the grid is there."""
+        return self._page("grid_evidence", user_input, {} if user_input is None else _grid_errors(user_input))
+
+    async def async_step_weather_alerts(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Entities that warn."""
+        return self._page("weather_alerts", user_input, {})
+
+    async def async_step_island_switch(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """The switch and its feedback."""
+        return self._page("island_switch", user_input, {} if user_input is None else _switch_errors(user_input))
+
+    def _page(self, step: str, typed: dict[str, Any] | None, errors: dict[str, str]) -> ConfigFlowResult:
+        options = dict(self.config_entry.options)
+        if typed is not None and not errors:
+            others = {key: value for key, value in options.items() if key not in SCHEMAS[step].schema}
+            return self.async_create_entry(data=others | typed)
+        schema = self.add_suggested_values_to_schema(SCHEMAS[step], typed or options)
+        return self.async_show_form(step_id=step, data_schema=schema, errors=errors)
+
+
+def _grid_errors(typed: dict[str, Any]) -> dict[str, str]:
+    """Two meanings of one thing, or no meaning at all, would tell of outages that are none."""
+    present, lost, words = (set(typed[key]) for key in (CONF_PRESENT_WHEN_ON, CONF_LOST_WHEN_ON, CONF_STATE_SENSORS))
+    if present & lost:
+        return {CONF_LOST_WHEN_ON: "both_ways"}
+    good, bad = ({folded(word) for word in typed[key]} for key in (CONF_PRESENT_STATES, CONF_LOST_STATES))
+    if words and not (good and bad):
+        return {CONF_STATE_SENSORS: "states_missing"}
+    if good & bad:
+        return {CONF_LOST_STATES: "both_ways"}
+    return {} if set(typed[CONF_STREET_SIDE]) <= present | lost | words else {CONF_STREET_SIDE: "not_chosen"}
+
+
+def _switch_errors(typed: dict[str, Any]) -> dict[str, str]:
+    proofs = [proof for key in (CONF_OPEN_PROOF, CONF_CLOSED_PROOF) if (proof := typed.get(key))]
+    if proofs and not typed.get(CONF_SWITCH):
+        return {CONF_SWITCH: "switch_missing"}
+    return {CONF_CLOSED_PROOF: "same_proof"} if len(proofs) > len(set(proofs)) else {}

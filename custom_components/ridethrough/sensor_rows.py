@@ -1,0 +1,177 @@
+"""What a sensor's row in a table says, and the sensor made of it."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, override
+
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import UnitOfEnergy, UnitOfPower, UnitOfRatio, UnitOfTime
+from homeassistant.util import dt as dt_util
+
+from .coordinator import RidethroughCoordinator
+from .entity import RidethroughEntity, Scope, always, nothing_more
+
+type Value = str | int | float | datetime | None
+
+# A recorder row is about 150 bytes: 20 sensors each second would fill 260 MB a day. Below its deadband a number waits.
+POWER_DEADBAND_W = 50.0
+ENERGY_DEADBAND_WH = 10.0
+LONGEST_WAIT = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorRow[PartT](SensorEntityDescription):
+    """One sensor. ``deadband``: a smaller change may wait; ``other``: the option for words we do not know yet.
+    ``attributes``: what belongs to the value and changes with it, each a text, a number, a yes or no,
+    or a tuple of texts."""
+
+    value: Callable[[PartT], Value]
+    attributes: Callable[[PartT], Mapping[str, Any]] = nothing_more
+    exists: Callable[[PartT], bool] = always
+    deadband: float = 0.0
+    other: str | None = None
+
+
+def turned(power_w: int | None) -> int | None:
+    """The edge's sign (positive consumes) as the Energy dashboard's of a battery (positive supplies)."""
+    return None if power_w is None else -power_w
+
+
+def power_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """A power in watts, shown in kilowatts."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.POWER,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        suggested_unit_of_measurement=UnitOfPower.KILO_WATT,
+        suggested_display_precision=2,
+        deadband=POWER_DEADBAND_W,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def energy_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """A meter in watt-hours, shown in kilowatt-hours."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.ENERGY,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
+        suggested_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=2,
+        deadband=ENERGY_DEADBAND_WH,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def enum_row[PartT](key: str, options: list[str], value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """One word out of a list; a word that is not in it is shown as ``other``, else as unknown."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.ENUM,
+        options=options,
+        other="other" if "other" in options else None,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def time_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """A moment."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.TIMESTAMP,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def share_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """A part of the vehicle's battery that is not its charge now: without the class, so that it is not taken for it."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
+        suggested_display_precision=0,
+        deadband=0.5,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def hours_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """How long something lasts, in hours."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.DURATION,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfTime.HOURS,
+        suggested_display_precision=1,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def seconds_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """How long something took, in seconds."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.DURATION,
+        native_unit_of_measurement=UnitOfTime.SECONDS,
+        suggested_display_precision=0,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def may_wait(row: SensorRow[object], before: object, now: object, waited: timedelta) -> bool:
+    """A number moved by less than its deadband and was written lately. Zero and unknown never wait."""
+    if not isinstance(before, int | float) or not isinstance(now, int | float) or now == 0:
+        return False
+    return abs(now - before) < row.deadband and timedelta(0) <= waited < LONGEST_WAIT
+
+
+class RidethroughSensor[PartT](RidethroughEntity[PartT], SensorEntity):
+    """One sensor of a table above."""
+
+    entity_description: SensorRow[PartT]
+
+    def __init__(
+        self, coordinator: RidethroughCoordinator, scope: Scope[PartT], subject: str, row: SensorRow[PartT]
+    ) -> None:
+        super().__init__(coordinator, scope, subject, row)
+        self._written_at = dt_util.utcnow()
+        self._shown_value: Value = None
+
+    @override
+    def _shown(self, part: PartT) -> Hashable:
+        row, now = self.entity_description, dt_util.utcnow()
+        attributes = row.attributes(part)
+        self._attr_extra_state_attributes = dict(attributes)
+        return (self._value(part, row, now), tuple(attributes.items()))
+
+    def _value(self, part: PartT, row: SensorRow[PartT], now: datetime) -> Value:
+        value = row.value(part)
+        if row.options is not None and value is not None and value not in row.options:
+            value = row.other
+        if may_wait(row, self._shown_value, value, now - self._written_at):  # type: ignore[arg-type]
+            return self._shown_value
+        if value != self._shown_value:
+            self._written_at = now
+        self._attr_native_value = self._shown_value = value
+        return value
