@@ -32,9 +32,7 @@ class CompanionDesk:
             await asyncio.sleep(max(0.0, due - self._clock.monotonic()))
             began = self._clock.monotonic()
             await self._look()
-            # A slow device leaves half of its connection to whoever shares it.
-            took_s = self._clock.monotonic() - began
-            due = began + max(period_s, self.companion.read_every_s, 2 * took_s)
+            due = began + max(period_s, self.companion.read_every_s)
 
     async def _look(self) -> None:
         before = self.reading

@@ -125,15 +125,21 @@ class SigenergyPlant:
         return DeviceIdentity("Sigenergy", "plant", "", findings=(finding(self._told()), kept))
 
     async def read(self, now: datetime) -> CompanionReading:
-        """The grid's word each time, or DeviceError; the rest in turn, every second time."""
+        """The grid's word each time, or DeviceError; with every third the next other block. See ``_is_unclear``."""
         await self._grid.refresh()
-        if self._told().state is not CompanionState.ON_GRID:
-            await self._plant.try_refresh()
-        elif self._reads % 2:
-            await (self._backup if self._reads % 4 == 1 else self._solar).try_refresh()
+        on_grid = self._told().state is CompanionState.ON_GRID
+        self._plant.fresh = self._plant.fresh and not on_grid
+        if self._reads % 3 == 0 or self._is_unclear():
+            solar_or_backup = self._solar if self._reads % 2 else self._backup
+            await (solar_or_backup if on_grid else self._plant).try_refresh()
         self._reads += 1
         state, detail = self._told()
         return CompanionReading(now, state, detail, self._solar_w(), self._backup.pct)
+
+    def _is_unclear(self) -> bool:
+        """Off grid, and whether the plant runs is not known yet, or it did not: it may by now."""
+        state = self._told().state
+        return state is CompanionState.OUTAGE or (state is CompanionState.ISLANDED and not self._plant.fresh)
 
     def _told(self) -> Told:
         """Off grid it carries the house, unless it tells that it does not run at all."""

@@ -213,7 +213,7 @@ def test_nonsense_in_the_registers_yields_our_errors_or_nothing_implausible(
 # ------------------------------------------------------------------------------------------------- the Sigenergy plant
 
 
-async def several(companion: GridSensor, count: int = 4) -> CompanionReading:
+async def several(companion: GridSensor, count: int = 7) -> CompanionReading:
     """As the cycle reads it: the slow registers have their turn after some reads."""
     for _ in range(count - 1):
         await companion.read(NOW)
