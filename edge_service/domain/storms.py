@@ -56,7 +56,7 @@ def _heeded(settings: Settings, observation: Observation) -> Iterable[Alert]:
 
 
 def _counts_at(alert: Alert, moment: datetime) -> bool:
-    return alert.start - LEAD <= moment and (alert.end is None or moment < alert.end)
+    return alert.start - moment <= LEAD and (alert.end is None or moment < alert.end)
 
 
 def _standing(settings: Settings, observation: Observation, now: datetime) -> Iterator[Storm]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-CHARGER, PROGRAM, EVENT, NOTICE = "charger", "program", "event", "notice"
+CHARGER, PROGRAM, EVENT, ALERT, NOTICE = "charger", "program", "event", "alert", "notice"
 # A step of a path that may be anything: an id, a place in a list.
 ANY = None
 
@@ -20,6 +20,8 @@ _KEYS: Mapping[tuple[str, str], str] = {
     ("facts", "chargers"): CHARGER,
     ("facts", "programs"): PROGRAM,
     **{("settings", name): CHARGER for name in ("drivers_reserve_pct", "manual", "departures", "miles_per_kwh")},
+    **{("settings", name): CHARGER for name in ("drivers_reserve_miles", "lent_pct")},
+    ("settings", "alerts_opted_out"): ALERT,
     ("settings", "event_floor_pct"): PROGRAM,
     ("memory", "chargers"): CHARGER,
     ("memory", "events"): EVENT,
@@ -37,8 +39,11 @@ _VALUES: Mapping[tuple[str | None, ...], str] = {
     ("settings", "opted_out", ANY): EVENT,
     ("settings", "not_participating", ANY): PROGRAM,
     ("memory", "island", "former"): CHARGER,
+    ("memory", "runtime", "stores", ANY, "charger"): CHARGER,
     ("memory", "events", ANY, "program_id"): PROGRAM,
     ("observation", "events", ANY, "uid"): EVENT,
+    ("observation", "alerts", ANY, "id"): ALERT,
+    ("observation", "alerts", ANY, "source"): PROGRAM,
     ("observation", "events", ANY, "program_id"): PROGRAM,
 }
 # "car: the grid is there; meter: it is not"
@@ -67,7 +72,7 @@ def _numbered(kind: str, ids: set[str]) -> dict[str, str]:
 class _Seen:
     """Every id that is met."""
 
-    ids: dict[str, set[str]] = field(default_factory=lambda: {kind: set() for kind in (CHARGER, PROGRAM, EVENT)})
+    ids: dict[str, set[str]] = field(default_factory=lambda: {kind: set() for kind in (CHARGER, PROGRAM, EVENT, ALERT)})
 
     def notes(self, kind: str, name: str) -> str:
         if kind in self.ids:
@@ -93,8 +98,17 @@ class _Aliases:
         about, colon, rest = key.partition(":")
         if about == EVENT:
             return f"{about}:{self.known[EVENT].get(rest, 'event')}"
+        if about in (ALERT, "storm") and (alias := self._alert(rest)) is not None:
+            return f"{about}:{alias}"
         name, *more = rest.split(":", 1)
         return ":".join([about, self.known[CHARGER].get(name, name), *more]) if colon else key
+
+    def _alert(self, rest: str) -> str | None:
+        """An alert's id, and perhaps its end; None: a time alone, of a storm by hand."""
+        for name, alias in self.known[ALERT].items():
+            if rest == name or rest.startswith(f"{name}:"):
+                return alias + rest.removeprefix(name)
+        return None if rest[:1].isdigit() else "alert"
 
     def subject(self, name: str) -> str:
         """Of a mark: the site, a charger or a program."""

@@ -29,7 +29,7 @@ _CONFIGURED: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("outage_after_s", "enter_service_s", "announce_return_s", "stale_after_s"), _SECONDS),
     **dict.fromkeys(("settle_s", "guard_s", "zero_ends_session_after_s"), _SECONDS),
     **dict.fromkeys(
-        ("drivers_reserve_pct", "backup_reserve_pct", "event_floor_pct", "reserve_pct", "soc_pct"), _PERCENT
+        ("drivers_reserve_pct", "backup_reserve_pct", "event_floor_pct", "reserve_pct", "soc_pct", "lent_pct"), _PERCENT
     ),
     "nominal_voltage_v": (50, 1000),
     "nominal_frequency_hz": (50, 60),
@@ -42,6 +42,8 @@ _CONFIGURED: Mapping[str, tuple[float, float]] = {
     "pay_usd_per_kw": _POWER,
     "power_w": (1, MOST_POWER_W),
     "miles": (0, 10_000),
+    "drivers_reserve_miles": (0, 10_000),
+    "storm_reserve_pct": _PERCENT,
     "miles_per_kwh": (0.01, 1000),
     "weekdays": (0, 6),
 }

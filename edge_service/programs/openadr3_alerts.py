@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from edge_service.domain.model import Alert, AlertKind, SlotKind
 from edge_service.domain.timeline import FOREVER, Interval, Schedule, ScheduleError, Sight, end_of, resolve
 
 # ALERT_FLEX_ALERT and ALERT_AIR_QUALITY ask nothing of a vehicle that stands here.
 ALERTS: Mapping[str, AlertKind] = {f"ALERT_{kind.upper()}": kind for kind in AlertKind if kind is not AlertKind.WEATHER}
+
+# No warning lasts longer, or is given earlier: then it has no end that is worth the name.
+LONGEST = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,10 @@ def alerts_of(
         if schedule.cancelled:
             return
         start, end = _when(_marked(schedule, one.places), sight, now)
-        if start is not None and (end is None or end > now):
+        if start is None or start - now > LONGEST:
+            continue
+        end = None if end is not None and end - max(now, start) > LONGEST else end
+        if end is None or end > now:
             yield Alert(f"{uid}/{one.kind}", source, one.kind, one.text or name, start, end)
 
 

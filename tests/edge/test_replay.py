@@ -15,6 +15,8 @@ from edge_service.command_line import main
 from edge_service.domain.decide import decide
 from edge_service.domain.memory import EventMemory, EventStage, Memory, SeasonMemory
 from edge_service.domain.model import (
+    Alert,
+    AlertKind,
     ChargerState,
     Departure,
     DeparturePlan,
@@ -252,6 +254,10 @@ async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_
     event = replace(an_event("vtn-4711", 30, 90), program_id="mill_road_peak")
     opted_out = replace(an_event("vtn-4712", 40, 100), program_id="mill_road_peak")
     mark = Mark(after(60), "fault_raised", "amber_leaf", after(0), after(100))
+    alerts = tuple(
+        Alert(f"mill_road_peak:vtn-{number}/{kind}", "mill_road_peak", kind, "vtn", after(0), after(1000 + number))
+        for number, kind in ((98, AlertKind.GRID_EMERGENCY), (99, AlertKind.FIRE))
+    )
     async with a_recording(tmp_path) as house:
         house.facts = replace(site, programs=frozen_map(programs))
         house.memory = Memory(seasons=frozen_map({"mill_road_peak": SeasonMemory(2026, 1, 900.0)}))
@@ -260,6 +266,8 @@ async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_
             manual=frozen_map({"blue_leaf": ManualOrder(ManualKind.CHARGE, after(0), after(60))}),
             opted_out=frozenset({"vtn-4712"}),
             event_floor_pct=frozen_map({"mill_road_peak": 20.0}),
+            drivers_reserve_miles=frozen_map({"lime_leaf": 40.0}),
+            alerts_opted_out=frozen_map({"mill_road_peak:vtn-99/fire": after(900)}),
             not_participating=frozenset({"mill_road_net"}),
             miles_per_kwh=frozen_map({"coral_leaf": 3.0}),
         )
@@ -278,6 +286,7 @@ async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_
                 a_meter(now, power_w=9000, voltage_v=240.0 if grid_there else None),
                 SwitchReading(now, commanded_open=False, open_proven=False, closed_proven=True),
                 events=(event, opted_out),
+                alerts=alerts if second < 110 else (),
                 stopped=frozen_map({"ebony_leaf": after(0)}),
                 contested=frozen_map({"fawn_leaf": after(10)} if second > 10 else {}),
                 departures=frozen_map({"gold_leaf": Departure("work", after(3000), 80.0)}),
@@ -298,6 +307,8 @@ async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_
     assert back[0].settings.opted_out == {"event_2"}
     kept = recorded_cycles(json.loads(text_of_late))[0].memory
     assert kept is not None
+    assert any(key.startswith("alert:alert_1:") for key in kept.notices)
+    assert set(back[0].settings.alerts_opted_out) == {"alert_2"}
     assert {"contested:charger_06", "offline:charger_04", "event:event_1"} <= set(kept.notices)
     assert set(kept.events) == {"event_1", "event_2"}
     assert "charger_01: grid lost" in kept.grid.evidence

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from edge_service.domain.model import (
+    Alert,
+    AlertKind,
     AtEnd,
     Event,
     Happening,
@@ -68,9 +70,13 @@ async def test_settings_and_events_come_back_after_a_restart(tmp_path: Path) -> 
         await journal.save_settings(settings, "set_at_end", {"at_end": "lend"}, AT)
         await journal.save_events([an_event("a"), an_event("b")])
         await journal.save_events([an_event("b"), an_event("c")])
+        assert await journal.load_alerts() == ()
+        await journal.save_alerts([Alert("peak:1/wind", "peak", AlertKind.WIND, "Wind", AT, AT + HOUR)])
+        await journal.save_alerts([Alert("siren", "home_assistant", AlertKind.WEATHER, "Siren", AT)])
     async with opened(tmp_path) as journal:
         assert await journal.load_settings() == settings
         assert [event.uid for event in await journal.load_events()] == ["b", "c"]
+        assert await journal.load_alerts() == (Alert("siren", "home_assistant", AlertKind.WEATHER, "Siren", AT),)
 
 
 async def test_happenings_are_numbered_without_gaps_and_read_from_a_number(tmp_path: Path) -> None:

@@ -420,7 +420,9 @@ near_intervals = st.lists(
         optional={
             "intervalPeriod": periods,
             "payloads": st.lists(
-                st.fixed_dictionaries({"type": texts, "values": st.lists(scalars, max_size=2)}) | anything, max_size=2
+                st.fixed_dictionaries({"type": texts | st.just("ALERT_WIND"), "values": st.lists(scalars, max_size=2)})
+                | anything,
+                max_size=2,
             ),
         },
     ),
@@ -448,11 +450,14 @@ def test_any_json_is_understood_or_skipped_and_never_breaks_anything(raw: Any) -
         except ObjectError as error:
             said.append(str(error))
     try:
-        asked = slots(read(raw))
+        one = read(raw)
+        warned = alerts(one)
+        asked = slots(one)
     except ObjectError as error:
         said.append(str(error))
     except ScheduleError as error:
         said.append(str(error))
     else:
         assert all(slot.start < slot.end and abs(slot.power_w) <= MOST_W for slot in asked)
+        assert all(alert.end is None or alert.start < alert.end for alert in warned)
     assert all(0 < len(sentence) < 400 for sentence in said)
