@@ -76,7 +76,7 @@ def test_it_is_told_to_begin_anew_after_10_20_40_and_120_minutes_and_then_a_pers
     waited = [round((stop - since) / 60) for since, stop in zip(dark_s, run.stops, strict=True)]
     assert waited == [11, 21, 41, 121], "each from when it was clear that the last had failed"
     assert run.memory.island.latched
-    assert run.walked[-1] is S.DARK
+    assert run.memory.island.step is S.DARK
     assert [notice.level for notice in run.told("backup_latched")] == ["critical"]
     run.command("retry_backup")
     run.minutes_pass(60 * 3)
