@@ -8,15 +8,17 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import inf
 from statistics import median
 
+from benchmarks.decision_cost import rank, timed
 from benchmarks.figures import described, keep, machine, table
 from benchmarks.house_loads import House, made, recorded
 from edge_service.domain.forecast import EFFICIENCY
 from edge_service.domain.load_profile import HORIZON_H, minute_of, outlook
-from edge_service.domain.memory import HISTORY_H, MINUTES, Track
-from edge_service.domain.runtime import STANDBY_W, range_h
+from edge_service.domain.memory import HISTORY_H, MINUTES, RuntimeMemory, Store, Track
+from edge_service.domain.runtime import ESTIMATE_EVERY, GAINS_EVERY, STANDBY_W, range_h, what_if
 
 # The tracks count time from an epoch at midnight; which day it is does not matter to them.
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -207,6 +209,28 @@ def _within(off: Sequence[float]) -> float:
     return sum(share <= 0.15 for share in off) / len(off)
 
 
+COST_HEADS = ("worked out", "how often", "p50 us", "p99 us")
+GROUPS = 6
+
+
+def cost_rows(trials: int) -> list[list[str]]:
+    """Processor time of one estimate with 14 days behind it, and of the gains of six load groups."""
+    house = made(TUNING_SEEDS[0], HISTORY_DAYS + AHEAD_DAYS)
+    outage = Outage("cost", house, HISTORY_DAYS * 24 * 60, 30_000, house.load)
+    memory = RuntimeMemory(
+        load=track(outage, outage.load_w),
+        stores=(Store("car", 60_000, 74.0, 20.0),),
+        groups_w={f"group {number}": 100 * number for number in range(GROUPS)},
+    )
+    at = T0 + timedelta(minutes=outage.now)
+    alone = timed(partial(what_if, memory, at, with_gains=False), trials)
+    gains = timed(partial(what_if, memory, at), trials)
+    return [
+        ["the range", f"{ESTIMATE_EVERY.seconds} s", f"{rank(alone, 0.5):.0f}", f"{rank(alone, 0.99):.0f}"],
+        [f"and {GROUPS} gains", f"{GAINS_EVERY.seconds} s", f"{rank(gains, 0.5):.0f}", f"{rank(gains, 0.99):.0f}"],
+    ]
+
+
 def main() -> None:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -216,6 +240,7 @@ def main() -> None:
     about = machine()
     found = [trial(outage) for outage in outages(houses_of(tuning=given.tuning), given.each, 7)]
     print(table(HEADS, rows(found)))
+    print(table(COST_HEADS, cost_rows(200)))
     print(described(about))
     keep("runtime_estimate", {"about": about, "trials": [_kept(one) for one in found]})
 

@@ -51,3 +51,4 @@ def test_how_long_backup_lasts_is_judged_on_houses_that_nobody_tuned_with() -> N
     assert len(runtime_estimate.rows(found)) == 7
     assert all(one.low_h <= one.mid_h <= one.high_h for one in found)
     assert all(one.true_h > 0 for one in found)
+    assert len(runtime_estimate.cost_rows(2)) == 2
