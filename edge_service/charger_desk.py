@@ -209,6 +209,15 @@ class ChargerDesk:
         self._fast, self._merged = fast, None
         if before is None or (before.grid_present, before.forming) != (fast.grid_present, fast.forming):
             self._wake()
+        elif self._carries_too_much(fast) and not self._carries_too_much(before):
+            self._wake()  # the inverter trips within a second: a load has to go now
+
+    def _carries_too_much(self, look: ChargerReading | FastReading) -> bool:
+        """It forms the island and gives more than it can for long."""
+        if not look.forming or look.power_w is None or self.capability is None:
+            return False
+        allowed_w = self._reading.discharge_max_w if self._reading is not None else None
+        return -look.power_w > min(self.capability.discharge_rating_w, allowed_w or self.capability.discharge_rating_w)
 
     def give(self, order: Order | None, now: datetime) -> None:
         """Hand over the order of a completed cycle. None: let the charger alone, its lease runs out by itself.

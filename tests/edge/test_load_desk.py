@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 
+from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import (
     LoadGroup,
     LoadOrder,
@@ -25,6 +26,8 @@ from tests.edge.fakes import (
     FakeCharger,
     FakeDevice,
     FakeMeter,
+    FakeSwitch,
+    FastCharger,
     LeapingClock,
     MemoryJournal,
     leaping,
@@ -61,7 +64,7 @@ class FakeRelay(FakeDevice):
 class Home:
     """A runner among fakes, with one relay."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, charger: FakeCharger | None = None, cycle_s: float = 1.0) -> None:
         self.relay, self.clock, self.journal = FakeRelay(), LeapingClock(), MemoryJournal()
         self.journal.settings = settings
         self.images: list[Image] = []
@@ -69,9 +72,11 @@ class Home:
             settings, Intake(self.clock, self.journal, (), lambda: None), self.journal, self.clock
         )
         relays = frozen_map({"oven": LoadGroup("oven", "Oven", Tier.NICE_TO_HAVE, 4000)})
-        devices = Devices([FakeCharger()], FakeMeter(), relays=[self.relay])
-        facts = a_site(relays=relays, switch=None)
-        self.runner = Runner(facts, devices, self.household, self, self.clock, pacing=Pacing(1.0, 0.1, 0.1))
+        switch = FakeSwitch()
+        switch.open = switch.commanded_open = charger is not None
+        devices = Devices([charger or FakeCharger()], FakeMeter(), switch, relays=[self.relay])
+        facts = a_site(relays=relays)
+        self.runner = Runner(facts, devices, self.household, self, self.clock, pacing=Pacing(cycle_s, 0.1, 0.1))
 
     def witness(self, image: Image) -> None:
         self.images.append(image)
@@ -144,6 +149,20 @@ async def test_a_relay_that_hangs_holds_up_no_decision() -> None:
         before = len(home.images)
         await passes(10)
         assert len(home.images) - before >= 10
+
+
+@leaping
+async def test_an_overload_that_the_fast_lane_sees_waits_for_no_cycle() -> None:
+    charger = FastCharger()
+    charger.shows = {"forming": True, "grid_present": None, "power_w": -5000}
+    home = Home(Settings(), charger, cycle_s=10.0)
+    async with home.at_work():
+        await until(
+            lambda: home.images and home.images[-1].decision.memory.island.step is IslandStep.ISLAND, within_s=30
+        )
+        assert home.relay.given == []
+        charger.shows["power_w"] = -9700
+        await until(lambda: home.relay.given == [SHED], within_s=0.2)
 
 
 @leaping

@@ -82,7 +82,7 @@ async def test_what_is_too_much_goes_before_the_house_is_lit_and_comes_back_on_t
 
 
 async def test_an_overload_in_the_island_is_shed_before_the_inverter_trips(tmp_path: Path) -> None:
-    options = replace(HEAVY, house_load_w=1000, overload_s=2.0)
+    options = replace(HEAVY, house_load_w=1000)
     async with SimulatedSite(options) as site, running(config_of(site, tmp_path)) as edge:
         await edge.until(lambda state: state["site"]["grid"] == "on" and state["site"]["house_power_w"] == 7800)
         await asyncio.to_thread(acts.outage, site.control_url)
