@@ -57,6 +57,18 @@ async def test_the_truth_names_a_violation() -> None:
         assert [violation["kind"] for violation in told["violations"]] == ["island_fed_dead_street"]
 
 
+async def test_a_companion_tells_what_it_sees_or_what_it_is_made_to_tell() -> None:
+    async with a_site(SiteOptions(companion_model="victron_system", vendor_backup=True)) as (site, _):
+        told = [(await off_loop(acts.truth, site.control_url))["companion"]]
+        await off_loop(acts.companion, site.control_url, "generator")
+        told.append((await off_loop(acts.truth, site.control_url))["companion"])
+        await off_loop(acts.companion, site.control_url, None)
+        await off_loop(acts.outage, site.control_url)
+        truth = await off_loop(acts.truth, site.control_url)
+        assert [one["state"] for one in (*told, truth["companion"])] == ["on_grid", "generator", "islanded"]
+        assert truth["house_powered"]
+
+
 async def test_plug_and_load_act_on_the_house() -> None:
     async with a_site() as (site, _):
         await off_loop(acts.unplug, site.control_url)
@@ -114,6 +126,8 @@ async def test_the_journal_of_writes_is_told_from_a_number_on() -> None:
         ("/device/charger/faults", {"exception": [2]}, "exception"),
         ("/device/charger/faults", {"exception": {"start": 3}}, "code"),
         ("/device/charger/faults", {"stuck": True}, "stuck"),
+        ("/companion", {"state": "dark"}, "state"),
+        ("/companion", {}, "state"),
     ],
 )
 async def test_bad_input_is_told_what_where_and_what_is_allowed(path: str, body: object, where: str) -> None:
@@ -166,7 +180,7 @@ sys.exit(site_command.run(parser.parse_args()))
 
 async def test_a_site_of_its_own_process_announces_itself_acts_and_ends_on_a_signal(tmp_path: Path) -> None:
     announced = tmp_path / "site.json"
-    arguments = ("--announce-file", str(announced), "--enter-service-s", "5", "--soc-pct", "55")
+    arguments = ("--announce-file", str(announced), "--enter-service-s", "5", "--soc-pct", "55", "--companion", "goodwe_et_bt")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", COMMAND, *arguments, stdout=asyncio.subprocess.PIPE
     )
@@ -180,6 +194,9 @@ async def test_a_site_of_its_own_process_announces_itself_acts_and_ends_on_a_sig
         assert (told["grid_present"], told["vehicle"]["soc_pct"]) == (False, 55)
         async with modbus(places["switch_port"]) as client:
             assert await off_loop(client.read_discrete_inputs, 0, 2) == [False, True]
+        async with modbus(places["companion_port"]) as client:
+            client.unit_id = 247
+            assert await off_loop(client.read_holding_registers, 35136, 1) == [2]
     finally:
         process.send_signal(signal.SIGTERM)
         code = await process.wait()
