@@ -180,7 +180,16 @@ sys.exit(site_command.run(parser.parse_args()))
 
 async def test_a_site_of_its_own_process_announces_itself_acts_and_ends_on_a_signal(tmp_path: Path) -> None:
     announced = tmp_path / "site.json"
-    arguments = ("--announce-file", str(announced), "--enter-service-s", "5", "--soc-pct", "55", "--companion", "goodwe_et_bt")
+    arguments = (
+        "--announce-file",
+        str(announced),
+        "--enter-service-s",
+        "5",
+        "--soc-pct",
+        "55",
+        "--companion",
+        "goodwe_et_bt",
+    )
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", COMMAND, *arguments, stdout=asyncio.subprocess.PIPE
     )
