@@ -25,11 +25,25 @@ from tests.edge.test_runner import Album, Residents
 SETTINGS = Settings(backup_reserve_pct=40)
 
 
+class BusyLine(FakeCompanion):
+    """What is to be written waits until the line is ``free``, as behind a least time between requests."""
+
+    def __init__(self, read_every_s: float = 0.0) -> None:
+        super().__init__(read_every_s=read_every_s)
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def keep_reserve(self, pct: float) -> None:
+        self.asked["waits"].append(pct)
+        await self.free.wait()
+        await super().keep_reserve(pct)
+
+
 class Home:
     """A runner among fakes: a charger, a meter, and a companion whose gateway keeps a reserve; no switch of ours."""
 
     def __init__(self, settings: Settings = SETTINGS, *, keeps: bool = True, read_every_s: float = 0.0) -> None:
-        self.charger, self.meter, self.companion = FakeCharger(), FakeMeter(), FakeCompanion(read_every_s=read_every_s)
+        self.charger, self.meter, self.companion = FakeCharger(), FakeMeter(), BusyLine(read_every_s)
         self.people, self.album, self.clock = Residents(settings), Album(), LeapingClock()
         companions = frozen_map({"plant": CompanionFacts("plant", "Plant", keeps_reserve=keeps)})
         facts = a_site(switch=None, companions=companions, enter_service_s=20)
@@ -197,12 +211,12 @@ async def test_a_write_that_waits_its_turn_is_broken_off_by_the_first_sign_of_a_
     home = Home()
     async with home.at_work():
         await passes(5)
-        home.companion.hanging.add("keep_reserve")
+        home.companion.free.clear()
         home.people.settings = Settings(backup_reserve_pct=70)
-        await until(lambda: len(home.companion.asked["keep_reserve"]) == 2)
+        await until(lambda: home.companion.asked["waits"] == [40, 70])
         home.lose_grid()
         await until(lambda: home.grid is Grid.SUSPECT)
-        home.companion.hanging.clear()
+        home.companion.free.set()
         await passes(30)
         assert home.companion.kept == [40]
 
