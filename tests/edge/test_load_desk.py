@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import datetime
 
 from edge_service.domain.memory import IslandStep
@@ -167,8 +166,12 @@ async def test_an_overload_that_the_fast_lane_sees_waits_for_no_cycle() -> None:
 
 @leaping
 async def test_while_only_watching_no_relay_is_moved() -> None:
-    home = Home(replace(BY_HAND, mode=Mode.READ_ONLY))
-    home.relay.state = LoadState.SHED
+    home = Home(BY_HAND)
     async with home.at_work():
+        await until(lambda: home.relay.state is LoadState.SHED, within_s=3)
+        args = {"mode": "read_only"}
+        await home.household.carry_out("set_mode", args, home.runner.facts, home.runner.memory, local=True)
+        await until(lambda: home.images[-1].settings.mode is Mode.READ_ONLY, within_s=3)
+        home.relay.state = LoadState.ON
         await passes(10)
-        assert home.relay.given == []
+        assert home.relay.given == [SHED]

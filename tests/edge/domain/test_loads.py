@@ -238,6 +238,19 @@ def test_the_switch_does_not_wait_for_what_will_not_come(stands: LoadState | Non
     assert home.fits()
 
 
+def test_what_was_off_already_when_the_load_was_measured_is_not_taken_off_it_again() -> None:
+    home = Home(OVEN, DRYER, base_w=500)
+    home.pass_("grid")
+    home.states["oven"] = LoadState.OFF
+    home.base_w = 7000
+    home.pass_("grid", 2)
+    home.obeys = False
+    assert home.memory.loads.house_w == 9500
+    assert not home.fits()
+    home.pass_("outage")
+    assert home.shed() == {"dryer"}
+
+
 def test_a_load_that_fits_waits_for_nothing_though_something_is_to_go() -> None:
     home = Home(PUMP)
     home.pass_("grid")
