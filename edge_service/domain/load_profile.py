@@ -5,8 +5,8 @@ What is written into a place means the same whoever reads it later; a place that
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from math import exp
 
@@ -16,6 +16,7 @@ HOUR_S = 3600
 DAY_H = 24
 DAYS = HISTORY_H // DAY_H
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = timedelta(minutes=1)
 # A minute that was seen for less than this, and an hour of which fewer minutes are known, say nothing.
 LEAST_OF_MINUTE_S = 15.0
 LEAST_OF_HOUR = 10
@@ -48,12 +49,12 @@ FACTORS = (0.2, 2.5)
 
 def minute_of(at: datetime) -> int:
     """Whole minutes since the epoch."""
-    return int((at - _EPOCH).total_seconds()) // 60
+    return (at - _EPOCH) // _MINUTE
 
 
 def counted(track: Track, power_w: float, seconds: float) -> Track:
     """With a power that stood for some seconds of the minute that runs."""
-    return replace(track, sum_w_s=track.sum_w_s + power_w * seconds, counted_s=track.counted_s + seconds)
+    return Track(track.sum_w_s + power_w * seconds, track.counted_s + seconds, track.minutes, track.hours)
 
 
 def turned(track: Track, before: int, now: int) -> Track:
@@ -81,7 +82,7 @@ def _with_hours(
 
 
 _RECENT = tuple(exp(-age / RECENT_MIN) for age in range(MINUTES))
-_NOW = tuple(NOW_SHARE * exp(-(step + 0.5) / NOW_LASTS_H) for step in range(12))
+_NOW = tuple(NOW_SHARE * exp(-(step + 0.5) / NOW_LASTS_H) if step < 12 else 0.0 for step in range(HORIZON_H))
 
 
 def recent_w(track: Track, minute: int, longest: int = MINUTES) -> float | None:
@@ -106,7 +107,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What is known of the hours to come. ``hours`` and ``solar`` are rings without gaps, in watts.
+    """What is known of the hours to come. ``hours`` and ``solar`` are rings without gaps, in watts,
+    each twice in a row.
 
     ``first_h``: what is left of the hour that runs, ``hour`` since the epoch. ``now_w``: the load lately.
     ``days``: how many past days the examples are of.
@@ -123,22 +125,18 @@ class Outlook:
 
     def powers(self, example: Example, less_w: float) -> Iterator[float]:
         """What the house draws hour by hour if it goes on as from that day on, with ``less_w`` off."""
-        start, now_w, hours, solar, factor = (
-            self.hour - DAY_H * example.past,
-            self.now_w,
-            self.hours,
-            self.solar,
-            example.factor,
-        )
-        for step in range(HORIZON_H):
-            place = (start + step) % HISTORY_H
-            load_w, solar_w = hours[place] * factor, solar[place]
-            if step < len(_NOW) and now_w is not None:
-                load_w += (now_w - load_w) * _NOW[step]
-                solar_w += (self.now_solar_w - solar_w) * _NOW[step]
-            if less_w and load_w > 0:
-                load_w = max(0.0, load_w - less_w)
-            yield load_w + solar_w
+        start, factor, now_w, now_solar_w = self._start(example), example.factor, self.now_w, self.now_solar_w
+        days = zip(self.hours[start : start + HORIZON_H], self.solar[start : start + HORIZON_H], strict=True)
+        for share, (usual_w, solar_w) in zip(_NOW, days, strict=True):
+            load_w = usual_w * factor
+            power_w = solar_w
+            if share and now_w is not None:
+                load_w += (now_w - load_w) * share
+                power_w += (now_solar_w - solar_w) * share
+            yield power_w + (max(0.0, load_w - less_w) if less_w and load_w > 0 else load_w)
+
+    def _start(self, example: Example) -> int:
+        return (self.hour - DAY_H * example.past) % HISTORY_H
 
 
 def outlook(
@@ -174,8 +172,8 @@ def outlook(
         1 - (now - _EPOCH).total_seconds() % HOUR_S / HOUR_S,
         now_w,
         now_solar_w or 0.0,
-        hours,
-        _without_gaps(solar.hours, now_solar_w) or (0.0,) * HISTORY_H,
+        hours * 2,
+        (_without_gaps(solar.hours, now_solar_w) or [0.0] * HISTORY_H) * 2,
         examples,
         len(past),
     )

@@ -285,21 +285,22 @@ def _used_up_h(
     ahead: Outlook, example: Example, energies: Sequence[float], most_wh: float, less_w: float
 ) -> list[float]:
     """When each of the energies, the least first, is used up on this path. Surplus of the sun goes back in."""
-    left = list(energies)
-    most = [max(most_wh, wh) for wh in energies]
-    times = [inf] * len(left)
-    first, at_h, step_h = 0, 0.0, ahead.first_h
+    until = list(energies)  # what may be used in all, with what was put back and found room
+    times = [inf] * len(until)
+    first, used, at_h, step_h = 0, 0.0, 0.0, ahead.first_h
     for power_w in ahead.powers(example, less_w):
         drain_w = power_w + STANDBY_W
-        step_wh = (drain_w if drain_w > 0 else drain_w * EFFICIENCY**2) * step_h
-        for place in range(first, len(left)):
-            if left[place] <= step_wh:
-                times[place] = at_h + (left[place] / drain_w if drain_w > 0 else 0.0)
-                first = place + 1
-            else:
-                left[place] = min(most[place], left[place] - step_wh)
-        if first == len(left):
-            break
+        if drain_w > 0:
+            after = used + drain_w * step_h
+            while until[first] <= after:
+                times[first] = at_h + (until[first] - used) / drain_w
+                first += 1
+                if first == len(until):
+                    return times
+            used = after
+        else:
+            used += drain_w * EFFICIENCY**2 * step_h
+            until = [min(wh, used + max(most_wh, given)) for wh, given in zip(until, energies, strict=True)]
         at_h, step_h = at_h + step_h, 1.0
     return times
 
