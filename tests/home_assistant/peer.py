@@ -139,7 +139,7 @@ def home() -> wire.State:
             }
         },
         "notices": [],
-        "loads": {},
+        "loads": {"pool": load(), "heat": load("Heat pump", owner="edge", measured_w=900)},
         "companions": {},
     }
 
@@ -205,6 +205,7 @@ class Peer:
         self.history: list[wire.Occurrence] = []
         self.undelivered: list[wire.NoticeWire] = []
         self.commands: list[wire.Command] = []
+        self.reports: list[dict[str, Any]] = []
         self.answers: dict[str, Callable[[dict[str, Any]], wire.CommandError | None]] = {}
         self.brings: dict[str, dict[str, Any]] = {}
         self.starts: list[wire.Start] = []
@@ -310,7 +311,10 @@ class Peer:
             await self._send(socket, {"type": "notice", "notice": undelivered})
 
     async def _obey(self, socket: web.WebSocketResponse, command: wire.Command) -> None:
-        self.commands.append(command)
+        if command["name"] == "report":
+            self.reports.append(command["args"])
+        else:
+            self.commands.append(command)
         if command["name"] == "notice_delivered":
             self.undelivered = [one for one in self.undelivered if one["number"] != command["args"]["number"]]
         refuse = self.answers.get(command["name"])

@@ -17,7 +17,9 @@ from PIL import Image
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough import const, coordinator, notices
+from custom_components.ridethrough.options_flow import SCHEMAS
 from custom_components.ridethrough.services import ACTIONS, SITE_ACTIONS
+from custom_components.ridethrough.subentry_flow import LEGS, SCHEMA, TIERS
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "custom_components" / "ridethrough"
@@ -84,9 +86,24 @@ def test_the_flows_forms_and_errors_have_words() -> None:
     assert aborts <= set(WORDS["config"]["abort"])
 
 
+def test_the_pages_of_options_and_load_groups_have_words() -> None:
+    pages = WORDS["options"]["step"]
+    assert set(pages) == {"init", *SCHEMAS}
+    assert set(pages["init"]["menu_options"]) == set(SCHEMAS)
+    for name, schema in SCHEMAS.items():
+        assert set(pages[name]["data"]) == set(pages[name]["data_description"]) == {str(key) for key in schema.schema}
+    group = WORDS["config_subentries"][const.LOAD_GROUP]
+    assert set(group["step"]) == {"user", "reconfigure"}
+    for step in group["step"].values():
+        assert set(step["data"]) == set(step["data_description"]) == {str(key) for key in SCHEMA.schema}
+    for words, file in ((WORDS["options"], "options_flow.py"), (group, "subentry_flow.py")):
+        assert set(words["error"]) == set(re.findall(r'\w+: "([a-z_]+)"\}', SOURCES[file]))
+
+
 def test_every_action_has_words_and_icon_and_its_fields_match() -> None:
     described = yaml.safe_load((HERE / "services.yaml").read_text())
-    names = {action.name for action in (*ACTIONS, *SITE_ACTIONS)} | {"skip_departure", "get_departures"}
+    names = {action.name for action in (*ACTIONS, *SITE_ACTIONS)}
+    names |= {"skip_departure", "get_departures", "forecast_runtime"}
     assert set(described) == set(WORDS["services"]) == set(ICONS["services"]) == names
     page = (ROOT / "docs" / "home-assistant.md").read_text()
     assert [name for name in names if f"`ridethrough.{name}`" not in page] == []
@@ -100,6 +117,7 @@ def test_the_choices_in_the_fields_of_actions_have_words() -> None:
         for field in action["fields"].values():
             if select := field["selector"].get("select"):
                 found[select["translation_key"]] = set(select["options"])
+    found |= {"tier": set(TIERS), "legs": set(LEGS)}
     assert {key: set(one["options"]) for key, one in WORDS["selector"].items()} == found
 
 
