@@ -68,7 +68,9 @@ def tell(view: View, before: Memory, after: Memory, lasts: Runtime | None = None
 
 
 def _lingers(key: str, kind: str, after: Memory) -> bool:
-    """A result stays until people have read it, or its event is forgotten: till then it stands."""
+    """A result stays until people have read it, or its event is forgotten; an alarm while the island is looked for."""
+    if kind == "reserve_near" and after.island.step is IslandStep.UNKNOWN:
+        return True
     return kind == "power_back" or (kind == "event_result" and key.removeprefix("event:") in after.events)
 
 

@@ -1,6 +1,7 @@
 """What people are told of the charge in an outage: alarms before the backup ends, and what is not known of it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from edge_service.domain.memory import IslandStep, Memory
@@ -22,6 +23,7 @@ ALARMS_PCT = (5.0, 3.0, 1.0)
 # An alarm that has passed rings again only when there was so much more left meanwhile.
 HYSTERESIS = 1.5
 HYSTERESIS_PCT = 1.0
+SETTLES = timedelta(seconds=30)
 KEY = "reserve"
 ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED})
 
@@ -37,10 +39,16 @@ def follow(view: View, before: Memory, after: Memory, lasts: Runtime | None) -> 
         wider = tuple(limit * HYSTERESIS for limit in ALARMS_MIN)
         return _passed(before.reserve_alarms, ALARMS_MIN, wider, _min(lasts))
     soc_pct = view.soc_pct(charger)
-    if soc_pct is None:
+    if soc_pct is None or _just_found(view, after):
         return before.reserve_alarms
     left_pct, wider = soc_pct - _end_pct(view, charger), tuple(limit + HYSTERESIS_PCT for limit in ALARMS_PCT)
     return _passed(before.reserve_alarms, ALARMS_PCT, wider, left_pct)
+
+
+def _just_found(view: View, after: Memory) -> bool:
+    """An island that stands since a moment, or was found after a restart: how long it lasts is worked out yet."""
+    since = after.island.since
+    return after.island.step in ALIVE and since is not None and view.observation.now - since < SETTLES
 
 
 def _passed(before: int, limits: tuple[float, ...], again: tuple[float, ...], left: float | None) -> int:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import (
+    Alert,
+    AlertKind,
     AtEnd,
     Authority,
     Backup,
@@ -207,6 +209,22 @@ settings_of_people = st.builds(
     end_backup=st.sampled_from([False, False, True]),
     miles_per_kwh=st.dictionaries(st.sampled_from(NAMES), st.sampled_from([0.5, 3.5])).map(frozen_map),
     storm=st.one_of(st.none(), st.builds(Storm, st.integers(-10, 100).map(after), percents)),
+    drivers_reserve_miles=st.dictionaries(st.sampled_from(NAMES), st.sampled_from([0.0, 40.0, 500.0])).map(frozen_map),
+    lent_pct=st.dictionaries(st.sampled_from(NAMES), percents).map(frozen_map),
+    storm_reserve_pct=percents,
+    heeds_alerts=st.sampled_from([True, True, False]),
+    alerts_opted_out=st.dictionaries(st.just("a1"), st.just(after(50))).map(frozen_map),
+    at_end_chosen=st.booleans(),
+)
+
+alerts = st.builds(
+    Alert,
+    st.sampled_from(["a1", "a2"]),
+    st.just("peak"),
+    st.sampled_from(AlertKind),
+    st.just("Alert"),
+    st.sampled_from([-100_000, -10, 0, 10, 80_000, 100_000]).map(after),
+    st.one_of(st.none(), st.integers(-10, 100).map(after)),
 )
 
 departures = st.dictionaries(
@@ -253,6 +271,7 @@ def observations(draw: st.DrawFn, seconds: float) -> Observation:
         tuple(draw(st.lists(events, max_size=2))),
         frozen_map({name: now - timedelta(seconds=draw(ages)) for name in draw(st.sets(st.sampled_from(NAMES)))}),
         departures=draw(departures),
+        alerts=tuple(draw(st.lists(alerts, max_size=2))),
     )
 
 

@@ -273,6 +273,17 @@ def test_near_the_driver_s_reserve_people_are_warned_once() -> None:
     assert "reserve" in carries(life, 10, 28.0).cleared
 
 
+def test_a_restart_rings_no_alarm_again() -> None:
+    life = in_island(23.0)
+    life.memory = life.memory.after_restart()
+    for second in range(2, 8):
+        carries(life, second, 23.0)
+    assert life.memory.island.step is IslandStep.ISLAND
+    assert life.told.count("reserve reserve_near") == 1
+    carries(life, 9, 21.0)
+    assert life.told.count("reserve reserve_near") == 2
+
+
 def test_who_lends_the_reserve_is_warned_before_the_vehicle_is_empty() -> None:
     assert "reserve reserve_near" not in in_island(22.0, Settings(at_end=AtEnd.LEND)).told
     life = in_island(8.0, Settings(at_end=AtEnd.LEND))
@@ -283,7 +294,7 @@ def test_who_lends_the_reserve_is_warned_before_the_vehicle_is_empty() -> None:
 
 def test_without_a_known_size_the_alarms_go_by_the_charge_that_is_left() -> None:
     life = in_island(26.0, capacity_wh=None)
-    for second, soc in enumerate((25.0, 24.0, 23.0, 25.0, 21.0, 20.5), 2):
+    for second, soc in enumerate((25.0, 24.0, 23.0, 25.0, 21.0, 20.5), 40):
         carries(life, second, soc, capacity_wh=None)
     assert life.told.count("reserve reserve_near") == 3
 
