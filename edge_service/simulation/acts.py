@@ -39,9 +39,9 @@ def load(control_url: str, load_w: float) -> None:
     _post(control_url, "/house", {"load_w": load_w})
 
 
-def switch_load(control_url: str, name: str, **how: bool) -> None:
-    """``on``: its own switch. ``bridged``: power is led round its relay. ``stuck``: its relay does not move."""
-    _post(control_url, f"/load/{name}", how)
+def switch_load(control_url: str, name: str, on: bool) -> None:
+    """Somebody switches a load at its own switch."""
+    _post(control_url, f"/load/{name}", {"on": on})
 
 
 def contacts(control_url: str, **active: bool) -> None:

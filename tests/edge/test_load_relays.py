@@ -102,7 +102,7 @@ async def test_a_restarted_edge_puts_back_what_it_shed_and_nothing_else(tmp_path
         config = config_of(site, tmp_path)
         async with running(config) as edge:
             await edge.until(lambda state: state["site"]["grid"] == "on" and state["site"]["house_power_w"] == 12800)
-            await asyncio.to_thread(acts.switch_load, site.control_url, "pump", on=False)
+            await asyncio.to_thread(acts.switch_load, site.control_url, "pump", False)
             await edge.until(lambda state: state["loads"]["pump"]["state"] == "off")
             await asyncio.to_thread(acts.outage, site.control_url)
             await edge.until(lambda state: state["site"]["supply"] == "island")

@@ -23,6 +23,7 @@ from edge_service.domain.model import (
     Mode,
     Settings,
     SiteFacts,
+    Storm,
     Supply,
     Tier,
     frozen_map,
@@ -162,6 +163,13 @@ def test_nice_loads_go_the_largest_first_until_the_last_known_load_fits_with_a_m
     assert home.shed() == {"pump", "oven"}
     assert home.reason("oven") == Reason.BEFORE_FORMING
     assert home.memory.loads.house_w == 4000 + 1500 + 4000 + 2500 + 300
+
+
+def test_a_storm_hinders_no_shedding() -> None:
+    home = Home(PUMP, OVEN, base_w=6000, storm=Storm(after(3600), 90.0))
+    home.pass_("grid", 2)
+    home.pass_("outage")
+    assert home.shed() == {"pump", "oven"}
 
 
 def test_a_must_have_stays_though_nothing_fits_and_so_does_what_somebodys_health_depends_on() -> None:

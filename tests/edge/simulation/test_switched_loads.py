@@ -2,10 +2,12 @@
 
 import pytest
 
+from edge_service.simulation import acts
 from edge_service.simulation.house import House
 from edge_service.simulation.inverter import Stage
 from edge_service.simulation.loads import LoadOptions
 from edge_service.simulation.options import SiteOptions
+from tests.edge.simulation.site_kit import a_site, off_loop
 from tests.edge.simulation.test_house import island, stage
 
 
@@ -50,6 +52,21 @@ def test_after_a_dark_time_everything_starts_at_once() -> None:
     house.set_grid(present=True)
     assert [period.until_s for period in house.dark_periods] == pytest.approx([1])
     assert house.load_w == pytest.approx(5200)
+
+
+async def test_people_switch_loads_by_the_control_api_and_a_load_that_is_not_there_is_named() -> None:
+    async with a_site(SiteOptions(loads=(LoadOptions("pump", 1000),))) as (site, _):
+        await off_loop(acts.switch_load, site.control_url, "pump", False)
+        truth = await off_loop(acts.truth, site.control_url)
+        assert truth["loads"]["pump"] == {
+            "power_w": 0.0,
+            "running": False,
+            "on": False,
+            "told_off": False,
+            "bridged": False,
+        }
+        with pytest.raises(acts.ControlError, match="pump"):
+            await off_loop(acts.switch_load, site.control_url, "oven", False)
 
 
 def test_a_load_out_of_bounds_is_named() -> None:
