@@ -59,6 +59,7 @@ times = st.datetimes(BEGINNING.replace(tzinfo=None), timezones=st.just(UTC))
 KNOWN: dict[Any, st.SearchStrategy[Any]] = {
     datetime: times,
     float | None: st.none() | st.floats(allow_nan=False),
+    tuple[float | None, ...]: st.lists(st.none() | st.floats(allow_nan=False), max_size=3).map(tuple),
     datetime | None: st.none() | times,
 }
 
