@@ -80,7 +80,8 @@ def follow(view: View, before: Memory) -> RuntimeMemory:
         shed_w=sum(_group_w(view, memory, name) or 0 for name in _groups_shed(view)),
     )
     gains_due = gains_due or memory.groups_w.keys() != memory.gains_h.keys()
-    found = what_if(memory, now, present_w=view.house_w, with_gains=gains_due)
+    present_w = view.house_w if _is_fed(view) else None
+    found = what_if(memory, now, present_w=present_w, with_gains=gains_due)
     if found is None:
         return replace(memory, lasts=None, gains_at=None, gains_h=frozen_map())
     memory = replace(memory, lasts=found.lasts)
@@ -106,13 +107,18 @@ def _drawn(view: View) -> RuntimeMemory:
         load, solar = turned(memory.load, was, minute), turned(memory.solar, was, minute)
         memory = replace(memory, minute_at=now, load=load, solar=solar, groups=_used(view, memory.groups))
     last = view.memory.at
-    if last is None or view.house_w is None or now <= last:
+    if last is None or view.house_w is None or now <= last or not _is_fed(view):
         return memory
     step_s = min(now - last, LONGEST_STEP).total_seconds()
     behind_w, all_w = _solar_w(view)
     load_w = view.house_w - (behind_w if view.supply in CARRIED else all_w)
     solar = counted(memory.solar, behind_w, step_s) if view.facts.companions else memory.solar
     return replace(memory, load=counted(memory.load, load_w, step_s), solar=solar)
+
+
+def _is_fed(view: View) -> bool:
+    """What a dark house does not draw tells nothing of what it needs."""
+    return view.tied or view.supply in CARRIED
 
 
 def _solar_w(view: View) -> tuple[int, int]:

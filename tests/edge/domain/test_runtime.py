@@ -28,6 +28,7 @@ from edge_service.domain.model import (
     Runtime,
     Settings,
     SiteFacts,
+    Supply,
     frozen_map,
 )
 from edge_service.domain.runtime import STANDBY_W, what_if
@@ -393,8 +394,7 @@ def test_a_second_vehicle_counts_where_it_is_there_and_tells_its_charge() -> Non
     assert usable_wh(a_site("car"), car={}) == 27900
     assert usable_wh(both, car={}, bus={}) == 55800
     assert usable_wh(both, car={}, bus={"plugged": False}) == 27900
-    assert usable_wh(both, car={"forming": True}, bus={"soc_pct": None}) == 27900
-    assert usable_wh(both, car={"forming": True, "soc_pct": None}, bus={}) is None
+    assert usable_wh(both, car={}, bus={"soc_pct": None}) == 27900
 
 
 def test_a_vendor_s_gateway_carries_the_house_from_its_vehicle_alone() -> None:
@@ -407,3 +407,18 @@ def test_a_vendor_s_gateway_carries_the_house_from_its_vehicle_alone() -> None:
 def test_a_site_without_backup_tells_nothing() -> None:
     facts = a_site(chargers=frozen_map({"car": ChargerFacts("car", "Car", replace(DER, backup=Backup.NONE))}))
     assert through(range(15), facts=facts).runtime is None
+
+
+def test_what_a_dark_house_does_not_draw_is_not_taken_for_little_need() -> None:
+    memory = through(range(0, 3600, 5)).memory
+    before = memory.runtime
+    for second in range(3600, 5400, 5):
+        dark = {"car": {"grid_present": False, "voltage_v": 0.0, "soc_pct": 30.0}}
+        seen_dark = an_observation(second, dark, meter=a_meter(after(second), power_w=0, voltage_v=0.0))
+        decision = decide(seen_dark, memory, Settings(), a_site())
+        memory = decision.memory
+    assert decision.supply not in (Supply.GRID, Supply.ISLAND)
+    assert before.load.minutes[59] is None
+    assert 0 not in memory.runtime.load.minutes
+    assert decision.runtime is not None
+    assert decision.runtime.load_w == 1000
