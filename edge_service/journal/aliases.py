@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-CHARGER, PROGRAM, EVENT, ALERT, NOTICE = "charger", "program", "event", "alert", "notice"
+CHARGER, COMPANION, PROGRAM, EVENT, ALERT = "charger", "companion", "program", "event", "alert"
+NOTICE = "notice"
+_NUMBERED = (CHARGER, COMPANION, PROGRAM, EVENT, ALERT)
 # A step of a path that may be anything: an id, a place in a list.
 ANY = None
 
@@ -19,6 +21,8 @@ type Path = tuple[str | int, ...]
 _KEYS: Mapping[tuple[str, str], str] = {
     ("facts", "chargers"): CHARGER,
     ("facts", "programs"): PROGRAM,
+    ("facts", "companions"): COMPANION,
+    ("observation", "companions"): COMPANION,
     **{("settings", name): CHARGER for name in ("drivers_reserve_pct", "manual", "departures", "miles_per_kwh")},
     **{("settings", name): CHARGER for name in ("drivers_reserve_miles", "lent_pct")},
     ("settings", "alerts_opted_out"): ALERT,
@@ -36,6 +40,7 @@ _KEYS: Mapping[tuple[str, str], str] = {
 _VALUES: Mapping[tuple[str | None, ...], str] = {
     ("facts", "chargers", ANY, "id"): CHARGER,
     ("facts", "programs", ANY, "id"): PROGRAM,
+    ("facts", "companions", ANY, "id"): COMPANION,
     ("settings", "opted_out", ANY): EVENT,
     ("settings", "not_participating", ANY): PROGRAM,
     ("memory", "island", "former"): CHARGER,
@@ -47,7 +52,7 @@ _VALUES: Mapping[tuple[str | None, ...], str] = {
     ("observation", "events", ANY, "program_id"): PROGRAM,
 }
 # "car: the grid is there; meter: it is not"
-_EVIDENCE = ("memory", "grid", "evidence")
+_EVIDENCE = (("memory", "grid", "evidence"), ("memory", "outage", "evidence"))
 _SOURCE = re.compile(r"(?:^|(?<=[;,] ))[a-z0-9_]+(?=: )")
 _PARTS = ("facts", "settings", "memory", "observation", "decision")
 
@@ -72,7 +77,7 @@ def _numbered(kind: str, ids: set[str]) -> dict[str, str]:
 class _Seen:
     """Every id that is met."""
 
-    ids: dict[str, set[str]] = field(default_factory=lambda: {kind: set() for kind in (CHARGER, PROGRAM, EVENT, ALERT)})
+    ids: dict[str, set[str]] = field(default_factory=lambda: {kind: set() for kind in _NUMBERED})
 
     def notes(self, kind: str, name: str) -> str:
         if kind in self.ids:
@@ -90,7 +95,8 @@ class _Aliases:
         if kind == NOTICE:
             return self._key(name)
         if kind == "evidence":
-            return _SOURCE.sub(lambda found: self.known[CHARGER].get(found[0], found[0]), name)
+            sources = {**self.known[COMPANION], **self.known[CHARGER]}
+            return _SOURCE.sub(lambda found: sources.get(found[0], found[0]), name)
         return self.known[kind].get(name, name)
 
     def _key(self, key: str) -> str:
@@ -146,7 +152,7 @@ def _walk(plain: Any, path: Path, rename: _Rename) -> Any:
 
 
 def _value(text: str, path: Path, rename: _Rename) -> str:
-    if path == _EVIDENCE:
+    if path in _EVIDENCE:
         return rename("evidence", text)
     for pattern, kind in _VALUES.items():
         if len(pattern) == len(path) and all(want in (ANY, step) for want, step in zip(pattern, path, strict=True)):

@@ -43,13 +43,15 @@ class Home:
 
     def __init__(self, settings: Settings = DISCHARGING, cycle_s: float = 1.0) -> None:
         self.charger, self.meter, self.switch = FakeCharger(), FakeMeter(), FakeSwitch()
-        self.button, self.generator = FakeContact(), FakeContact()
+        self.button, self.generator, self.relay = FakeContact(), FakeContact(), FakeContact()
         self.journal, self.clock = MemoryJournal(), LeapingClock()
         self.journal.settings = settings
         self.images: list[Image] = []
         intake = Intake(self.clock, self.journal, (), lambda: None)
         self.household = Household(settings, intake, self.journal, self.clock)
-        contacts = frozen_map({Contact.STOP: self.button, Contact.GENERATOR: self.generator})
+        contacts = frozen_map(
+            {Contact.STOP: self.button, Contact.GENERATOR: self.generator, Contact.GRID_LOST: self.relay}
+        )
         devices = Devices([self.charger], self.meter, self.switch, contacts)
         facts = a_site(contacts=frozenset(Contact))
         self.runner = Runner(facts, devices, self.household, self, self.clock, pacing=Pacing(cycle_s, 0.1, 0.1))
@@ -196,6 +198,16 @@ async def test_a_generator_ends_the_discharge_at_once() -> None:
         await until(lambda: home.runner.memory.grid.state is Grid.GENERATOR, within_s=0.15)
         await until(lambda: home.charger.orders[-1] != Power(-4000), within_s=0.01)
         assert home.told("generator_started") == [{}]
+        assert home.switch.moves == []
+
+
+@leaping
+async def test_a_voltage_relay_that_opens_withdraws_what_was_ordered_within_the_pace_of_the_fast_lane() -> None:
+    home = Home(cycle_s=10.0)
+    async with home.at_work():
+        home.relay.active = True
+        await until(lambda: home.runner.memory.grid.state is Grid.SUSPECT, within_s=0.15)
+        await until(lambda: home.charger.orders[-1] != Power(-4000), within_s=0.01)
         assert home.switch.moves == []
 
 

@@ -18,6 +18,9 @@ from edge_service.domain.model import (
     Alert,
     AlertKind,
     ChargerState,
+    CompanionFacts,
+    CompanionReading,
+    CompanionState,
     Departure,
     DeparturePlan,
     Evidence,
@@ -259,7 +262,8 @@ async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_
         for number, kind in ((98, AlertKind.GRID_EMERGENCY), (99, AlertKind.FIRE))
     )
     async with a_recording(tmp_path) as house:
-        house.facts = replace(site, programs=frozen_map(programs))
+        companion = CompanionFacts("attic_leaf", "Attic")
+        house.facts = replace(site, programs=frozen_map(programs), companions=frozen_map({"attic_leaf": companion}))
         house.memory = Memory(seasons=frozen_map({"mill_road_peak": SeasonMemory(2026, 1, 900.0)}))
         house.settings = Settings(
             drivers_reserve_pct=frozen_map({"mint_leaf": 40.0}),
@@ -287,6 +291,13 @@ async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_
                 SwitchReading(now, commanded_open=False, open_proven=False, closed_proven=True),
                 events=(event, opted_out),
                 alerts=alerts if second < 110 else (),
+                companions=frozen_map(
+                    {
+                        "attic_leaf": CompanionReading(
+                            now, CompanionState.ON_GRID if grid_there else CompanionState.OUTAGE
+                        )
+                    }
+                ),
                 stopped=frozen_map({"ebony_leaf": after(0)}),
                 contested=frozen_map({"fawn_leaf": after(10)} if second > 10 else {}),
                 departures=frozen_map({"gold_leaf": Departure("work", after(3000), 80.0)}),
