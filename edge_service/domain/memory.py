@@ -81,7 +81,8 @@ class IslandMemory:
     ``failure`` names the last of them, until the next success. ``return_failed_at``: the last failed return.
     ``tried``: the chargers that were to form since the last success and did not. ``collapses``: how often the island
     fell since it last stood for long, the last time at ``collapsed_at``. ``retries``: attempts of ours since then, the
-    next at ``retry_at``. ``latched``: no more of them until a person asks. ``rehearsal``: the switch was opened for a drill.
+    next at ``retry_at``. ``latched``: no more of them until a person asks. ``rehearsal``: the switch was opened for a
+    drill.
     """
 
     step: IslandStep = IslandStep.UNKNOWN
@@ -97,6 +98,17 @@ class IslandMemory:
     retry_at: datetime | None = None
     latched: bool = False
     rehearsal: bool = False
+
+    def after_restart(self) -> IslandMemory:
+        """Where it stands is looked at anew; what was tried in this outage is not tried anew for that."""
+        return IslandMemory(
+            former=self.former,
+            collapses=self.collapses,
+            collapsed_at=self.collapsed_at,
+            retries=self.retries,
+            retry_at=self.retry_at,
+            latched=self.latched,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,7 +565,7 @@ class Memory:
             self,
             at=None,
             grid=GridMemory(),
-            island=IslandMemory(former=self.island.former),
+            island=self.island.after_restart(),
             chargers=frozen_map(chargers),
             contacts=frozen_map(contacts),
             others_u=(),

@@ -186,6 +186,10 @@ class Plant:
         if decision.switch is not None:
             self.house.command_switch(open_=decision.switch is SwitchOrder.OPEN)
 
+    def restart(self) -> None:
+        """Our process ends and is there again at once."""
+        self.memory, self.orders, self.seen = self.memory.after_restart(), {}, None
+
     def decides(self, **changes: object) -> None:
         """People change their minds."""
         self.people = replace(self.people, **changes)  # type: ignore[arg-type]

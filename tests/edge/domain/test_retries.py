@@ -129,6 +129,16 @@ def test_with_the_outage_all_of_it_is_forgotten() -> None:
     assert (island.step, island.retries, island.retry_at, island.latched) == (S.TIED, 0, None, False)
 
 
+def test_a_restart_gives_no_retries_anew() -> None:
+    run = Run().minutes_pass(60)
+    run.memory = run.memory.after_restart()
+    run.minutes_pass(5)
+    assert (run.memory.island.step, run.memory.island.retries) == (S.DARK, 2)
+    assert len(run.minutes_pass(60 * 4).stops) == 4
+    run.memory = run.memory.after_restart()
+    assert run.minutes_pass(30).memory.island.latched
+
+
 def test_the_grid_ends_a_nudge_at_once() -> None:
     run = Run().minutes_pass(60, lambda run: run.walked[-1:] == [S.RETRY])
     run.house.grid = True

@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
 from edge_service.domain.islanding import switch_order
+from edge_service.domain.islanding_situation import Situation
+from edge_service.domain.islanding_table import TABLE
 from edge_service.domain.memory import DrillMemory, DrillStage, IslandMemory, IslandStep
 from edge_service.domain.model import Grid, Mode, Settings, SiteFacts, SwitchFacts, SwitchOrder, SwitchReading
 from edge_service.simulation.house import House
 from edge_service.simulation.inverter import Stage
-from tests.edge.domain.houses import T0, a_site, after
+from tests.edge.domain.houses import T0, a_site, after, an_observation
 from tests.edge.domain.plant import QUICK, Plant
 from tests.edge.domain.test_frozen_process import Act, act, live_through
 
@@ -101,6 +104,27 @@ def test_a_silent_charger_is_not_told_to_begin_anew() -> None:
     assert S.RETRY in plant.seconds_pass(10).walked
 
 
+def test_a_charger_that_leaves_the_island_as_the_contact_closes_has_not_fallen() -> None:
+    live, dead = ({"forming": False, "voltage_v": volts} for volts in (240.0, 0.0))
+    assert _first_of(S.SYNCHRONISING, live) == "fed_by_grid", "the switch's word is of a moment ago"
+    assert _first_of(S.SYNCHRONISING, live | {"voltage_v": None}) is None
+    assert _first_of(S.SYNCHRONISING, dead) == "collapsed"
+
+
+def _first_of(step: IslandStep, car: dict[str, Any]) -> str | None:
+    seen = replace(an_observation(1, {"car": car}), switch=TOLD_TO_CLOSE)
+    at = Situation(seen, IslandMemory(step, T0, "car"), Grid.ON, Settings(), IN_STEP)
+    return next((transition.why for transition in TABLE[step] if transition.guard(at)), None)
+
+
+@pytest.mark.parametrize(("at_generator", "may"), [(False, True), (True, False)])
+def test_no_charger_is_told_to_begin_anew_at_a_generator(at_generator: bool, may: bool) -> None:
+    dead = an_observation(700, {"car": {"forming": False, "voltage_v": 0.0, "grid_present": False}})
+    memory = IslandMemory(S.DARK, T0, "car", retry_at=after(600))
+    seen = replace(dead, switch=replace(OPEN, at=after(700)))
+    assert Situation(seen, memory, Grid.OUTAGE, Settings(), PLAIN, at_generator).may_retry is may
+
+
 # -------------------------------------------------------------------------------------------------- the simulated check
 
 
@@ -118,10 +142,9 @@ def test_a_simulated_switch_with_a_check_closes_in_step_and_the_charger_follows(
     house.set_grid(present=True)
     house.command_switch(open_=False)
     house.step(2.9)
-    assert house.inverter.stage is Stage.ISLAND
+    moved = [house.switch.closed]
     house.step(1.0)
-    assert house.switch.closed
-    assert house.inverter.stage is Stage.CONNECTED
+    assert [*moved, house.switch.closed, house.inverter.connected] == [False, True, True]
     assert house.history.violations == []
     assert house.powered
 
