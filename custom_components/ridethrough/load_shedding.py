@@ -125,6 +125,7 @@ class LoadShedding:
         elif former["phase"] == SHED and is_on(new):
             # It lost its own power and came back as such things do. Nobody wanted it on.
             former["phase"] = SWITCHING
+            self._ordered_at.pop(entity, None)
         elif former["phase"] == SWITCHING and is_off(new):
             former["phase"] = SHED
             self._save()
