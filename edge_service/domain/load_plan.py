@@ -33,6 +33,9 @@ class Reason(StrEnum):
     RESTORED = "restored"
 
 
+OVER_HAND = frozenset({Reason.KEPT, Reason.COLLAPSE})
+
+
 def carrier(view: View) -> str | None:
     """The charger that carries the house in an outage, or would; None: none does."""
     if view.facts.switch is not None:
@@ -54,12 +57,15 @@ class Plan:
         return replace(self.loads, groups=frozen_map(self.groups))
 
     def heed_people(self) -> None:
-        """What a person decided is so until that is taken back; a must-have that nobody wants shed is on."""
+        """What a person decided is so until that is taken back; a must-have that nobody wants shed is on.
+
+        A hand at the load itself since then counts more, and so does an island that fell: no wish keeps a house dark.
+        """
         for name, group in self.known.items():
             order, at = self.view.settings.loads_by_hand.get(name), self.groups[name]
             must = group.tier is Tier.MUST_HAVE or group.medical
             if order is not None:
-                later = at.since is not None and at.reason == Reason.KEPT and at.since >= self._by_hand_at(name)
+                later = at.since is not None and at.reason in OVER_HAND and at.since >= self._by_hand_at(name)
                 if not later and (at.wanted, at.reason) != (order, Reason.BY_HAND):
                     self.want(name, order, Reason.BY_HAND, kept=False)
             elif must and at.wanted is LoadOrder.SHED:

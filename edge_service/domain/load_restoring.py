@@ -54,6 +54,8 @@ def _clear_rows(plan: Plan) -> None:
 def _may_return(plan: Plan, name: str) -> bool:
     at, group = plan.groups[name], plan.known[name]
     soc = plan.view.soc_pct(carrier(plan.view) or "")
+    if name in plan.view.settings.loads_by_hand:  # the island fell with what a person wanted on
+        return False
     if group.tier is Tier.NON_ESSENTIAL or at.collapses >= MOST_COLLAPSES or at.in_a_row >= MOST_IN_A_ROW:
         return False
     if soc is None or soc < min(group.shed_below_pct + RESTORE_ABOVE_PCT, 100.0):
@@ -78,7 +80,8 @@ def restore(plan: Plan, may: Callable[[str], bool]) -> None:
 
 def _is_restorable(plan: Plan, name: str) -> bool:
     shed = plan.groups[name].wanted is LoadOrder.SHED
-    return shed and name not in plan.view.settings.loads_by_hand and plan.state(name) is not None
+    by_hand = plan.view.settings.loads_by_hand.get(name)
+    return shed and by_hand is not LoadOrder.SHED and plan.state(name) is not None
 
 
 def _turn(plan: Plan, name: str) -> tuple[int, int, str]:

@@ -27,8 +27,10 @@ def by_tier(plan: Plan) -> None:
 def collapse(plan: Plan, fell_at: datetime) -> None:
     """The island fell: all that may go is off for the next try, and what had just come back is blamed."""
     plan.loads = replace(plan.loads, collapsed_at=plan.now, overload_since=None)
-    for name, _ in plan.sheddable():
+    for name, group in plan.known.items():
         at = plan.groups[name]
+        if group.tier is Tier.MUST_HAVE or group.medical:
+            continue
         if at.wanted is LoadOrder.ON and at.since is not None and fell_at - at.since <= BLAMED_WITHIN:
             plan.groups[name] = replace(at, collapses=at.collapses + 1, in_a_row=at.in_a_row + 1)
         plan.shed(name, Reason.COLLAPSE)

@@ -501,6 +501,25 @@ def test_a_persons_order_holds_whatever_else_speaks() -> None:
     assert home.shed() == {"oven"}
 
 
+def test_what_a_person_wants_on_goes_when_the_island_falls_and_stays_off_until_asked_for_again() -> None:
+    home = Home(OVEN, FRIDGE, loads_by_hand=frozen_map({"oven": ON, "fridge": ON}))
+    home.settings = replace(home.settings, loads_by_hand_at=frozen_map({"oven": after(0), "fridge": after(0)}))
+    home.pass_("grid", 2)
+    home.pass_("island", 60)
+    assert home.shed() == set()
+    home.pass_("forming", 2)
+    assert home.shed() == {"oven"}
+    home.pass_("island", 200)
+    assert home.shed() == {"oven"}
+    home.settings = replace(home.settings, loads_by_hand_at=frozen_map({"oven": after(home.at_s)}))
+    home.pass_("island")
+    assert home.shed() == set()
+    home.pass_("forming", 2)
+    assert home.shed() == {"oven"}
+    home.pass_("grid")
+    assert home.shed() == set()
+
+
 def test_who_switches_on_at_the_wall_what_was_shed_by_hand_is_heeded_until_the_next_order() -> None:
     shed, at = frozen_map({"oven": SHED}), frozen_map({"oven": after(0)})
     home = Home(OVEN, loads_by_hand=shed, loads_by_hand_at=at)
