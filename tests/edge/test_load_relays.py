@@ -130,3 +130,20 @@ async def test_check_shows_how_the_relays_stand(tmp_path: Path) -> None:
     async with a_heavy_house(tmp_path) as (_, edge):
         told = {(one["device"], one["ok"], one["text"]) for one in await edge.edge.check()}
         assert ("relay oven", True, "Coil 1: told to leave the load on.") in told
+
+
+async def test_a_motor_whose_start_brings_the_island_down_is_left_off_at_the_next_try(tmp_path: Path) -> None:
+    motor = LoadOptions("oven", 3000, inrush=4.0, inrush_s=3.0)
+    options = replace(HEAVY, house_load_w=1000, loads=(LOADS[0], motor, LOADS[2]), retry_s=1.0)
+    async with SimulatedSite(options) as site, running(config_of(site, tmp_path)) as edge:
+        await edge.until(lambda state: state["site"]["grid"] == "on" and state["loads"]["oven"]["state"] == "on")
+        await edge.command("set_load", group="oven", order="shed")
+        await edge.until(lambda state: state["loads"]["oven"]["state"] == "shed")
+        await asyncio.to_thread(acts.outage, site.control_url)
+        await edge.until(lambda state: state["site"]["supply"] == "island")
+        await edge.command("set_load", group="oven", order="on")
+        await edge.until(lambda state: state["loads"]["oven"]["reason"] == "collapse")
+        await edge.until(lambda state: state["site"]["supply"] == "island", within_s=40)
+        assert faults(site) == ["overload"]
+        assert running_loads(site) == {"fridge"}
+        assert site.house.powered
