@@ -498,8 +498,8 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         (
             SMALLEST + METER.replace("10.0.0.6", "10.0.0.6, position: protected_side") + SWITCH,
             "site.yaml:5: island_switch: nothing here is on the street's side of the switch, so while it is open "
-            "nothing sees the grid come back: put the meter there, wire contacts.grid_lost, or let Home Assistant forward "
-            "an entity that knows",
+            "nothing sees the grid come back: put the meter there, wire contacts.grid_lost, or let Home Assistant "
+            "forward an entity that knows",
         ),
         (
             SMALLEST + METER + CONTACTS.replace("input: 1", "input: 1, active: closed"),
