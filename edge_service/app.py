@@ -120,6 +120,7 @@ class Edge:
             reported=self.reports,
         )
         self.reports.changed = self.runner.wake
+        self.reports.warns = self._warned
 
     async def _marks_of_late(self, memory: Memory) -> Sequence[Mark]:
         """What the last run may have told and not marked in its recording: it can have ended in between."""
@@ -131,6 +132,11 @@ class Edge:
     def _facts(self) -> SiteFacts:
         programs = {name: enrolment.program(name, entry) for name, entry in self.programs.items()}
         return replace(self.config.facts(), programs=frozen_map(programs))
+
+    def _warned(self, alerts: Sequence[Alert]) -> None:
+        """Home Assistant warns: that outlives its connection, and a restart."""
+        if self._group is not None:
+            self._group.create_task(self.intake.warned_by("home_assistant", alerts), name="alerts")
 
     def _programs_changed(self) -> None:
         """Events or a contact changed: decide anew, and tell people when a server no longer lets us in."""

@@ -115,7 +115,7 @@ class Intake:
         self.contacts.pop(program, None)
         async with self._one_at_a_time:
             await self._put(program, [])
-        await self._warn(program, ())
+        await self.warned_by(program, ())
         self._changed()
 
     async def poll(self, source: ProgramSource) -> None:
@@ -132,7 +132,7 @@ class Intake:
                 failures = 0
                 self._found(source.id, news)
                 await self._take(source.id, news.events)
-                await self._warn(source.id, news.alerts)
+                await self.warned_by(source.id, news.alerts)
                 await asyncio.sleep(source.poll_s)
 
     async def _ask(self, source: ProgramSource) -> ProgramNews:
@@ -162,11 +162,12 @@ class Intake:
         except OSError as error:
             LOG.error("program %s: its events could not be kept, the former ones stand: %s", program, error)
 
-    async def _warn(self, program: str, alerts: Sequence[Alert]) -> None:
+    async def warned_by(self, source: str, alerts: Sequence[Alert]) -> None:
+        """As ``warn``; a failing disk is noted and tried again with the next word."""
         try:
-            await self.warn(program, alerts)
+            await self.warn(source, alerts)
         except OSError as error:
-            LOG.error("program %s: its alerts count, but are not on disk: %s", program, error)
+            LOG.error("%s: its alerts count, but are not on disk: %s", source, error)
 
     def _lost(self, program: str, error: ProgramError) -> None:
         before = self.contacts.get(program, Contact())

@@ -4,7 +4,7 @@ A report is a lease, as an order to a charger is: it counts while its client is 
 longer reported is not known; that is never taken for a grid that is lost.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -47,12 +47,14 @@ class _Wanted:
 class Reports:
     """All that counts of what clients report; of two that contradict each other the newest word on each thing.
 
-    ``changed`` is called when something was said that is not only a repetition.
+    ``changed`` is called when something was said that is not only a repetition, ``warns`` with each word on alerts: a
+    storm is not over because who told of it is gone, so these are kept elsewhere.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.changed: Callable[[], None] = lambda: None
+        self.warns: Callable[[Sequence[Alert]], None] = lambda alerts: None
         self._said: dict[object, dict[str, _Said]] = {}
         self._number = 0
         self._wanted: _Wanted | None = None
@@ -72,6 +74,8 @@ class Reports:
             items = getattr(report, kind)
             if items is not None:
                 said[kind] = _Said(items, self._number, heard_s)
+        if report.alerts is not None:
+            self.warns(self.alerts())
         self._tell_change(before)
 
     def gone(self, client: object) -> None:

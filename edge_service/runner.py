@@ -366,7 +366,7 @@ class Runner:
             switch=self._facts.fresh(self._switch_reading, now),  # one that is silent is where nobody knows
             events=tuple(self._people.events()),
             evidence=self._reported.evidence(),
-            alerts=(*self._people.alerts(), *self._reported.alerts()),
+            alerts=tuple({alert.id: alert for alert in (*self._people.alerts(), *self._reported.alerts())}.values()),
             stopped=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.stopped_at) is not None}),
             contested=frozen_map({name: at for name, desk in self._desks.items() if (at := desk.contested_since)}),
             orders=frozen_map(self._evidence()),
