@@ -18,9 +18,11 @@ from hypothesis import HealthCheck, given, settings as hypothesis_settings, stra
 from edge_service.domain.decide import Decision
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import (
+    Alert,
     ChargerFacts,
     ChargerReading,
     ChargerState,
+    CompanionReading,
     Contact,
     ContactReading,
     Departure,
@@ -28,6 +30,7 @@ from edge_service.domain.model import (
     Grid,
     GridEvidence,
     Happening,
+    LoadReading,
     MeterReading,
     Mode,
     Observation,
@@ -61,6 +64,7 @@ KNOWN: dict[Any, st.SearchStrategy[Any]] = {
     float | None: st.none() | st.floats(allow_nan=False),
     tuple[float | None, ...]: st.lists(st.none() | st.floats(allow_nan=False), max_size=3).map(tuple),
     datetime | None: st.none() | times,
+    tuple[Departure, ...]: st.builds(Departure, st.just("trip"), times).map(lambda one: (one,)),
 }
 
 
@@ -84,6 +88,9 @@ observations = any_of(
     contested=st.dictionaries(st.sampled_from("abc"), times, max_size=2).map(frozen_map),
     contacts=st.dictionaries(st.sampled_from(Contact), any_of(ContactReading), max_size=2).map(frozen_map),
     departures=st.dictionaries(st.sampled_from("abc"), any_of(Departure), max_size=2).map(frozen_map),
+    companions=st.dictionaries(st.sampled_from("abc"), any_of(CompanionReading), max_size=2).map(frozen_map),
+    loads=st.dictionaries(st.sampled_from("abc"), any_of(LoadReading), max_size=2).map(frozen_map),
+    alerts=st.lists(any_of(Alert), max_size=2).map(tuple),
 )
 
 
