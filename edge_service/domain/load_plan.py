@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from edge_service.domain.load_fit import OFF, Sums, expected_w, heard, is_sheddable, part, rating
+from edge_service.domain.load_fit import OFF, Sums, expected_w, is_sheddable, part, rating, state
 from edge_service.domain.memory import LoadsMemory
 from edge_service.domain.model import Backup, LoadGroup, LoadOrder, LoadState, Tier, frozen_map
 from edge_service.domain.view import View
@@ -52,6 +52,8 @@ class Plan:
         self.now = view.observation.now
         self.groups = dict(memory.groups)
         self.loads = memory
+        self._states = {name: state(view.observation, name, view.facts) for name in known}
+        self._legs = len(memory.leg_w)
 
     def memory(self) -> LoadsMemory:
         return replace(self.loads, groups=frozen_map(self.groups))
@@ -78,8 +80,7 @@ class Plan:
         return [(name, group) for name, group in self.known.items() if is_sheddable(group, self.view.settings)]
 
     def state(self, name: str) -> LoadState | None:
-        reading = heard(self.view.observation, name, self.view.facts)
-        return None if reading is None else reading.state
+        return self._states[name]
 
     def is_on(self, name: str, *, but_kept: bool = False) -> bool:
         """It is not to be off, and is not off by a person."""
@@ -104,10 +105,10 @@ class Plan:
 
     def limit(self) -> Sums | None:
         view = self.view
-        return rating(view.observation, view.facts, carrier(view), len(self.before.leg_w))
+        return rating(view.observation, view.facts, carrier(view), self._legs)
 
     def part(self, name: str, power_w: float) -> Sums:
-        return part(self.known[name], power_w, len(self.before.leg_w))
+        return part(self.known[name], power_w, self._legs)
 
     def relief(self, name: str, excess: Sums) -> float:
         """What it takes off where there is too much."""
