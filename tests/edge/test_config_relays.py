@@ -37,7 +37,7 @@ relays:
     [
         ("heater: {address: 10.0.0.8, coil: 0}", "name", "found nothing"),
         ("heater: {name: H, address: 10.0.0.8}", "coil", "found nothing"),
-        ("heater: {name: H, address: 10.0.0.8, coil: 0, tier: nice}", "tier", "must_have or nice_to_have or non_essential"),
+        ("heater: {name: H, address: 10.0.0.8, coil: 0, tier: nice}", "tier", "nice_to_have or non_essential"),
         ("heater: {name: H, address: 10.0.0.8, coil: 0, power_w: -1}", "power_w", "0 to 100000"),
         ("heater: {name: H, address: 10.0.0.8, coil: 0, legs: [1]}", "legs", "only together with site.service"),
         ("garage: {name: H, address: 10.0.0.8, coil: 0}", "garage", "nor a charger's"),
