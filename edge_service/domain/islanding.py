@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from edge_service.domain import vendor_gateway
 from edge_service.domain.forming import choose_former
-from edge_service.domain.islanding_situation import Situation
+from edge_service.domain.islanding_situation import MOST_ATTEMPTS, Situation
 from edge_service.domain.islanding_table import TABLE, S, Transition
 from edge_service.domain.memory import ALIVE, DrillMemory, DrillStage, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import (
@@ -167,6 +167,8 @@ def _moved(situation: Situation, transition: Transition) -> IslandMemory:
     after = _take(before, transition, now)
     if before.step is S.TIED and situation.grid is Grid.ON and after.step in (S.SHEDDING, S.OPENING):
         after = replace(after, rehearsal=True)
+    if before.step is S.TIED and situation.asked_again:
+        after = replace(after, attempts=min(after.attempts, MOST_ATTEMPTS - 1))
     if before.step in ALIVE and transition.why == "collapsed":
         after = replace(after, collapses=before.collapses + 1, collapsed_at=now)
     if before.step is S.DARK and after.step in (S.RETRY, S.HANDOVER) and situation.retry_due:
@@ -202,7 +204,8 @@ def _take(memory: IslandMemory, transition: Transition, now: datetime) -> Island
     returning_failed = transition.failure and memory.step in RETURNING
     moved = replace(memory, step=transition.to, since=now)
     if returning_failed:
-        moved = replace(moved, return_failed_at=now)
+        # The next return is announced like any other, a drill's too.
+        moved = replace(moved, return_failed_at=now, rehearsal=False)
     if transition.failure:
         return replace(moved, attempts=memory.attempts + 1, failure=transition.why)
     if transition.to is not S.ISLAND:

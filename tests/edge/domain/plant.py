@@ -50,13 +50,14 @@ STATES = {
 
 @dataclass
 class Plant:
-    """The house and the only process that orders it. ``frozen``: it does nothing any more, time goes on."""
+    """The house and the only process that orders it. Its charger may be ``silent``, or ``deaf`` to our orders."""
 
     facts: SiteFacts = FACTS
     options: SiteOptions = QUICK
     people: Settings = field(default_factory=Settings)
     events: tuple[Event, ...] = ()
     silent: bool = False
+    deaf: bool = False
     seconds: int = 0
     walked: list[IslandStep] = field(default_factory=list)
     decision: Decision | None = None
@@ -149,8 +150,9 @@ class Plant:
 
     def order_charger(self, decision: Decision) -> None:
         order = decision.orders.get("car")
-        if self.silent or order is None:
-            self.orders.pop("car", None) if order is None else None
+        if order is None:
+            self.orders.pop("car", None)
+        if self.silent or self.deaf or order is None:
             return
         self._write(order)
         if "car" not in self.orders or self.orders["car"].order != order:

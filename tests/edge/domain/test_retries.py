@@ -159,6 +159,8 @@ def test_a_person_can_ask_once_more_of_a_switch_that_did_not_open() -> None:
     run.minutes_pass(5)
     assert (run.walked[-1], run.walked.count(S.OPENING)) == (S.TIED, 3)
     run.command("retry_backup")
+    assert run.minutes_pass(5).walked.count(S.OPENING) == 4, "one more, and one only"
+    run.command("retry_backup")
     run.house.switch_obeys = run.house.will_form = True
     assert run.minutes_pass(1).walked[-1] is S.ISLAND
 

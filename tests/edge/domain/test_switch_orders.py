@@ -92,6 +92,21 @@ def test_a_drill_that_failed_is_not_tried_again_in_the_same_drill() -> None:
     assert plant.walked[-1] is S.TIED
 
 
+def test_after_a_drill_s_return_that_failed_the_next_one_is_announced() -> None:
+    plant = Plant()
+    for one in (Act("grid", True, 0), Act("drill", None, 0)):
+        plant.seconds_pass(5)
+        act(plant, one, 0)
+    plant.seconds_pass(30)
+    assert plant.step is S.ISLAND
+    plant.deaf = True
+    plant.seconds_pass(30)
+    assert S.STOPPING in plant.walked
+    assert plant.step is S.ISLAND
+    plant.deaf = False
+    assert plant.seconds_pass(330).walked[-4:] == [S.ANNOUNCED, S.STOPPING, S.CLOSING, S.TIED]
+
+
 def test_a_silent_charger_is_not_told_to_begin_anew() -> None:
     plant = Plant()
     for one in (Act("forms", False, 0), Act("grid", False, 0)):
