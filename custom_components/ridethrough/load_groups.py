@@ -138,10 +138,10 @@ class LoadGroups:
 
     def _was_refused(self, subject: str, asked: dict[str, Any] | None) -> bool:
         """One that is gone here but shed there is put back first; then it can go."""
-        if asked is None and subject in self._said:
-            load = self._coordinator.data.get("loads", {}).get(subject)
-            return load is not None and load["wanted"] == "shed"
-        return subject in self._said and self._said[subject] == asked
+        if subject not in self._said or self._said[subject] != asked:
+            return False
+        load = self._coordinator.data.get("loads", {}).get(subject)
+        return asked is not None or (load is not None and load["wanted"] == "shed")
 
     async def _tell(self, news: Mapping[str, dict[str, Any] | None]) -> None:
         try:
