@@ -252,7 +252,7 @@ def test_a_companion_at_a_generator_contradicts_a_good_voltage_and_makes_no_outa
         assert memory.state is Grid.SUSPECT
 
 
-# ------------------------------------------------------------------------------------------------------------- the words
+# ------------------------------------------------------------------------------------------------------------ the words
 
 
 def test_each_transition_names_its_evidence_on_the_way_out_and_back() -> None:
@@ -272,7 +272,7 @@ def test_each_transition_names_its_evidence_on_the_way_out_and_back() -> None:
     assert words == [("suspect", gone), ("outage", gone), ("restoring", back), ("on", back)]
 
 
-# ----------------------------------------------------------------------------------------------------------- the neutral
+# ---------------------------------------------------------------------------------------------------------- the neutral
 
 
 def legs(seconds: float, *volts: float, **changes: Any) -> Observation:
