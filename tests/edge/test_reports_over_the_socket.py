@@ -49,6 +49,15 @@ def pieces(state: Any) -> dict[str, Any]:
     return {piece["source"]: piece for piece in state["site"]["evidence"]}
 
 
+def of_switch(state: Any) -> dict[str, Any]:
+    return dict(state["site"]["switch"])
+
+
+def wanted(state: Any) -> Any:
+    """What Home Assistant is to do with the switch."""
+    return of_switch(state)["wanted"]
+
+
 # ------------------------------------------------------------------------------------------------------------ evidence
 
 
@@ -141,10 +150,10 @@ async def test_home_assistant_opens_and_closes_the_island_switch_when_asked(tmp_
         moving_the_switch(site, reporter) as switch,
     ):
         state = await edge.until(lambda state: state["site"]["grid"] == "on")
-        assert state["site"]["switch"]["owner"] == "home_assistant"
+        assert of_switch(state)["owner"] == "home_assistant"
         await asyncio.to_thread(acts.outage, site.control_url)
         state = await edge.until(lambda state: state["site"]["supply"] == "island")
-        assert state["site"]["switch"]["wanted"] is None
+        assert wanted(state) is None
         await asyncio.to_thread(acts.restore, site.control_url)
         await edge.until(lambda state: state["site"]["supply"] == "grid")
         assert switch.asked == ["open", "close"]
@@ -161,10 +170,9 @@ async def test_a_movement_is_wanted_no_longer_when_the_grid_is_back(tmp_path: Pa
         switch.obeys = False
         await edge.until(lambda state: state["site"]["grid"] == "on")
         await asyncio.to_thread(acts.outage, site.control_url)
-        await edge.until(lambda state: state["site"]["switch"]["wanted"] == "open")
+        await edge.until(lambda state: wanted(state) == "open")
         await asyncio.to_thread(acts.restore, site.control_url)
-        state = await edge.until(lambda state: state["site"]["switch"]["wanted"] is None)
-        await edge.until(lambda state: state["site"]["supply"] == "grid")
+        await edge.until(lambda state: wanted(state) is None)
         assert "close" not in switch.asked
 
 
@@ -172,10 +180,10 @@ async def test_without_home_assistant_nothing_is_wanted_and_the_switch_is_not_kn
     async with an_edge(SWITCH_OF_HOME_ASSISTANT, tmp_path) as (site, edge):
         async with reporting(edge) as reporter, moving_the_switch(site, reporter):
             await edge.until(lambda state: state["site"]["grid"] == "on")
-        await edge.until(lambda state: state["site"]["switch"]["closed_proven"] is None)
+        await edge.until(lambda state: of_switch(state)["closed_proven"] is None)
         await asyncio.to_thread(acts.outage, site.control_url)
         state = await edge.until(lambda state: state["site"]["grid"] == "outage")
-        assert state["site"]["switch"]["wanted"] is None
+        assert wanted(state) is None
         findings = await edge.edge.check()
         (finding,) = [finding for finding in findings if finding["device"] == "island switch"]
         assert (finding["ok"], "not connected" in finding["text"]) == (False, True)
