@@ -31,7 +31,8 @@ class Reporter:
         message = {"type": "command", "id": report_id, "name": "report", "args": args, "deadline": soon()}
         await self._socket.send_str(wire.encode(message))
         async with asyncio.timeout(10):
-            return await answer
+            result: Mapping[str, Any] = await answer
+        return result
 
     async def tell_grid(self, present: bool | None, **more: Any) -> Mapping[str, Any]:
         """Its one entity's word on the grid."""
