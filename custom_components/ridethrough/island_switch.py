@@ -34,12 +34,13 @@ class IslandSwitch:
             coordinator.hass, 1, f"{DOMAIN}.{self._entry.entry_id}.switch", atomic_writes=True
         )
         self._done: str | None = None
-        self._busy = False
+        # Until it is known what was carried out before a restart, nothing is.
+        self._busy = True
 
     async def async_start(self) -> None:
         """Remember what was carried out, and follow, until the entry is unloaded."""
         kept = await self._store.async_load()
-        self._done = kept["wish"] if kept else None
+        self._done, self._busy = kept["wish"] if kept else None, False
         self._entry.async_on_unload(self._coordinator.async_add_listener(self.async_look))
         self.async_look()
 

@@ -126,6 +126,16 @@ SAID: dict[str, Any] = {
     "charger": "Driveway charger",
     "program": "Peak power",
     "reason": "not_formed",
+    "retries": 4,
+    "score": 92,
+    "legs": "88, 152 V",
+    "minutes": 30,
+    "ends": "stop",
+    "miles": 40,
+    "house_w": 9300,
+    "groups": "Pool pump, Heat pump",
+    "limit_w": 5000,
+    "surplus_w": 900,
 }
 
 
