@@ -121,7 +121,8 @@ async def test_a_home_assistant_that_starts_never_says_that_the_grid_is_lost(
 
 
 def present_of(report: dict[str, Any], source: str) -> bool | None:
-    return next(piece["present"] for piece in report["evidence"] if piece["source"] == source)
+    said: bool | None = next(piece["present"] for piece in report["evidence"] if piece["source"] == source)
+    return said
 
 
 async def test_everything_is_told_again_each_fifteen_seconds_and_on_each_new_link(

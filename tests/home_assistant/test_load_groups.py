@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigSubentryData
+from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigSubentryDataWithId, SubentryFlowContext
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
@@ -86,7 +86,7 @@ def home(hass: HomeAssistant) -> Home:
 
 def with_group(entry: MockConfigEntry, **changes: Any) -> MockConfigEntry:
     """An entry that has a load group."""
-    group = ConfigSubentryData(
+    group = ConfigSubentryDataWithId(
         data=GROUP | changes, subentry_id=SUBENTRY, subentry_type=LOAD_GROUP, title="Comfort", unique_id=None
     )
     return MockConfigEntry(
@@ -197,7 +197,7 @@ async def test_a_group_that_is_changed_is_told_anew_and_what_left_it_is_put_back
     house = await begin()
     await want(peer, "shed")
     await eventually(lambda: reported(peer) == "shed")
-    context = {"source": SOURCE_RECONFIGURE, "subentry_id": SUBENTRY}
+    context = SubentryFlowContext(source=SOURCE_RECONFIGURE, subentry_id=SUBENTRY)
     form = await hass.config_entries.subentries.async_init((house.entry_id, LOAD_GROUP), context=context)
     done = await hass.config_entries.subentries.async_configure(
         form["flow_id"], GROUP | {"entities": [LAMP], "legs": []}

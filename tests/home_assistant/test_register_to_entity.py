@@ -12,9 +12,10 @@ from homeassistant.const import ATTR_DEVICE_ID, CONF_CODE, CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 
-from custom_components.ridethrough.const import DOMAIN
+from custom_components.ridethrough.const import DOMAIN, LOAD_GROUP
 from edge_service.simulation import acts
 from edge_service.simulation.site import SimulatedSite
 from tests.edge.edge_kit import HOST, RunningEdge, a_house
@@ -111,6 +112,35 @@ async def test_a_weekly_departure_of_a_house_that_does_not_say_where_it_is_is_re
     with pytest.raises(ServiceValidationError) as refused:
         await hass.services.async_call(DOMAIN, "set_departure", school, blocking=True)
     assert refused.value.translation_key == "edge_time_zone_needed"
+
+
+async def test_a_load_group_is_shed_in_an_outage_and_put_back_after_it(
+    hass: HomeAssistant, paired: PairedHouse, eventually: Eventually
+) -> None:
+    pump, lamp = "input_boolean.pump", "input_boolean.lamp"
+    helpers = {"input_boolean": {"pump": {"initial": True}, "lamp": {"initial": False}}}
+    assert await async_setup_component(hass, "input_boolean", helpers)
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    group = {"name": "Pool", "entities": [pump, lamp], "tier": "non_essential", "shed_below": 50, "typical_power": 400}
+    form = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, LOAD_GROUP), context={"source": SOURCE_USER}
+    )
+    made = await hass.config_entries.subentries.async_configure(form["flow_id"], group | {"legs": [], "medical": False})
+    assert made["type"] == "create_entry"
+    await eventually(
+        lambda: hass.states.get("sensor.pool_state") is not None and shown(hass, "sensor.pool_state") == "on"
+    )
+    await asyncio.to_thread(acts.outage, paired.site.control_url)
+    await eventually(lambda: shown(hass, "sensor.pool_state") == "shed")
+    assert (shown(hass, pump), shown(hass, lamp)) == ("off", "off")
+    await eventually(lambda: shown(hass, "binary_sensor.home_backup_power") == "on")
+    assert shown(hass, "sensor.pool_reason") in ("tier", "before_forming")
+    await asyncio.to_thread(acts.restore, paired.site.control_url)
+    async with asyncio.timeout(60):
+        while shown(hass, pump) != "on":
+            await hass.async_block_till_done()
+            await asyncio.sleep(0)
+    assert shown(hass, lamp) == "off"
 
 
 async def test_a_discharge_in_an_outage_is_refused_in_words(
