@@ -12,6 +12,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
+from custom_components.ridethrough import load_shedding
 from custom_components.ridethrough.const import LOAD_GROUP
 
 from .conftest import device_of, shown
@@ -377,7 +378,12 @@ async def test_a_plug_that_lost_its_own_power_and_came_back_on_is_nobodys_wish(
 
 
 async def test_a_device_that_does_not_answer_is_told_again(
-    hass: HomeAssistant, begin: Begin, home: Home, peer: Peer, eventually: Eventually
+    hass: HomeAssistant,
+    begin: Begin,
+    home: Home,
+    peer: Peer,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await begin()
     home.deaf.add(PUMP)
@@ -387,21 +393,28 @@ async def test_a_device_that_does_not_answer_is_told_again(
     home.deaf.clear()
     await hass.async_block_till_done()
     assert home.told(PUMP) == ["off"]
+    monkeypatch.setattr(load_shedding, "RETRY_AFTER", timedelta(0))
+    await later(hass, 16)
+    await eventually(lambda: reported(peer) == "shed")
+    assert home.told(PUMP) == ["off", "off"]
 
 
 async def test_nothing_moves_while_the_controller_is_away(
     hass: HomeAssistant, begin: Begin, home: Home, peer: Peer, eventually: Eventually
 ) -> None:
+    home.set(LAMP, "unavailable")
     await begin()
     await want(peer, "shed")
-    await eventually(lambda: reported(peer) == "shed")
+    await eventually(lambda: home.told(PUMP) == ["off"])
     await peer.stop()
     await eventually(lambda: shown(hass, "binary_sensor.home_controller") == "off")
+    home.set(LAMP, "on")
     await later(hass, 20)
-    assert home.told(PUMP) == ["off"]
+    assert home.calls == [(PUMP, "off")]
     peer.state["loads"][ID]["wanted"] = "on"
     await peer.start()
     await eventually(lambda: home.told(PUMP) == ["off", "on"])
+    assert home.told(LAMP) == []
 
 
 @pytest.mark.parametrize("meanwhile", ["on", "shed"])
