@@ -1,8 +1,11 @@
 """Ridethrough: the house rides through an outage and earns at peaks, on the battery of the parked car."""
 
+from typing import Any
+
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv, device_registry as dr
+from homeassistant.helpers.storage import Store
 from homeassistant.helpers.typing import ConfigType
 
 from .clocks import Clocks
@@ -23,6 +26,9 @@ PLATFORMS = [
     Platform.SENSOR,
     Platform.SWITCH,
 ]
+
+# What is kept on disk beside the coordinator's own: warnings, groups, what was shed, what the switch was told.
+KEPT = ("alerts", "groups", "loads", "switch")
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -60,6 +66,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: RidethroughConfigEntry)
 async def async_remove_entry(hass: HomeAssistant, entry: RidethroughConfigEntry) -> None:
     """Forget what was kept for this entry."""
     await RidethroughCoordinator(hass, entry).async_forget()
+    for kept in KEPT:
+        await Store[Any](hass, 1, f"{DOMAIN}.{entry.entry_id}.{kept}").async_remove()
 
 
 async def async_remove_config_entry_device(

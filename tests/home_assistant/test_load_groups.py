@@ -458,3 +458,15 @@ async def test_a_group_that_the_controller_has_no_wish_for_is_left_as_it_is(
     await eventually(lambda: reported(peer) == "on")
     await later(hass, 20)
     assert home.calls == []
+
+
+async def test_an_entry_that_is_deleted_leaves_nothing_on_disk(
+    hass: HomeAssistant, begin: Begin, peer: Peer, eventually: Eventually, hass_storage: dict[str, Any]
+) -> None:
+    house = await begin()
+    await want(peer, "shed")
+    await eventually(lambda: reported(peer) == "shed")
+    assert f"ridethrough.{house.entry_id}.loads" in hass_storage
+    assert await hass.config_entries.async_remove(house.entry_id)
+    await hass.async_block_till_done()
+    assert [key for key in hass_storage if house.entry_id in key] == []
