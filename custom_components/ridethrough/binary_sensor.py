@@ -101,10 +101,15 @@ def alert_stands(site: SiteWire, _: bool | None) -> bool | None:
 
 
 def alert_data(site: SiteWire) -> Mapping[str, Any]:
-    """Which it is, until when, and what ``opt_out_alert`` calls it."""
+    """Which it is, until when, and what ``opt_out_alert`` calls it; and the same of all others."""
     alert = shown_alert(site)
     if alert is None:
         return {}
+    others = tuple(_alert_words(other) for other in site.get("alerts", []) if other["id"] != alert["id"])
+    return {**_alert_words(alert), **({"others": others} if others else {})}
+
+
+def _alert_words(alert: AlertState) -> Mapping[str, Any]:
     return {
         "alert": alert["id"],
         "alert_name": alert["name"],

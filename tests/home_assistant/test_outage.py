@@ -205,6 +205,8 @@ async def test_an_alert_is_shown_by_name_and_left_unheeded_by_its_id(
     await eventually(lambda: shown(hass, alert) == "on")
     told = attributes(hass, alert, "alert", "alert_name", "kind", "until", "opted_out")
     assert told == {"alert": "f1", "alert_name": "Fire", "kind": "fire", "until": None, "opted_out": False}
+    (other,) = attributes(hass, alert, "others")["others"]
+    assert (other["alert"], other["alert_name"]) == ("w2", "Gale")
     wish = {ATTR_CONFIG_ENTRY_ID: house.entry_id, "alert": "f1"}
     await hass.services.async_call(DOMAIN, "opt_out_alert", wish, blocking=True)
     await hass.services.async_call(DOMAIN, "opt_in_alert", wish, blocking=True)
