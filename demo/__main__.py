@@ -1,4 +1,4 @@
-"""``scripts/demo``: the whole product on this machine, to look at; with ``--story``, told and checked unattended."""
+"""``scripts/demo``: the whole product on this machine, to look at; story and scenes, told and checked unattended."""
 
 import argparse
 import asyncio
@@ -6,18 +6,25 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from demo.home_assistant import PASSWORD, USER, HomeAssistant
 from demo.house import EDGE_PORT, REAL_DELAYS, RIDETHROUGH, ROOT, UTILITY_PORT, House, Pace
+from demo.loads import LOADS, Load, configuration
 from demo.processes import HOST, DemoError, claimed
 
+if TYPE_CHECKING:
+    from demo.browser import Browser
+    from demo.watching import Watch
+
 FOLDER = Path(".demo")
-STORY_FOLDER = FOLDER / "unattended"
+STORY_FOLDER, SCENES_FOLDER = FOLDER / "unattended", FOLDER / "scenes"
 PICTURES = FOLDER / "story"
+SCENES = ("outage", "flap", "storm", "drill")
 HOME_ASSISTANT_PORT = 8123
 # What a shell reports of a program that ended by Ctrl-C.
 INTERRUPTED = 130
@@ -26,9 +33,10 @@ INTERRUPTED = 130
 def main() -> int:
     """0 when all went well; 1 with the reason otherwise."""
     args = _arguments()
+    work, lock = (_scenes, "scenes") if args.scenes else (_story, "story") if args.story else (_demo, "demo")
     try:
-        with claimed(ROOT / FOLDER / ("story.lock" if args.story else "demo.lock")):
-            return asyncio.run(_interruptible(_story(args) if args.story else _demo(args)))
+        with claimed(ROOT / FOLDER / f"{lock}.lock"):
+            return asyncio.run(_interruptible(work(args)))
     except DemoError as error:
         sys.stderr.write(f"\ndemo: {error}\n")
         return 1
@@ -37,13 +45,22 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument(
-        "--story", action="store_true", help="unattended, from an empty folder; exit 0 when all was seen"
+        "scenes",
+        nargs="*",
+        metavar="scene",
+        help=f"{', '.join(SCENES)} or all: those scenes unattended, from an empty folder; exit 0 when all was seen",
     )
-    parser.add_argument("--keep", action="store_true", help="after the story, let it run until Ctrl-C")
+    parser.add_argument("--story", action="store_true", help="likewise: a peak event and an outage in the midst of it")
+    parser.add_argument("--keep", action="store_true", help="after story or scenes, let it run until Ctrl-C")
     parser.add_argument("--out", type=Path, default=PICTURES, metavar="FOLDER", help="for screenshots (%(default)s)")
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs of the demo have kept")
     parser.add_argument("--port", type=int, default=HOME_ASSISTANT_PORT, help="of Home Assistant (%(default)s)")
-    return parser.parse_args()
+    args = parser.parse_args()
+    unknown = [name for name in args.scenes if name not in (*SCENES, "all")]
+    if unknown or (args.story and args.scenes):
+        parser.error(f"no such scene: {', '.join(unknown)}" if unknown else "the story or scenes, not both")
+    args.scenes = list(SCENES if "all" in args.scenes else dict.fromkeys(args.scenes))
+    return args
 
 
 async def _interruptible(work: Coroutine[Any, Any, int]) -> int:
@@ -132,21 +149,34 @@ async def _until_something_ends(house: House, home: HomeAssistant) -> None:
         await asyncio.sleep(0.5)
 
 
-# ----------------------------------------------------------------------------------------------------------- the story
+# ---------------------------------------------------------------------------------------------------------- unattended
 
 
-async def _story(args: argparse.Namespace) -> int:
-    from demo.browser import Browser, find_browser  # noqa: PLC0415 - Playwright takes its time; others start meanwhile
-    from demo.story import STORY_PACE, Story, delays  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class Running:
+    """All of it, started from an empty folder, watched."""
 
-    started = time.monotonic()
-    for line in delays(STORY_PACE):
-        say(line)
+    house: House
+    home: HomeAssistant
+    watch: Watch
+    browser: Browser | None
+    since: float
+
+    @property
+    def lasted_s(self) -> float:
+        return time.monotonic() - self.since
+
+
+@asynccontextmanager
+async def _unattended(folder: Path, pace: Pace, loads: Sequence[Load] = ()) -> AsyncIterator[Running]:
+    from demo.browser import Browser, find_browser  # noqa: PLC0415 - Playwright takes its time
+
+    since = time.monotonic()
     say("\nStarting, from an empty folder ...")
-    folder = ROOT / STORY_FOLDER
     shutil.rmtree(folder, ignore_errors=True)
-    house = House(folder, STORY_PACE)
-    home = HomeAssistant(folder / "home_assistant", folder / "logs" / "home_assistant.log")
+    house = House(folder, pace, loads=loads)
+    more = configuration(loads, house.control_url) if loads else ""
+    home = HomeAssistant(folder / "home_assistant", folder / "logs" / "home_assistant.log", more_configuration=more)
     async with AsyncExitStack() as stack:
         await _start(stack, house, home)
         watch = await home.watch()
@@ -156,19 +186,49 @@ async def _story(args: argparse.Namespace) -> int:
             say("No Chromium here, so no screenshots; to have them, as root: apt-get install chromium")
         else:
             browser = await stack.enter_async_context(Browser(home, program))
-        say(f"Running after {time.monotonic() - started:.0f} s. What Home Assistant shows:\n")
-        story = Story(house, watch, browser, args.out)
-        verdict = await story.tell()
+        running = Running(house, home, watch, browser, since)
+        say(f"Running after {running.lasted_s:.0f} s. What Home Assistant shows:\n")
+        yield running
+
+
+async def _story(args: argparse.Namespace) -> int:
+    from demo.story import STORY_PACE, Story, delays  # noqa: PLC0415 - others start meanwhile
+    from demo.telling import Telling  # noqa: PLC0415
+
+    for line in delays(STORY_PACE):
+        say(line)
+    async with _unattended(ROOT / STORY_FOLDER, STORY_PACE) as running:
+        telling = Telling(running.house, running.watch, running.browser, args.out)
+        try:
+            verdict = await Story(telling).tell()
+            taken = await telling.pictures()
+        finally:
+            await telling.drop_pictures()
         say()
-        for line in verdict.lines():
+        for line in (*verdict.lines(), *(f"Screenshot: {path}" for path in taken)):
             say(line)
-        for path in story.taken:
-            say(f"Screenshot: {path}")
-        say(f"{'The story was seen whole' if verdict.ok else 'FAILED'}, in {time.monotonic() - started:.0f} s.")
-        if args.keep:
-            say(f"Left running until Ctrl-C: {home.dashboard_url} (user {USER}, password {PASSWORD})")
-            await _until_something_ends(house, home)
+        say(f"{'The story was seen whole' if verdict.ok else 'FAILED'}, in {running.lasted_s:.0f} s.")
+        await _keep(args, running)
     return 0 if verdict.ok else 1
+
+
+async def _scenes(args: argparse.Namespace) -> int:
+    from demo.scenes import SCENE_PACE, Stage, delays  # noqa: PLC0415 - others start meanwhile
+
+    for line in delays(SCENE_PACE):
+        say(line)
+    async with _unattended(ROOT / SCENES_FOLDER, SCENE_PACE, LOADS) as running:
+        stage = await Stage.set_up(running.house, running.home, running.watch, running.browser, args.out)
+        failed = [name for name in args.scenes if not await stage.play(name)]
+        say(f"\n{f'FAILED: {", ".join(failed)}' if failed else 'All was seen'}, in {running.lasted_s:.0f} s.")
+        await _keep(args, running)
+    return 1 if failed else 0
+
+
+async def _keep(args: argparse.Namespace, running: Running) -> None:
+    if args.keep:
+        say(f"Left running until Ctrl-C: {running.home.dashboard_url} (user {USER}, password {PASSWORD})")
+        await _until_something_ends(running.house, running.home)
 
 
 def say(text: str = "") -> None:

@@ -72,8 +72,9 @@ lovelace:
 class HomeAssistant:
     """One Home Assistant with the integration in its folder, as HACS would put it there."""
 
-    def __init__(self, folder: Path, log: Path, port: int = 0) -> None:
-        """A port of 0: any free one."""
+    def __init__(self, folder: Path, log: Path, port: int = 0, more_configuration: str = "") -> None:
+        """A port of 0: any free one. ``more_configuration``: in YAML, keys of their own."""
+        self._more_configuration = more_configuration
         self.folder = folder
         self.port = port or free_port()
         self.process = Child("Home Assistant", (HASS, "-c", folder, "--log-no-color", "--skip-pip"), log)
@@ -121,7 +122,7 @@ class HomeAssistant:
         if not (self.folder / ".storage" / "onboarding").exists():
             _store(self.folder, "onboarding", 4, 1, {"done": ["core_config", "analytics", "integration"]})
         self._install_integration()
-        configuration = CONFIGURATION
+        configuration = CONFIGURATION + self._more_configuration
         if DASHBOARD_FILE.exists():
             configuration += LOVELACE.format(url=DASHBOARD)
             shutil.copyfile(DASHBOARD_FILE, self.folder / "ridethrough.yaml")
@@ -204,8 +205,7 @@ class HomeAssistant:
     async def _walk_through(self, answers: dict[str, Any]) -> None:
         flow = await self._post("/api/config/config_entries/flow", {"handler": "ridethrough"})
         result = await self._post(f"/api/config/config_entries/flow/{flow['flow_id']}", answers)
-        if result["type"] != "create_entry":
-            raise DemoError(f"Home Assistant would not pair with the edge: {result.get('errors') or result}")
+        _require(result, "pair with the edge")
 
     async def _entries(self) -> list[dict[str, Any]]:
         entries: list[dict[str, Any]] = await self._get_json("/api/config/config_entries/entry?domain=ridethrough")
@@ -213,6 +213,23 @@ class HomeAssistant:
 
     async def _is_loaded(self) -> bool:
         return [entry["state"] for entry in await self._entries()] == ["loaded"]
+
+    async def entry_id(self) -> str:
+        """Of the integration, paired."""
+        return str((await self._entries())[0]["entry_id"])
+
+    async def add_load_group(self, answers: Mapping[str, Any]) -> None:
+        """By the subentry flow that a person goes through."""
+        flow = "/api/config/config_entries/subentries/flow"
+        form = await self._post(flow, {"handler": [await self.entry_id(), "load_group"]})
+        _require(await self._post(f"{flow}/{form['flow_id']}", answers), "make a load group")
+
+    async def forward_warnings(self, *entities: str) -> None:
+        """Choose in the integration's options what warns of the weather."""
+        flow = "/api/config/config_entries/options/flow"
+        menu = await self._post(flow, {"handler": await self.entry_id()})
+        page = await self._post(f"{flow}/{menu['flow_id']}", {"next_step_id": "weather_alerts"})
+        _require(await self._post(f"{flow}/{page['flow_id']}", {"alerts": list(entities)}), "forward warnings")
 
     async def kept(self) -> None:
         """Wait until the pairing is on its disk, so that even a killed Home Assistant comes back paired."""
@@ -238,6 +255,11 @@ class HomeAssistant:
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token['access_token']}"} if self._token else {}
+
+
+def _require(result: Mapping[str, Any], what: str) -> None:
+    if result["type"] != "create_entry":
+        raise DemoError(f"Home Assistant would not {what}: {result.get('errors') or result}")
 
 
 def _http(port: int) -> dict[str, Any]:

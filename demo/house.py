@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
+from demo.loads import Load, relays, simulated
 from demo.processes import HOST, Child, DemoError, command, free_port, require_free
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +38,8 @@ class Pace:
     announce_return_s: float = 5.0
     lease_s: int = 30
     soc_pct: float = 70.0
+    # How long the charger bears more than its rating in an island, before it trips.
+    overload_s: float = 1.0
 
 
 # What the same delays are at a real site, in the words of docs/configuration.md.
@@ -74,18 +78,25 @@ data: data
 class House:
     """Three processes and what can be asked of them. Everything that they keep is below ``folder``."""
 
-    def __init__(self, folder: Path, pace: Pace, edge_port: int = 0, utility_port: int = 0) -> None:
-        """A port of 0: any free one."""
-        self.folder, self.pace = folder, pace
+    def __init__(
+        self, folder: Path, pace: Pace, edge_port: int = 0, utility_port: int = 0, loads: Sequence[Load] = ()
+    ) -> None:
+        """A port of 0: any free one. ``loads``: what can be switched in the house."""
+        self.folder, self.pace, self.loads = folder, pace, loads
+        self.control_port = free_port()
         self.edge_port = edge_port or free_port()
         self.utility_port = utility_port or free_port()
         self.site_file, self.announcement = folder / "site.yaml", folder / "site.json"
         self.simulated: Json = {}
         logs = folder / "logs"
-        times = ("--enter-service-s", pace.enter_service_s, "--soc-pct", pace.soc_pct)
+        numbers: tuple[str | float, ...] = ("--enter-service-s", pace.enter_service_s, "--soc-pct", pace.soc_pct)
+        numbers += ("--overload-s", pace.overload_s, "--control-port", self.control_port)
         self.site = Child(
             "the simulated site",
-            map(str, (RIDETHROUGH, "simulate", "site", "--announce-file", self.announcement, *times)),
+            map(
+                str,
+                (RIDETHROUGH, "simulate", "site", "--announce-file", self.announcement, *numbers, *simulated(loads)),
+            ),
             logs / "site.log",
         )
         self.utility = Child(
@@ -99,6 +110,11 @@ class House:
     @property
     def utility_url(self) -> str:
         return f"http://{HOST}:{self.utility_port}"
+
+    @property
+    def control_url(self) -> str:
+        """Of the simulated site."""
+        return f"http://{HOST}:{self.control_port}"
 
     @property
     def edge_url(self) -> str:
@@ -154,6 +170,7 @@ class House:
             edge_port=self.edge_port,
             export_max_w=EXPORT_MAX_W,
         )
+        text += relays(self.loads, f"{HOST}:{self.simulated['relay_port']}")
         self.site_file.write_text(text, encoding="utf-8")
 
     async def _join_program(self) -> None:
@@ -245,6 +262,12 @@ class House:
         if words[0] not in ("event", "cancel"):
             where = ("--site", self.simulated["control_url"])
         await command((RIDETHROUGH, "simulate", *words, *where))
+
+    async def warn(self, kind: str, duration_s: float, name: str) -> None:
+        """The utility warns, from now on: ``wind``, ``fire`` and their like."""
+        wish = {"word": f"ALERT_{kind.upper()}", "start_in_s": 0, "duration_s": duration_s, "name": name, "text": name}
+        async with self._http.post(f"{self.utility_url}/simulate/alert", json=wish, raise_for_status=True):
+            pass
 
     async def pairing_code(self) -> str:
         """A new code for Home Assistant, as a person reads it from the terminal."""

@@ -104,10 +104,10 @@ class Account:
         average_w, energy_wh = float(completed["average_w"]), float(completed["energy_wh"])
         earned = float(completed["earnings_usd"])
         checks = (
-            _violations(truth),
+            no_violations(truth),
             _protective_act(writes, lost),
             *_dark(truth),
-            _leases(truth),
+            leases_kept(truth),
             _energy(self.delivered_wh(start, end), energy_wh),
             _dollars(average_w, earned),
             _entities(completed, shown),
@@ -119,7 +119,7 @@ class Account:
         return Verdict(checks, result)
 
 
-def _violations(truth: Json) -> Check:
+def no_violations(truth: Json) -> Check:
     found = truth["violations"]
     return Check("nothing was done that must never be done", not found, json.dumps(found) if found else "no violation")
 
@@ -144,7 +144,7 @@ def _dark(truth: Json) -> Iterator[Check]:
         yield Check(words, seconds <= bound, f"{seconds:.2f} s ({bound:g} allowed)")
 
 
-def _leases(truth: Json) -> Check:
+def leases_kept(truth: Json) -> Check:
     expired = truth["charger"]["lease_expiries"]
     return Check("no order outlived its renewal", not expired, ", ".join(expired) if expired else "no lease ran out")
 

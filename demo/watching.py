@@ -43,6 +43,22 @@ class Seen:
         """What happened, of an event entity."""
         return str(self.attributes.get("event_type"))
 
+    @property
+    def words(self) -> str:
+        """The entity and what it says, for people."""
+        unit = self.attributes.get("unit_of_measurement") or ""
+        said = self.kind if "event_type" in self.attributes else f"{self.state} {unit}".strip()
+        return f"{self.entity_id}: {said}"
+
+
+class RefusedError(DemoError):
+    """Home Assistant would not do it; ``key`` names why, in the words of its translations."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        super().__init__(f"Home Assistant refused: {error}")
+        self.key = str(error.get("translation_key"))
+        self.message = str(error.get("message"))
+
 
 type Matches = Callable[[Seen], bool]
 
@@ -70,6 +86,7 @@ class Watch:
             raise DemoError(f"Home Assistant's websocket refused the demo's user: {answer}")
         self._reading = asyncio.create_task(self._read(), name="watch Home Assistant")
         await self.ask("subscribe_events", event_type="state_changed")
+        await self.ask("persistent_notification/subscribe")
         return self
 
     async def __aexit__(
@@ -92,6 +109,12 @@ class Watch:
         except TimeoutError as error:
             raise DemoError(f"Home Assistant did not answer {kind} within {ANSWERS_WITHIN_S:g} s") from error
 
+    async def call(self, action: str, *, answers: bool = False, **data: Any) -> Any:
+        """Call an action such as ``ridethrough.start_drill``; returns its answer. Raises ``RefusedError``."""
+        domain, _, service = action.partition(".")
+        words = {"domain": domain, "service": service, "service_data": data, "return_response": answers}
+        return (await self.ask("call_service", **words)).get("response")
+
     async def _read(self) -> None:
         async for message in self._socket:
             if message.type is not WSMsgType.TEXT:
@@ -110,13 +133,15 @@ class Watch:
         if content["success"]:
             waiting.set_result(content["result"])
         else:
-            waiting.set_exception(DemoError(f"Home Assistant refused: {content['error']}"))
+            waiting.set_exception(RefusedError(content["error"]))
 
     def _take(self, event: Mapping[str, Any], arrived: datetime) -> None:
-        new = event.get("data", {}).get("new_state")
-        if new is None:
-            return
-        seen = self._seen(new, arrived)
+        for name, notice in event.get("notifications", {}).items():
+            self._keep(_notice(name, notice, event["type"], arrived))
+        if (new := event.get("data", {}).get("new_state")) is not None:
+            self._keep(self._seen(new, arrived))
+
+    def _keep(self, seen: Seen) -> None:
         self.changes.append(seen)
         self.now[seen.key] = seen
         self._news.set()
@@ -126,7 +151,10 @@ class Watch:
         return Seen(at, self._keys.get(name, name), name, str(state["state"]), state["attributes"])
 
     async def learn(self) -> None:
-        """Learn which entity is which by the integration's own ids, so that names may change, and take all states."""
+        """Learn which entity is which by the integration's own ids, so that names may change, and take all states.
+
+        Again after entities have come.
+        """
         listed = await self.ask("config/entity_registry/list")
         for entity in listed:
             if entity["platform"] == "ridethrough":
@@ -135,6 +163,16 @@ class Watch:
         for state in await self.ask("get_states"):
             seen = self._seen(state, datetime.now(UTC))
             self.now[seen.key] = seen
+
+    async def groups(self, entry_id: str) -> dict[str, str]:
+        """What the edge calls each load group that was made here, by its name."""
+        listed = await self.ask("config_entries/subentries/list", entry_id=entry_id)
+        return {one["title"]: str(one["subentry_id"]).lower() for one in listed if one["subentry_type"] == "load_group"}
+
+    async def devices(self) -> dict[str, str]:
+        """The id of each device, by its name."""
+        listed = await self.ask("config/device_registry/list")
+        return {str(one["name_by_user"] or one["name"]): str(one["id"]) for one in listed}
 
     async def see(self, matches: Matches, since: int, within_s: float) -> Seen:
         """The first change from number ``since`` on that matches. Raises ``TimeoutError``."""
@@ -149,8 +187,16 @@ class Watch:
                 await self._news.wait()
 
 
+def _notice(name: str, notice: Mapping[str, Any], change: str, at: datetime) -> Seen:
+    """A notification as if it were an entity: its state is its title, or ``removed``."""
+    # Ours are named ridethrough, installation, key.
+    key = name.split("_", 2)[-1] if name.startswith("ridethrough_") else name
+    state = "removed" if change == "removed" else str(notice["title"])
+    return Seen(at, f"notice-{key}", "notification", state, {"message": notice["message"]})
+
+
 def _without_installation(unique_id: str) -> str:
-    for kind in ("-site-site-", "-charger-", "-program-"):
+    for kind in ("-site-site-", "-charger-", "-program-", "-load-"):
         before, found, after = unique_id.partition(kind)
         if found and before:
             return f"{kind.strip('-').partition('-')[0]}-{after}"

@@ -19,6 +19,7 @@ _NUMBERS = {
     "enter_service_s": "seconds of good grid before the charger reconnects",
     "detection_s": "seconds until the charger notices that the grid is lost",
     "form_s": "seconds the charger takes to form the island",
+    "overload_s": "seconds the charger carries too much in an island before it trips",
     "switch_moves_s": "seconds the island switch takes to move",
     "ramp_w_per_s": "how fast the charger's power changes",
     "rating_w": "the charger's rating, both ways",
