@@ -19,17 +19,26 @@ def follow(view: View, before: Memory) -> OutageMemory | None:
     outage, now = before.outage, view.observation.now
     running = outage is not None and outage.ended_at is None
     if view.grid is Grid.OUTAGE and not running:
-        return OutageMemory(started_at=view.memory.grid.lost_since or now, evidence=view.memory.grid.evidence)
+        return _begun(view)
     if outage is None or not running:
         return outage
     hours = _hours(before.at, now)
+    if before.dark_since is not None:
+        outage = replace(outage, dark_s=outage.dark_s + hours * 3600)
     outage = _with_loads(replace(outage, collapses=max(outage.collapses, view.memory.island.collapses)), before)
     if view.tied:
         return replace(outage, ended_at=now)
     if view.supply is Supply.ISLAND:
         return _in_island(view, outage, hours)
+    return outage
+
+
+def _begun(view: View) -> OutageMemory:
+    """Where nothing feeds the house now, nothing did since the first sign either."""
+    now, lost = view.observation.now, view.memory.grid.lost_since or view.observation.now
     dark = view.supply in (Supply.NONE, Supply.TRANSFER)
-    return replace(outage, dark_s=outage.dark_s + hours * 3600) if dark else outage
+    dark_s = (now - lost).total_seconds() if dark else 0.0
+    return OutageMemory(started_at=lost, evidence=view.memory.grid.evidence, dark_s=dark_s)
 
 
 def _hours(last: datetime | None, now: datetime) -> float:
