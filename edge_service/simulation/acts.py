@@ -34,6 +34,17 @@ def plug(control_url: str, soc_pct: float | None = None) -> None:
     _post(control_url, "/vehicle", {"plugged": True} | ({} if soc_pct is None else {"soc_pct": soc_pct}))
 
 
+def hide_charge(control_url: str) -> None:
+    """The charger has no word of the vehicle's charge any more."""
+    _post(control_url, "/vehicle", {"tells_charge": False})
+
+
+def break_neutral(control_url: str, lost: bool, leg_1_share: float) -> None:
+    """The service's neutral breaks or is mended; so much of the house's load hangs on the first leg."""
+    _post(control_url, "/grid", {"present": True, "neutral_lost": lost})
+    _post(control_url, "/house", {"load_w": 1200, "leg_1_share": leg_1_share})
+
+
 def load(control_url: str, load_w: float) -> None:
     """The house draws this much from now on."""
     _post(control_url, "/house", {"load_w": load_w})

@@ -257,9 +257,10 @@ class ChargerRegisters(Faceless):
     def _put_storage(self) -> None:
         vehicle, image = self._house.vehicle, self.image
         known = vehicle.plugged
+        told = known and vehicle.tells_charge
         image.put_scaled("713.WHRtg", vehicle.capacity_wh if known else None)
-        image.put_scaled("713.WHAvail", vehicle.energy_wh if known else None)
-        image.put_scaled("713.SoC", vehicle.soc_pct if known else None)
+        image.put_scaled("713.WHAvail", vehicle.energy_wh if told else None)
+        image.put_scaled("713.SoC", vehicle.soc_pct if told else None)
         image.put("713.SoH", 980 if known else None)
 
     def _put_dc(self) -> None:

@@ -112,10 +112,11 @@ async def _load(request: web.Request) -> web.Response:
 
 
 async def _vehicle(request: web.Request) -> web.Response:
-    body = await _body(request, {"plugged": _flag, "soc_pct": _number(0, 100)})
+    """``tells_charge`` false: the charger has no word of the vehicle's charge any more."""
+    body = await _body(request, {"plugged": _flag, "soc_pct": _number(0, 100), "tells_charge": _flag})
     site = request.app[_SITE]
     site.advance()
-    site.house.set_vehicle(plugged=body.get("plugged"), soc_pct=body.get("soc_pct"))
+    site.house.set_vehicle(**body)
     return _done(site)
 
 

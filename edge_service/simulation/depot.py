@@ -40,6 +40,10 @@ class Connection:
         return NOMINAL_V if self.grid_present else 0.0
 
     @property
+    def bus_v(self) -> float:
+        return self.street_v
+
+    @property
     def leg_v(self) -> tuple[float, float]:
         return self.street_v / 2, self.street_v / 2
 

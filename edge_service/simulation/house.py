@@ -227,7 +227,11 @@ class House:
         self.history.note("switched_load", name=name, running=load.running)
         self.settle()
 
-    def set_vehicle(self, *, plugged: bool | None = None, soc_pct: float | None = None) -> None:
+    def set_vehicle(
+        self, *, plugged: bool | None = None, soc_pct: float | None = None, tells_charge: bool | None = None
+    ) -> None:
+        if tells_charge is not None:
+            self.vehicle.tells_charge = tells_charge
         if soc_pct is not None:
             self.vehicle.soc_pct = soc_pct
         if plugged is not None:

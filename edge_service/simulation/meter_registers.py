@@ -1,5 +1,6 @@
-"""The grid meter at the point of connection, on the street's side of the island switch: SunSpec 1 and 201, 202 or 203.
+"""The grid meter at the point of connection: SunSpec 1 and 201, 202 or 203.
 
+It sits on the street's side of the island switch, or by option in the home's panel behind it.
 Power: + import, - export.
 """
 
@@ -22,6 +23,8 @@ class Metered(Protocol):
     @property
     def street_v(self) -> float: ...
     @property
+    def bus_v(self) -> float: ...
+    @property
     def leg_v(self) -> tuple[float, float]: ...
     @property
     def site_power_w(self) -> float: ...
@@ -40,6 +43,7 @@ class MeterRegisters(Faceless):
         source = facts("sunspec_meter_20x")
         self._house = house
         self._model = options.meter_model
+        self._behind_switch = options.meter_on_protected_side
         models = {1: source["models"][1], self._model: _renamed(source["models"]["meter"], self._model)}
         self.image = Image(options.meter_base, models, source["not_implemented"])
         for number, seeds in ((1, source["simulator"]["seed_raw"]["1"]), (self._model, _meter_seeds(source))):
@@ -54,11 +58,16 @@ class MeterRegisters(Faceless):
     def _refresh(self) -> None:
         for name, value in self._values().items():
             self.image.put_scaled(f"{self._model}.{name}", value)
-        self.image.put(f"{self._model}.Evt", 0 if self._house.grid_present else _POWER_FAILURE)
+        self.image.put(f"{self._model}.Evt", 0 if self._volts else _POWER_FAILURE)
+
+    @property
+    def _volts(self) -> float:
+        return self._house.bus_v if self._behind_switch else self._house.street_v
 
     def _values(self) -> dict[str, float]:
         house = self._house
-        power_w, volts = house.site_power_w, house.street_v
+        power_w, volts = house.site_power_w, self._volts
+        legs_v = (volts / 2, volts / 2) if self._behind_switch else house.leg_v
         legs_w = house.leg_power_w
         leg_a, leg_b = (2 * abs(leg_w) / volts if volts else 0.0 for leg_w in legs_w)
         values = {
@@ -68,11 +77,11 @@ class MeterRegisters(Faceless):
             "AphA": leg_a,
             "AphB": leg_b,
             "PhV": volts / 2,
-            "PhVphA": house.leg_v[0],
-            "PhVphB": house.leg_v[1],
+            "PhVphA": legs_v[0],
+            "PhVphB": legs_v[1],
             "PPV": volts,
             _line_to_line(self._model): volts,
-            "Hz": NOMINAL_HZ if house.grid_present else 0.0,
+            "Hz": NOMINAL_HZ if volts else 0.0,
             "WphA": legs_w[0],
             "WphB": legs_w[1],
             "TotWhImp": house.import_wh,

@@ -37,6 +37,8 @@ class SiteOptions:
     charger_base: int = 40000
     meter_base: int = 40000
     meter_model: int = 203
+    # In the home's panel behind the island switch, where it sees the home's own voltage in an island.
+    meter_on_protected_side: bool = False
     tick_s: float = 0.02
     announce_file: Path | None = None
 

@@ -13,6 +13,7 @@ class Vehicle:
     efficiency: float
     floor_pct: float
     taper_from_pct: float
+    tells_charge: bool = True
 
     @property
     def soc_pct(self) -> float:

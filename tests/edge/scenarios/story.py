@@ -532,6 +532,7 @@ class Play:
             "settings": lambda given: setattr(self, "settings", settings_from(self.settings, given)),
             "command": lambda given: self._command(given, now),
             "restart": self._restart,
+            "cold_start": lambda _: setattr(self, "memory", Memory()),
         }
         for key, given in step.items():
             if key not in acts:

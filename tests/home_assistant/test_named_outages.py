@@ -1,0 +1,369 @@
+"""Ten outages by name, from the street of the simulated site to what a resident sees: everything real but the metal."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from homeassistant.components import persistent_notification
+from homeassistant.components.persistent_notification import Notification, UpdateType
+from homeassistant.config_entries import SOURCE_USER, ConfigEntry
+from homeassistant.const import (
+    ATTR_DEVICE_ID,
+    CONF_CODE,
+    CONF_HOST,
+    CONF_PORT,
+    EVENT_HOMEASSISTANT_STARTED,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
+from homeassistant.core import CoreState, Event, HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
+from homeassistant.util import dt as dt_util
+
+from custom_components.ridethrough.const import DOMAIN
+from edge_service.config import parse
+from edge_service.simulation import acts
+from edge_service.simulation.options import SiteOptions
+from edge_service.simulation.site import SimulatedSite
+from tests.edge.edge_kit import HOST, RunningEdge, running
+
+from .conftest import attributes, shown
+from .peer import Eventually
+
+# The real delays are 2 s, 300 s and 60 s.
+SITE = """
+site: {{name: Home, import_max_a: 100, export_max_w: 9600, service: split_phase, enter_service_s: 1,
+  outage_after_s: 0.4, announce_return_s: 0.5, dark_start_min: 30}}
+chargers:
+  driveway: {{name: Driveway charger, model: sunspec_der, address: "{host}:{charger}", lease_s: 15}}
+meter: {{model: sunspec_meter, address: "{host}:{meter}", position: {position}}}
+island_switch: {{model: modbus_io, address: "{host}:{switch}"}}
+control: {{cycle_s: 0.2, fast_lane_ms: 50, stale_after_s: 2}}
+"""
+QUICK = SiteOptions(enter_service_s=1, form_s=0.2)
+
+OUT, NO_BACKUP, BACK = "Power is out", "No backup", "Power is back"
+GRID, STATUS, SUPPLY = "binary_sensor.home_grid", "sensor.home_grid_status", "sensor.home_supply"
+BACKUP, DISPUTED = "binary_sensor.home_backup_power", "binary_sensor.home_grid_disputed"
+READINESS, RUNTIME = "sensor.home_backup_readiness", "sensor.home_backup_runtime"
+DARK_START = "sensor.home_starts_by_itself_until"
+VEHICLE, BATTERY = "binary_sensor.driveway_charger_vehicle", "sensor.driveway_charger_vehicle_battery"
+
+
+@dataclass
+class Resident:
+    """What has been told to people so far, in its order: event types of the outage, titles of notifications, states."""
+
+    happened: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
+    statuses: list[str] = field(default_factory=list)
+
+    @callback
+    def note(self, change: Event[Any]) -> None:
+        new, old = change.data["new_state"], change.data["old_state"]
+        if new is None or new.state in (STATE_UNAVAILABLE, STATE_UNKNOWN):
+            return
+        if new.entity_id == STATUS:
+            self.statuses.append(new.state)
+        came_back = old is not None and old.state == STATE_UNAVAILABLE
+        if new.entity_id == "event.home_outage" and not came_back and (old is None or old.state != new.state):
+            self.happened.append(new.attributes["event_type"])
+
+    @callback
+    def read(self, kind: UpdateType, notifications: dict[str, Notification]) -> None:
+        if kind in (UpdateType.ADDED, UpdateType.UPDATED):
+            self.notified += [str(one["title"]) for one in notifications.values()]
+
+
+@dataclass
+class Lived:
+    """A simulated site, the real edge at it, Home Assistant paired with that, and who lives there."""
+
+    hass: HomeAssistant
+    site: SimulatedSite
+    edge: RunningEdge
+    entry: ConfigEntry
+    resident: Resident
+    eventually: Eventually
+
+    async def act(self, act: Callable[..., None], *given: Any, **named: Any) -> None:
+        """Something happens at the site."""
+        await asyncio.to_thread(act, self.site.control_url, *given, **named)
+
+    async def sees(self, entity_id: str, state: str) -> None:
+        await self.eventually(lambda: shown(self.hass, entity_id) == state)
+
+    async def lights_are_on(self) -> None:
+        """The vehicle carries the house, and Home Assistant shows so."""
+        await self.sees(SUPPLY, "island")
+        await self.sees(BACKUP, "on")
+
+    async def is_back(self) -> None:
+        """The house is on the grid, and Home Assistant shows so."""
+        await self.sees(SUPPLY, "grid")
+        await self.sees(STATUS, "connected")
+        assert self.shows(GRID, BACKUP) == ("on", "off")
+
+    def shows(self, *entity_ids: str) -> tuple[str, ...]:
+        return tuple(shown(self.hass, one) for one in entity_ids)
+
+    def lacks(self) -> Any:
+        """The reasons of the readiness."""
+        return attributes(self.hass, READINESS, "reasons")["reasons"]
+
+    def standing(self) -> set[str]:
+        """The titles of the notifications that people see now."""
+        board = persistent_notification._async_get_or_create_notifications(self.hass)
+        return {str(one["title"]) for one in board.values()}
+
+    async def told(self, *kinds: str) -> None:
+        """These happened, each as often as it stands here, in this order; nothing else did."""
+        await self.eventually(lambda: self.resident.happened == [*kinds])
+
+    async def reads(self, *titles: str) -> None:
+        """These notifications stand, and no other."""
+        await self.eventually(lambda: self.standing() == set(titles))
+
+    def device(self, part: str) -> str:
+        found = dr.async_get(self.hass).async_get_device_by_identifier(
+            (DOMAIN, f"{self.edge.edge.installation}-{part}"), self.entry.entry_id
+        )
+        assert found is not None
+        return found.id
+
+
+class Houses:
+    """Opens a house for a test, and closes it afterwards."""
+
+    def __init__(self, hass: HomeAssistant, folder: Path, eventually: Eventually, stack: AsyncExitStack) -> None:
+        self._hass, self._folder, self._eventually, self._stack = hass, folder, eventually, stack
+
+    async def open(self, options: SiteOptions = QUICK, silent: tuple[str, ...] = ()) -> Lived:
+        """``silent``: devices that do not let anybody connect yet; else the edge knows the grid when this returns."""
+        site = await self._stack.enter_async_context(SimulatedSite(options))
+        for device in silent:
+            await asyncio.to_thread(acts.break_device, site.control_url, device, {"refuse": True})
+        edge = await self._stack.enter_async_context(running(self._config(site)))
+        if not silent:
+            await edge.until(lambda state: state["site"]["grid"] == "on" and state["chargers"]["driveway"]["connected"])
+        resident = Resident()
+        self._stack.callback(self._hass.bus.async_listen("state_changed", resident.note))
+        self._stack.callback(persistent_notification.async_register_callback(self._hass, resident.read))
+        return Lived(self._hass, site, edge, await self._pair(edge), resident, self._eventually)
+
+    def _config(self, site: SimulatedSite) -> Any:
+        position = "protected_side" if site.options.meter_on_protected_side else "grid_side"
+        ports = {"charger": site.charger_port, "meter": site.meter_port, "switch": site.switch_port}
+        config = parse(SITE.format(host=HOST, position=position, **ports), self._folder / "site.yaml")
+        return replace(config, api=replace(config.api, port=0), data=self._folder / "data")
+
+    async def _pair(self, edge: RunningEdge) -> ConfigEntry:
+        code = (await edge.command("new_pairing_code"))["code"]
+        flow = await self._hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+        where = {CONF_HOST: HOST, CONF_PORT: edge.edge.port, CONF_CODE: code}
+        done = await self._hass.config_entries.flow.async_configure(flow["flow_id"], where)
+        await self._hass.async_block_till_done()
+        entry: ConfigEntry = done["result"]
+        self._stack.push_async_callback(self._hass.config_entries.async_unload, entry.entry_id)
+        return entry
+
+
+@pytest.fixture
+async def houses(
+    hass: HomeAssistant, tmp_path: Path, eventually: Eventually, socket_enabled: None
+) -> AsyncGenerator[Houses]:
+    """Houses that are closed after the test, Home Assistant's side first."""
+    async with AsyncExitStack() as stack:
+        yield Houses(hass, tmp_path, eventually, stack)
+
+
+async def test_flapping_grid(houses: Houses) -> None:
+    """The house stays in its island, and nothing is told twice but that the grid was there for a moment."""
+    home = await houses.open()
+    await home.act(acts.outage)
+    await home.lights_are_on()
+    for _ in range(3):
+        await home.act(acts.restore)
+        await home.sees(STATUS, "reconnecting")
+        await home.act(acts.outage)
+        await home.sees(STATUS, "outage")
+    assert home.shows(GRID, SUPPLY, BACKUP) == ("off", "island", "on")
+    await home.told("started", "backup_started", *["grid_returned"] * 3)
+    assert home.resident.notified == [OUT]
+    await home.act(acts.restore)
+    await home.is_back()
+    flaps = ["grid_returned"] * 4
+    await home.told("started", "backup_started", *flaps, "return_announced", "backup_stopped", "ended")
+    await home.reads(BACK)
+    assert home.resident.notified == [OUT, "Short dark time ahead", BACK]
+    assert home.resident.statuses.count("connected") == 2
+
+
+async def test_outage_with_the_car_absent(houses: Houses) -> None:
+    """That there is no backup is told beforehand, and in the outage why; when the car comes home it carries the house."""
+    home = await houses.open(replace(QUICK, plugged=False))
+    await home.sees(READINESS, "not_ready")
+    assert home.lacks()[0] == "vehicle_absent"
+    await home.act(acts.outage)
+    await home.sees(STATUS, "outage")
+    await home.sees(SUPPLY, "none")
+    await home.reads(NO_BACKUP)
+    await home.told("started")
+    assert home.shows(GRID, BACKUP, RUNTIME) == ("off", "off", STATE_UNKNOWN)
+    assert home.shows(DARK_START) != (STATE_UNKNOWN,)
+    await home.act(acts.plug, 70.0)
+    await home.lights_are_on()
+    await home.told("started", "backup_started")
+    await home.reads(OUT)
+    await home.sees(READINESS, "degraded")
+    assert home.lacks() == ("drill_too_old",)
+    assert home.shows(DARK_START) == (STATE_UNKNOWN,)
+
+
+async def test_car_unplugged_mid_outage(houses: Houses) -> None:
+    """Backup is shown as off, with the reason; plugged in again, the car carries on and both are told once."""
+    home = await houses.open()
+    await home.act(acts.outage)
+    await home.lights_are_on()
+    await home.act(acts.unplug)
+    await home.sees(BACKUP, "off")
+    await home.sees(VEHICLE, "off")
+    await home.sees(READINESS, "not_ready")
+    assert home.lacks()[0] == "vehicle_absent"
+    assert home.shows(GRID, STATUS, BATTERY, RUNTIME) == ("off", "outage", STATE_UNKNOWN, STATE_UNKNOWN)
+    await home.act(acts.plug, 60.0)
+    await home.lights_are_on()
+    await home.told("started", "backup_started", "backup_stopped", "backup_collapsed", "backup_started")
+    await home.sees(BATTERY, "60.0")
+    assert home.resident.notified == [OUT]
+
+
+async def test_outage_at_the_reserve(houses: Houses) -> None:
+    """The house is dark for the driver's sake, and that is told; to lend a part lights it."""
+    home = await houses.open(replace(QUICK, soc_pct=20.0))
+    await home.sees(READINESS, "not_ready")
+    assert home.lacks()[0] == "charge_below_reserve"
+    await home.act(acts.outage)
+    await home.sees(SUPPLY, "none")
+    await home.reads(NO_BACKUP)
+    assert home.shows(GRID, STATUS, BACKUP) == ("off", "outage", "off")
+    await home.told("started")
+    lend = {ATTR_DEVICE_ID: home.device("charger-driveway"), "reserve": 10, "confirm": True}
+    await home.hass.services.async_call(DOMAIN, "lend_reserve", lend, blocking=True)
+    await home.lights_are_on()
+    await home.eventually(lambda: shown(home.hass, RUNTIME) != STATE_UNKNOWN)
+    await home.told("started", "backup_started")
+    await home.reads(OUT)
+
+
+async def test_outage_mid_event(houses: Houses) -> None:
+    """The event is interrupted, not missed, and goes on when the house is back on the grid."""
+    home = await houses.open()
+    start = dt_util.utcnow()
+    times = {"start": start.isoformat(), "end": (start + timedelta(minutes=30)).isoformat()}
+    await home.edge.command("enter_event", program="manual", name="Peak", power_w=3000, **times)
+    status = next(one for one in home.hass.states.async_entity_ids("sensor") if one.endswith("peak_event_status"))
+    await home.sees(status, "running")
+    await home.act(acts.outage)
+    await home.sees(status, "interrupted")
+    await home.lights_are_on()
+    await home.act(acts.restore)
+    await home.is_back()
+    await home.sees(status, "running")
+    await home.told("started", "backup_started", "grid_returned", "return_announced", "backup_stopped", "ended")
+    assert home.resident.notified.count(OUT) == home.resident.notified.count(BACK) == 1
+
+
+async def test_edge_cold_started_inside_an_outage(houses: Houses) -> None:
+    """Until something was read, all is unknown and nothing is told; then it is an outage like any other."""
+    devices = ("charger", "meter", "switch")
+    home = await houses.open(replace(QUICK, grid_present=False), silent=devices)
+    assert home.shows(GRID, STATUS, SUPPLY) == (STATE_UNKNOWN,) * 3
+    assert home.shows(DISPUTED, READINESS) == ("off", "not_ready")
+    assert (home.resident.happened, home.resident.notified) == ([], [])
+    for device in devices:
+        await home.act(acts.break_device, device, {"refuse": False})
+    await home.lights_are_on()
+    assert home.shows(GRID, STATUS) == ("off", "outage")
+    await home.told("started", "backup_started")
+    await home.eventually(lambda: OUT in home.standing())
+    assert home.resident.statuses == ["checking", "outage"]
+
+
+async def test_home_assistant_rebooting_in_the_transfer(houses: Houses) -> None:
+    """What happened before is not told again; what happened meanwhile is, once, when automations listen."""
+    home = await houses.open(replace(QUICK, form_s=1.5))
+    hass, entry = home.hass, home.entry.entry_id
+    await home.act(acts.outage)
+    await home.told("started")
+    await home.reads(OUT)
+    assert home.shows(SUPPLY, BACKUP) == ("transfer", "off")
+    await hass.config_entries.async_unload(entry)
+    persistent_notification.async_dismiss_all(hass)
+    assert home.shows(GRID, SUPPLY) == (STATE_UNAVAILABLE,) * 2
+    await home.edge.until(lambda state: state["site"]["supply"] == "island")
+    hass.set_state(CoreState.starting)
+    await hass.config_entries.async_setup(entry)
+    await home.lights_are_on()
+    await home.reads(OUT)
+    assert home.resident.happened == ["started"]
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await home.told("started", "backup_started")
+    await home.act(acts.restore)
+    await home.is_back()
+    await home.told("started", "backup_started", "grid_returned", "return_announced", "backup_stopped", "ended")
+    assert home.resident.notified == [OUT, OUT, "Short dark time ahead", BACK]
+
+
+async def test_meter_on_the_protected_side(houses: Houses) -> None:
+    """In the island it sees the car's own voltage: that is not taken for the grid, nor for a contradiction."""
+    home = await houses.open(replace(QUICK, meter_on_protected_side=True))
+    await home.sees(READINESS, "degraded")
+    assert "no_grid_side_source" in home.lacks()
+    await home.act(acts.outage)
+    await home.lights_are_on()
+    await home.edge.until(lambda state: any("240 V" in one["detail"] for one in state["site"]["evidence"]))
+    await home.act(acts.restore)
+    cycles = home.edge.edge.runner
+    seen = cycles.image
+    await home.eventually(lambda: cycles.image is not seen)
+    assert home.shows(GRID, STATUS, SUPPLY, DISPUTED) == ("off", "outage", "island", "off")
+    assert not [one for one in home.edge.state["site"]["evidence"] if one["counts"]]
+    await home.told("started", "backup_started")
+    assert home.resident.notified == [OUT]
+
+
+async def test_charge_unknown(houses: Houses) -> None:
+    """The car goes on; charge and runtime are unknown, and people are told that no reserve is kept."""
+    home = await houses.open()
+    await home.sees(BATTERY, "70.0")
+    await home.act(acts.outage)
+    await home.lights_are_on()
+    await home.eventually(lambda: shown(home.hass, RUNTIME) != STATE_UNKNOWN)
+    await home.act(acts.hide_charge)
+    await home.sees(BATTERY, STATE_UNKNOWN)
+    await home.sees(RUNTIME, STATE_UNKNOWN)
+    await home.reads(OUT, "The vehicle does not tell its charge")
+    assert home.shows(SUPPLY, BACKUP, VEHICLE) == ("island", "on", "on")
+    await home.eventually(lambda: "charge_unknown" in home.lacks())
+    assert home.shows(READINESS) == ("degraded",)
+    await home.told("started", "backup_started")
+
+
+async def test_lost_neutral(houses: Houses) -> None:
+    """An alarm at once, and no outage: the grid is there, and nothing moves."""
+    home = await houses.open()
+    await home.act(acts.break_neutral, lost=True, leg_1_share=0.8)
+    await home.reads("Danger: the neutral may be broken")
+    assert home.shows(GRID, STATUS, SUPPLY, BACKUP, DISPUTED) == ("on", "connected", "grid", "off", "off")
+    await home.act(acts.break_neutral, lost=False, leg_1_share=0.5)
+    await home.reads()
+    assert home.resident.happened == []
+    assert home.resident.notified == ["Danger: the neutral may be broken"]
+    assert home.resident.statuses == ["connected"]
