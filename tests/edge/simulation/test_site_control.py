@@ -17,7 +17,7 @@ from edge_service.simulation import acts, site_command
 from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.site import SimulatedSite
 from edge_service.simulation.site_devices import Device
-from tests.edge.simulation.site_kit import a_site, modbus, off_loop
+from tests.edge.simulation.site_kit import a_site, modbus, off_loop, sunspec
 
 
 async def post(site: SimulatedSite, path: str, body: object) -> tuple[int, Any]:
@@ -210,3 +210,26 @@ async def test_a_site_of_its_own_process_announces_itself_acts_and_ends_on_a_sig
         process.send_signal(signal.SIGTERM)
         code = await process.wait()
     assert code == 0
+
+
+async def test_a_meter_in_the_homes_panel_sees_the_homes_own_voltage_in_an_island() -> None:
+    for behind, volts in ((False, 0), (True, 240)):
+        async with a_site(SiteOptions(meter_on_protected_side=behind)) as (site, clock):
+            await off_loop(acts.outage, site.control_url)
+            clock.pass_(0.5)
+            site.advance()
+            site.house.command_switch(open_=True)
+            clock.pass_(5)
+            async with sunspec(site.meter_port) as meter:
+                model = meter.models[203][0]
+                assert model.PPV.cvalue == volts
+
+
+async def test_a_charger_that_does_not_know_the_charge_says_so_while_the_vehicle_stays_plugged_in() -> None:
+    async with a_site() as (site, _):
+        await off_loop(acts.hide_charge, site.control_url)
+        async with sunspec(site.charger_port) as charger:
+            storage = charger.models[713][0]
+            assert (storage.SoC.cvalue, storage.WHAvail.cvalue) == (None, None)
+            assert storage.WHRtg.cvalue == 60_000
+        assert (await off_loop(acts.truth, site.control_url))["vehicle"]["plugged"]
