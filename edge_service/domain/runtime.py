@@ -179,6 +179,8 @@ def _is_due(memory: RuntimeMemory, stores: Sequence[Store], now: datetime) -> bo
         return True
     if len(stores) != len(memory.stores):
         return True
+    if memory.lasts is None and stores:
+        return True  # as soon as it can be known, it is
     return any(
         (one.charger, one.capacity_wh, one.end_pct) != (was.charger, was.capacity_wh, was.end_pct)
         or abs(one.soc_pct - was.soc_pct) >= SOC_CHANGE_PCT

@@ -299,6 +299,12 @@ def test_after_weeks_without_us_nothing_old_is_taken_for_new() -> None:
     assert known(decision.memory.runtime.load.minutes) == []
 
 
+def test_the_first_estimate_does_not_wait_until_the_next_is_due() -> None:
+    start = through(range(1))
+    assert start.runtime is None
+    assert through(range(1, 3), memory=start.memory).runtime is not None
+
+
 def test_the_estimate_stands_for_ten_seconds_unless_what_counts_changes() -> None:
     memory = through(range(30)).memory
     at = memory.runtime.lasts_at
