@@ -37,7 +37,7 @@ from .peer import Eventually
 
 # The real delays are 2 s, 300 s and 60 s.
 SITE = """
-site: {{name: Home, import_max_a: 100, export_max_w: 9600, service: split_phase, enter_service_s: 1,
+site: {{name: Home, import_max_a: 100, export_max_w: 9600, service: split_phase, enter_service_s: 2,
   outage_after_s: 0.4, announce_return_s: 0.5, dark_start_min: 30}}
 chargers:
   driveway: {{name: Driveway charger, model: sunspec_der, address: "{host}:{charger}", lease_s: 15}}
@@ -211,7 +211,7 @@ async def test_flapping_grid(houses: Houses) -> None:
 
 
 async def test_outage_with_the_car_absent(houses: Houses) -> None:
-    """That there is no backup is told beforehand, and in the outage why; when the car comes home it carries the house."""
+    """That there is no backup is told beforehand, and in the outage why; a car that comes home carries the house."""
     home = await houses.open(replace(QUICK, plugged=False))
     await home.sees(READINESS, "not_ready")
     assert home.lacks()[0] == "vehicle_absent"
@@ -303,7 +303,7 @@ async def test_edge_cold_started_inside_an_outage(houses: Houses) -> None:
 
 async def test_home_assistant_rebooting_in_the_transfer(houses: Houses) -> None:
     """What happened before is not told again; what happened meanwhile is, once, when automations listen."""
-    home = await houses.open(replace(QUICK, form_s=1.5))
+    home = await houses.open(replace(QUICK, form_s=3))
     hass, entry = home.hass, home.entry.entry_id
     await home.act(acts.outage)
     await home.told("started")
@@ -336,7 +336,7 @@ async def test_meter_on_the_protected_side(houses: Houses) -> None:
     await home.lights_are_on()
     await home.edge.until(lambda state: any("240 V" in one["detail"] for one in state["site"]["evidence"]))
     await home.act(acts.restore)
-    await home.passes(timedelta(seconds=2))
+    await home.passes(timedelta(seconds=3))
     assert home.shows(GRID, STATUS, SUPPLY, DISPUTED) == ("off", "outage", "island", "off")
     assert not [one for one in home.edge.state["site"]["evidence"] if one["counts"]]
     await home.told("started", "backup_started")
