@@ -1,7 +1,6 @@
 """How anything is told here: made to happen, waited for in Home Assistant, printed with its times, and pictured."""
 
 import asyncio
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -174,11 +173,6 @@ class Telling:
 async def sleep_until(moment: datetime) -> None:
     """Let the clock reach it."""
     await asyncio.sleep(max(0.0, (moment - datetime.now(UTC)).total_seconds()))
-
-
-def words_of(seen: Mapping[str, Any]) -> str:
-    """Attributes in one line."""
-    return ", ".join(f"{name} {one}" for name, one in seen.items())
 
 
 def say(text: str = "") -> None:

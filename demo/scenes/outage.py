@@ -39,7 +39,7 @@ SHED_WITHIN_S = BACKUP_WITHIN_S + 3
 RESTORED_WITHIN_S = 60.0
 ESTIMATED_WITHIN_S = 15.0
 # How far the edge's own word on dark seconds may be from the truth: it looks once a second, also at the return.
-DARK_WITHIN_S = 2.0
+DARK_WITHIN_S = 1.0
 
 
 async def outage(stage: Stage) -> list[Check]:

@@ -1,6 +1,5 @@
 """What the scenes share: a house with loads to shed, made known to Home Assistant as a person does it, and its rest."""
 
-import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from demo.home_assistant import HomeAssistant
 from demo.house import House, Json, Pace
 from demo.loads import LOADS, WARNING_ENTITY, Load, group
 from demo.processes import until
-from demo.telling import GROUP, PEAK, SITE, VEHICLE, Telling, is_state, say
+from demo.telling import GROUP, PEAK, SITE, VEHICLE, MissingStepError, Telling, is_state, say
 from demo.timeline import head
 from demo.verdict import Check, leases_kept, no_violations
 from demo.watching import Watch
@@ -54,17 +53,25 @@ class Stage:
         made = await watch.groups(entry_id)
         ids = {load.id: load.id if load.by_relay else made[load.name] for load in LOADS}
         stage = cls(home, watch, browser, pictures, Telling(house, watch, browser, pictures), entry_id, ids, {})
-        await until(stage.are_known, LISTED_WITHIN_S, "the load groups to be shown, all on")
+        try:
+            await until(stage.are_known, LISTED_WITHIN_S, "the load groups to be shown, all on")
+        except TimeoutError as error:
+            raise MissingStepError(f"{error}; they are {stage.load_states()}") from error
         stage.devices = await watch.devices()
         return stage
 
     async def are_known(self) -> bool:
+        """The load groups are shown, and on."""
         await self.watch.learn()
         return self._all_on()
 
+    def load_states(self) -> dict[str, str | None]:
+        """How each load group stands; None: Home Assistant does not show it."""
+        shown = {load.name: self.watch.now.get(self.load(load, "load_state")) for load in LOADS}
+        return {name: None if seen is None else seen.state for name, seen in shown.items()}
+
     def _all_on(self) -> bool:
-        states = [self.watch.now.get(self.load(load, "load_state")) for load in LOADS]
-        return all(seen is not None and seen.state == "on" for seen in states)
+        return set(self.load_states().values()) == {"on"}
 
     @property
     def house(self) -> House:
@@ -108,13 +115,14 @@ class Stage:
         return [no_violations(truth), leases_kept(truth)]
 
     async def rest(self) -> None:
-        """As every scene finds it. Raises ``TimeoutError`` that says how it stands."""
+        """As every scene finds it. Raises ``MissingStepError`` that says how it stands."""
         await self.house.simulate("load", str(BASE_W))
         await self.house.simulate("plug", "--soc", str(CHARGE_PCT))
         try:
             await until(self._rests, RESTS_WITHIN_S, "the house to rest on the grid, with all loads on")
         except TimeoutError as error:
-            raise TimeoutError(f"{error}; {json.dumps(self._at_rest())}") from error
+            wanting = [words for words, holds in self._at_rest().items() if not holds]
+            raise MissingStepError(f"{error}; wanting: {', '.join(wanting)}; loads: {self.load_states()}") from error
 
     async def _rests(self) -> bool:
         return all(self._at_rest().values())
