@@ -1,10 +1,15 @@
 """What the scenes share: a house with loads to shed, made known to Home Assistant as a person does it, and its rest."""
 
+import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from aiohttp import ClientError
 
 from demo.browser import Browser
 from demo.home_assistant import HomeAssistant
@@ -104,11 +109,19 @@ class Stage:
             checks = [*await scenes[name](self), *await self._promises()]
             await self.telling.pictures()
         finally:
+            await self._keep_truth(name)
             await self.telling.drop_pictures()
         for check in checks:
             say(f"  {'ok  ' if check.ok else 'FAIL'} {check.words}: {check.found}")
         say(f"  {name}: {time.monotonic() - started:.0f} s")
         return all(check.ok for check in checks)
+
+    async def _keep_truth(self, name: str) -> None:
+        """Beside the logs, also of a scene that failed."""
+        with suppress(ClientError, TimeoutError):
+            told = {"truth": await self.house.truth(), "writes": await self.house.writes()}
+            path = self.house.folder / "logs" / f"{name}.json"
+            await asyncio.to_thread(path.write_text, json.dumps(told, indent=1), encoding="utf-8")
 
     async def _promises(self) -> list[Check]:
         truth = await self.house.truth()
