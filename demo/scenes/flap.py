@@ -1,11 +1,12 @@
 """The grid comes and goes: one outage, one way out and one way back, whatever the street does meanwhile."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from demo.house import Json
 from demo.loads import LOADS, WATER_HEATER
 from demo.scenes.stage import Before, Stage
-from demo.telling import BACKUP_WITHIN_S, RAMP_WITHIN_S, SHOWN_WITHIN_S, SITE, is_state, is_told
+from demo.telling import BACKUP_WITHIN_S, RAMP_WITHIN_S, SHOWN_WITHIN_S, SITE, is_state, is_told, sleep_until
 from demo.timeline import Cause
 from demo.verdict import Check
 
@@ -22,6 +23,8 @@ async def flap(stage: Stage) -> list[Check]:
     for number in range(2, TIMES + 1):
         back = await telling.cause("grid back", "restore")
         await telling.see("grid is back, watched", is_state(SITE("grid_status"), "reconnecting"), back)
+        # Long enough for a return that does not wait; the delay is twice as long.
+        await sleep_until(back.at + timedelta(seconds=pace.enter_service_s / 2))
         lost = await telling.cause(f"lost again ({number} of {TIMES})", "outage")
         await telling.see("still the same outage", is_state(SITE("grid_status"), "outage", "checking"), lost)
     back = await telling.cause("grid back for good", "restore")
