@@ -119,8 +119,14 @@ class Edge:
             pacing=Pacing(control.cycle_s, control.fast_lane_ms / 1000),
             reported=self.reports,
         )
+        self.reports.told_people = self._brought
         self.reports.changed = self.runner.wake
         self.reports.warns = self._warned
+
+    def _brought(self) -> frozenset[str]:
+        """The keys of the standing notices that a client has brought to people."""
+        brought = self.hub.brought
+        return frozenset(one.key for one in self.scribe.standing if one.delivered_at or one.number in brought)
 
     async def _marks_of_late(self, memory: Memory) -> Sequence[Mark]:
         """What the last run may have told and not marked in its recording: it can have ended in between."""

@@ -48,13 +48,15 @@ class Reports:
     """All that counts of what clients report; of two that contradict each other the newest word on each thing.
 
     ``changed`` is called when something was said that is not only a repetition, ``warns`` with each word on alerts: a
-    storm is not over because who told of it is gone, so these are kept elsewhere.
+    storm is not over because who told of it is gone, so these are kept elsewhere. ``told_people`` knows the keys of the
+    standing notices that a client has brought to people.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.changed: Callable[[], None] = lambda: None
         self.warns: Callable[[Sequence[Alert]], None] = lambda alerts: None
+        self.told_people: Callable[[], frozenset[str]] = frozenset
         self._said: dict[object, dict[str, _Said]] = {}
         self._number = 0
         self._wanted: _Wanted | None = None
@@ -105,6 +107,10 @@ class Reports:
 
     def loads(self) -> Mapping[str, LoadReading]:
         return frozen_map(self._newest("loads", MOST_LOADS))
+
+    def brought(self) -> frozenset[str]:
+        """Keys of the standing notices that a client has brought to people."""
+        return self.told_people()
 
     def alerts(self) -> tuple[Alert, ...]:
         return tuple(self._newest("alerts", MOST_ALERTS).values())

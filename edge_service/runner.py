@@ -106,6 +106,10 @@ class Reported(Protocol):
 
     def alerts(self) -> tuple[Alert, ...]: ...
 
+    def brought(self) -> frozenset[str]:
+        """Keys of the standing notices that a client has brought to people."""
+        ...
+
 
 class NothingReported:
     """No client is there that could report."""
@@ -118,6 +122,9 @@ class NothingReported:
 
     def alerts(self) -> tuple[Alert, ...]:
         return ()
+
+    def brought(self) -> frozenset[str]:
+        return frozenset()
 
 
 class People(Protocol):
@@ -375,6 +382,7 @@ class Runner:
             loads=frozen_map({**self._reported.loads(), **self._relay_readings()}),
             departures=frozen_map(next_departures(self._people.settings.departures, now, self._facts.time_zone)),
             drill_due=next_drill(self._people.settings.drill_schedule, self._memory.drill, now, self._facts.time_zone),
+            brought=self._reported.brought(),
         )
 
     def _relay_readings(self) -> dict[str, LoadReading]:

@@ -233,6 +233,7 @@ class Scribe:
 
     async def _count_as_brought(self, notice: Notice) -> None:
         """It stands for everybody to see; a client that connects later does not bring it either."""
+        self._standing[notice.key] = replace(notice, delivered_at=notice.raised_at)
         try:
             await self._journal.mark_notice(notice.number, delivered_at=notice.raised_at)
         except OSError as error:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,6 +175,11 @@ class Hub:
         for errand in self._errands.values():
             if subscriber.carries_notices and errand.carrier in (None, subscriber):
                 self._give(errand, [subscriber])
+
+    @property
+    def brought(self) -> AbstractSet[int]:
+        """The numbers of notices that clients have brought to people since the start."""
+        return self._brought
 
     def delivered(self, number: int) -> None:
         """A client has brought the notice to people."""

@@ -45,6 +45,7 @@ COSTS: Mapping[str, int] = {
     "slow_return": 10,
     "loads_unproven": 15,
     "loads_not_restored": 10,
+    "notice_not_brought": 10,
 }
 
 
@@ -122,7 +123,7 @@ def _go_on(view: View, drill: DrillMemory, before: Memory) -> DrillMemory:
         case DrillStage.TRANSFERRING:
             return _transfer(view, drill)
         case DrillStage.CARRYING:
-            return _carry(view, drill) if drill.transfer else _carry_dry(view, drill)
+            return _carry(view, drill) if drill.transfer else _carry_dry(view, drill, before)
         case _:
             return _return(view, drill) if drill.transfer else _return_dry(view, drill)
 
@@ -191,10 +192,10 @@ def _return(view: View, drill: DrillMemory) -> DrillMemory:
     return _end(drill, DrillStage.FAILED, now, "not_returned") if now - drill.since > RETURNS_WITHIN else drill
 
 
-def _carry_dry(view: View, drill: DrillMemory) -> DrillMemory:
-    """The loads that an outage would shed are shed."""
+def _carry_dry(view: View, drill: DrillMemory, before: Memory) -> DrillMemory:
+    """The loads that an outage would shed are shed. They are asked for one decision after this stage has begun."""
     now = view.observation.now
-    waits = drill.loads_unproven or now == drill.since
+    waits = drill.loads_unproven or before.at is None or before.at <= drill.since
     if waits and now - drill.since < SHED_WITHIN:
         return drill
     return _enter(drill, DrillStage.RETURNING, now)
@@ -210,6 +211,8 @@ def _return_dry(view: View, drill: DrillMemory) -> DrillMemory:
 
 def _measured(view: View, drill: DrillMemory, before: Memory) -> DrillMemory:
     """What is seen while the vehicle carries the house, and which loads were shed and proved it."""
+    if drill.told_s is None and "drill" in view.observation.brought:
+        drill = replace(drill, told_s=(view.observation.now - drill.started_at).total_seconds())
     if drill.stage not in (DrillStage.TRANSFERRING, DrillStage.CARRYING):
         return drill
     wanted = [name for name, one in before.loads.groups.items() if one.wanted is LoadOrder.SHED]
@@ -259,5 +262,6 @@ def _findings(view: View, drill: DrillMemory) -> list[str]:
         "voltage_sag": drill.lowest_v is not None and drill.lowest_v < SAG_BELOW_PU * nominal_v,
         "slow_return": (drill.return_s or 0.0) > SLOW_RETURN_S,
         "loads_unproven": bool(drill.loads_unproven),
+        "notice_not_brought": drill.told_s is None,
     }
     return [name for name, holds in found.items() if holds]

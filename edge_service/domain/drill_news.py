@@ -46,6 +46,7 @@ def report(drill: DrillMemory) -> dict[str, Any]:
         "transfer_s": _rounded(drill.transfer_s),
         "previous_transfer_s": _rounded(drill.previous_transfer_s),
         "return_s": _rounded(drill.return_s),
+        "told_s": _rounded(drill.told_s),
         "lowest_v": _rounded(drill.lowest_v),
         "highest_w": drill.highest_w,
         "energy_wh": round(drill.energy_wh),

@@ -56,8 +56,8 @@ class GridMemory:
 
     ``after_generator``: a generator fed the house last; the grid has to be good for the enter-service delay first.
     ``at_generator``: the transfer switch stands at it. ``disputed_since``: sources contradict each other and nothing
-    decides between them. ``neutral_lost_since``: the legs' voltages have diverged. ``islanders``: who runs the house off
-    the grid behind a gateway of its own, by its last word.
+    decides between them. ``neutral_lost_since``: the legs' voltages have diverged. ``islanders``: who runs the house
+    off the grid behind a gateway of its own, by its last word.
     """
 
     state: Grid = Grid.UNKNOWN
@@ -411,8 +411,9 @@ class DrillMemory:
     """The drill that runs, or the last one. Durations in seconds, None: not reached or not measured.
 
     ``reasons``: what refused it, ended it or cost it points. ``left_at``: when the house left the grid. ``dark_at``:
-    when the way back darkened it. ``lowest_v``: the least voltage seen in the island. ``loads_unproven``: groups that
-    nobody proved shed. ``previous_score``, ``previous_transfer_s``: of the last one of its kind that passed, at
+    when the way back darkened it. ``told_s``: until its notice was brought to people. ``lowest_v``: the least voltage
+    seen in the island. ``loads_unproven``: groups that nobody proved shed. ``previous_score``,
+    ``previous_transfer_s``: of the last one of its kind that passed, at
     ``last_passed_at``. ``scheduled_for``: the time of the last one that came by itself.
     """
 
@@ -428,6 +429,7 @@ class DrillMemory:
     dark_at: datetime | None = None
     transfer_s: float | None = None
     return_s: float | None = None
+    told_s: float | None = None
     lowest_v: float | None = None
     highest_w: int | None = None
     energy_wh: float = 0.0

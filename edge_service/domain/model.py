@@ -828,7 +828,8 @@ class Observation:
     chargers at which another controller overwrites our orders, and since when. ``departures``: the next of each
     charger's vehicle. ``orders``: the order that stands at each charger, and the evidence of it so far.
     ``evidence``: of sources that are no device here, such as an entity of Home Assistant. ``loads``: by load group.
-    ``drill_due``: the next time of a scheduled drill.
+    ``drill_due``: the next time of a scheduled drill. ``brought``: keys of standing notices that a client has brought
+    to people.
     """
 
     now: datetime
@@ -846,6 +847,7 @@ class Observation:
     loads: Mapping[str, LoadReading] = field(default_factory=frozen_map)
     alerts: tuple[Alert, ...] = ()
     drill_due: datetime | None = None
+    brought: frozenset[str] = frozenset()
 
 
 # -------------------------------------------------------------------------------- what is found out

@@ -11,6 +11,7 @@ import pytest
 
 from edge_service.chargers import evtec_bidipro_10, sigenergy_evdc, sunspec_7xx
 from edge_service.domain.commands import COMMANDS
+from edge_service.domain.drill import COSTS
 from edge_service.domain.drill_checks import Refusal
 from edge_service.domain.memory import DepartureStage, EventStage, IslandStep
 from edge_service.domain.model import AtEnd, Authority, ChargerState, Grid, ManualKind, Mode, Stage, Supply
@@ -144,6 +145,23 @@ def test_every_code_in_the_source_can_be_followed(name: str) -> None:
     assert found.codes
     assert found.unclear == ()
     assert [code for code in found.codes if GAP in code] == []
+
+
+def reasons_of(sensor: str) -> frozenset[str]:
+    """The words of a sensor's attribute that lists reasons."""
+    return frozenset(WORDS["entity"]["sensor"][sensor]["state_attributes"]["reasons"]["state"])
+
+
+@pytest.mark.parametrize(
+    ("heading", "sensor"), [("Reasons of a drill", "drill_status"), ("Reasons of readiness", "backup_readiness")]
+)
+def test_every_reason_of_a_drill_and_of_readiness_has_words(heading: str, sensor: str) -> None:
+    assert missing(documented(heading), reasons_of(sensor)) == []
+
+
+def test_every_reason_of_a_drill_that_the_edge_gives_is_documented() -> None:
+    given = set(Refusal) | set(COSTS) | {"slow_transfer", "not_transferred", "not_returned", "collapsed", "order_stands"}
+    assert missing(given, documented("Reasons of a drill")) == []
 
 
 def test_every_rung_is_documented_and_has_words() -> None:

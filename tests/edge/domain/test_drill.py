@@ -149,7 +149,7 @@ def test_a_long_drill_needs_more_charge() -> None:
 
 FRIDGE = LoadGroup("pump", "Pool pump", Tier.NON_ESSENTIAL, power_w=1500)
 WITH_LOAD = Settings(load_groups=frozen_map({"pump": FRIDGE}))
-DRY = DrillMemory("dry", DrillStage.CARRYING, after(-5), after(0), False, 120)
+DRY = DrillMemory("dry", DrillStage.CARRYING, after(-5), after(0), False, 120, told_s=0.2)
 SHED = LoadsMemory(groups=frozen_map({"pump": LoadMemory(LoadOrder.SHED, after(0), "tier")}))
 
 
@@ -161,7 +161,7 @@ def the_drill(memory: Memory, at_s: float, state: LoadState | None) -> DrillMemo
 
 
 def test_a_dry_drill_waits_until_its_loads_are_proven_shed() -> None:
-    memory = replace(TIED, drill=DRY, loads=SHED)
+    memory = replace(TIED, at=after(0.5), drill=DRY, loads=SHED)
     waiting = the_drill(memory, 1, LoadState.ON)
     assert (waiting.stage, waiting.loads_shed, waiting.loads_unproven) == (
         DrillStage.CARRYING,
@@ -169,6 +169,15 @@ def test_a_dry_drill_waits_until_its_loads_are_proven_shed() -> None:
         ("Pool pump",),
     )
     assert the_drill(memory, 1, LoadState.SHED).stage is DrillStage.RETURNING
+
+
+def test_the_report_of_a_dry_drill_names_what_it_shed() -> None:
+    running = replace(TIED, at=DRY.since, drill=DRY)
+    loads = frozen_map({"pump": LoadReading(after(1), LoadState.ON)})
+    asked = decide(observed(1, loads=loads), running, WITH_LOAD, a_site()).memory
+    assert asked.loads.group("pump").wanted is LoadOrder.SHED
+    proven = the_drill(asked, 2, LoadState.SHED)
+    assert (proven.stage, proven.loads_shed, proven.loads_unproven) == (DrillStage.RETURNING, ("pump",), ())
 
 
 def test_a_load_that_nobody_proves_shed_costs_points() -> None:
@@ -190,6 +199,7 @@ def test_a_load_that_nobody_proves_shed_costs_points() -> None:
         ({"transfer_s": 12.0}, 80, ("slow_transfer",)),
         ({"lowest_v": 200.0}, 80, ("voltage_sag",)),
         ({"dark_at": after(-30)}, 90, ("slow_return",)),
+        ({"told_s": None}, 90, ("notice_not_brought",)),
         (
             {"transfer_s": 12.0, "lowest_v": 200.0, "loads_unproven": ("Pool pump",)},
             45,
@@ -199,7 +209,16 @@ def test_a_load_that_nobody_proves_shed_costs_points() -> None:
 )
 def test_what_was_measured_is_scored(changes: dict[str, Any], score: int, reasons: tuple[str, ...]) -> None:
     drill = DrillMemory(
-        "one", DrillStage.RETURNING, after(-90), after(-5), True, 60, transfer_s=2.0, lowest_v=238.0, dark_at=after(-3)
+        "one",
+        DrillStage.RETURNING,
+        after(-90),
+        after(-5),
+        True,
+        60,
+        transfer_s=2.0,
+        lowest_v=238.0,
+        dark_at=after(-3),
+        told_s=0.1,
     )
     decision = decide(observed(), replace(TIED, drill=replace(drill, **changes)), Settings(), a_site())
     ended = decision.memory.drill
@@ -230,6 +249,14 @@ def test_the_next_one_is_compared_with_the_last_of_its_kind_that_passed() -> Non
         2.5,
         after(-800),
     )
+
+
+def test_its_notice_counts_as_brought_from_when_a_client_says_so() -> None:
+    running = DrillMemory("one", DrillStage.CHECKING, after(-3), after(-3), True, 60)
+    for brought, told_s in ((frozenset[str](), None), (frozenset({"drill"}), 3.0)):
+        drill = decide(observed(brought=brought), replace(TIED, drill=running), Settings(), a_site()).memory.drill
+        assert drill is not None
+        assert drill.told_s == told_s
 
 
 def test_a_restart_ends_a_drill_and_keeps_the_last_report() -> None:

@@ -492,7 +492,8 @@ class Play:
         coming = {**next_departures(self.settings.departures, now, self.facts.time_zone), **self._fixed(now)}
         due = next_drill(self.settings.drill_schedule, self.memory.drill, now, self.facts.time_zone)
         self.house.know_loads(self.settings)
-        observation = replace(self.house.observe(now), departures=frozen_map(coming), drill_due=due)
+        told = frozenset(self.memory.notices)
+        observation = replace(self.house.observe(now), departures=frozen_map(coming), drill_due=due, brought=told)
         self.observation = observation
         decision = decide(observation, self.memory, self.settings, self.facts, self.ladder)
         self.memory = decision.memory
