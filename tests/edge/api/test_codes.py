@@ -160,7 +160,8 @@ def test_every_reason_of_a_drill_and_of_readiness_has_words(heading: str, sensor
 
 
 def test_every_reason_of_a_drill_that_the_edge_gives_is_documented() -> None:
-    given = set(Refusal) | set(COSTS) | {"slow_transfer", "not_transferred", "not_returned", "collapsed", "order_stands"}
+    ends = {"slow_transfer", "not_transferred", "not_returned", "collapsed", "order_stands"}
+    given = set(Refusal) | set(COSTS) | ends
     assert missing(given, documented("Reasons of a drill")) == []
 
 
