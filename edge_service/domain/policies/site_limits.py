@@ -78,13 +78,15 @@ def _goes_on(view: View, let_alone_w: int) -> Narrowing:
 def _generator(view: View) -> Narrowing:
     """A generator takes nothing back, and has little to give: no discharge, and a ceiling on charging in total.
 
-    The meter is no help here: whether it sees the generator depends on where that is wired.
+    The meter is no help here: whether it sees the generator depends on where that is wired. What a charger that is let
+    alone supplies makes no room for another to draw: it may end at any moment.
     """
     cap_w = view.facts.generator_max_w
-    let_alone_w = sum(view.bands[charger].nearest(0) for charger in view.settled)
+    let_alone = [view.bands[charger].nearest(0) for charger in view.settled]
+    let_alone_w, drawn_w = sum(let_alone), sum(power_w for power_w in let_alone if power_w > 0)
     return Narrowing(
         "generator",
         bands=frozen_map(dict.fromkeys(view.open_chargers, Band(0, ANY.hi))),
-        site=Band(min(0, let_alone_w), max(cap_w, let_alone_w)),
+        site=Band(min(0, let_alone_w), let_alone_w + max(0, cap_w - drawn_w)),
         data=frozen_map({"charge_max_w": cap_w}),
     )

@@ -20,6 +20,8 @@ from edge_service.domain.model import (
     Grid,
     GridEvidence,
     Limits,
+    ManualKind,
+    ManualOrder,
     Mode,
     Observation,
     Position,
@@ -154,7 +156,7 @@ def test_on_a_generator_nothing_is_given_little_is_taken_and_no_switch_moves(
 ) -> None:
     facts = wired(facts, generator_max_w=cap_w)
     decision = decide(saying(observation, GENERATOR, active=True), memory, people, facts)
-    house = [piece.present for piece in sees_house(observation, decision, facts)]
+    house = [piece.present for piece in sees_house(decision)]
     assert decision.grid is Grid.GENERATOR or (
         decision.grid in (Grid.SUSPECT, Grid.OUTAGE) and house and not any(house)
     )
@@ -170,15 +172,9 @@ def test_on_a_generator_nothing_is_given_little_is_taken_and_no_switch_moves(
         assert "demand_response" not in decision.reasons.values()
 
 
-def sees_house(observation: Observation, decision: Decision, facts: SiteFacts) -> list[GridEvidence]:
-    """The fresh words of those on the house's side."""
-    return [
-        piece
-        for piece in decision.evidence
-        if piece.position is Position.PROTECTED_SIDE
-        and piece.present is not None
-        and facts.fresh(piece, observation.now)
-    ]
+def sees_house(decision: Decision) -> list[GridEvidence]:
+    """The words that count of those on the house's side: a voltage that a charger makes itself is no generator's."""
+    return [one.piece for one in decision.weighed if one.counts and one.piece.position is Position.PROTECTED_SIDE]
 
 
 @given(st.sampled_from(Grid), st.booleans())
@@ -322,6 +318,19 @@ def test_an_order_to_open_that_moved_nothing_is_taken_back_when_a_generator_feed
     waits = replace(memory, grid=GridMemory(Grid.OUTAGE, T0, lost_since=T0, closed_since=after(-60)))
     decision = decide(saying(stands, GENERATOR, active=True), waits, Settings(), wired())
     assert (decision.grid, decision.switch) == (Grid.OUTAGE, SwitchOrder.CLOSE), "nor may it open behind a dead one"
+
+
+@pytest.mark.parametrize(("let_alone_w", "cap_w", "left_w"), [(-5000, 0, 0), (-5000, 2000, 2000), (1500, 4000, 2500)])
+def test_on_a_generator_what_one_charger_supplies_makes_no_room_for_another(
+    let_alone_w: int, cap_w: int, left_w: int
+) -> None:
+    cars = {"car": ChargerFacts("car", "Car", DER), "van": ChargerFacts("van", "Van", capability=None)}
+    facts = wired(chargers=frozen_map(cars), generator_max_w=cap_w)
+    charge = ManualOrder(ManualKind.CHARGE, T0, after(3600))
+    seen_now = saying(an_observation(1, {"car": {}, "van": {"power_w": let_alone_w}}), GENERATOR, active=True)
+    decision = decide(seen_now, ON_GRID, Settings(manual=frozen_map({"car": charge})), facts)
+    assert decision.grid is Grid.GENERATOR
+    assert order_power_w(decision.orders["car"]) == left_w
 
 
 def test_a_vendors_own_gateway_is_let_alone_on_a_generator() -> None:
