@@ -228,11 +228,12 @@ def test_a_charger_that_stays_silent_is_told_once_and_cleared() -> None:
     assert life.at(121).cleared == ("offline:car",)
 
 
-def outage_without_switch(**capability: Any) -> Life:
+def outage_without_switch(house_v: float = 0.0, **capability: Any) -> Life:
+    """``house_v``: what the charger measures on the house's side while the grid is lost."""
     chargers = {"car": replace(FACTS.chargers["car"], capability=replace(DER, **capability))}
     life = ready(facts=replace(FACTS, switch=None, chargers=frozen_map(chargers), enter_service_s=5.0))
     for second in range(4, 10):
-        life.at(second, lost=True)
+        life.at(second, lost=True, voltage_v=house_v)
     for second in range(10, 20):
         life.at(second)
     return life
@@ -243,7 +244,12 @@ def test_without_backup_people_are_told_so_once_and_not_again_when_the_grid_come
 
 
 def test_where_the_vendor_backs_up_nobody_is_told_that_nothing_does() -> None:
-    assert outage_without_switch(backup=Backup.VENDOR).told == ["outage outage", "outage power_back"]
+    told = outage_without_switch(house_v=240.0, backup=Backup.VENDOR).told
+    assert told == ["outage outage", "outage power_back"]
+
+
+def test_a_vendors_backup_that_leaves_the_house_dark_is_told_as_none() -> None:
+    assert outage_without_switch(house_v=0.0, backup=Backup.VENDOR).told == ["outage no_backup", "outage power_back"]
 
 
 def in_island(soc_pct: float, settings: Settings | None = None, **more: Any) -> Life:
