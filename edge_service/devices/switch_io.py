@@ -48,6 +48,8 @@ class SwitchIo:
             "No contact proves that it is open: no island can be formed behind it.": options.open_proven_input is None,
             "No contact proves that it is closed.": options.closed_proven_input is None,
             "Neither contact is on: it moves, is stuck or is not wired.": reading == (False, False),
+            "It stands open, by both contacts.": reading == (True, False),
+            "It stands closed, by both contacts.": reading == (False, True),
         }
         findings = tuple(sentence for sentence, holds in remarks.items() if holds)
         return DeviceIdentity("unknown", "Modbus I/O switch", "", findings=findings)

@@ -36,12 +36,13 @@ class Block:
 async def test_the_switch_opens_and_closes_and_proves_both() -> None:
     async with a_site() as (site, clock), Link(HOST, site.switch_port) as link:
         switch = SwitchIo("main", link.unit(1))
-        assert (await switch.probe()).findings == ()
+        assert (await switch.probe()).findings == ("It stands closed, by both contacts.",)
         assert await switch.read(NOW) == SwitchReading(NOW, False, False, True)
         await switch.move(SwitchOrder.OPEN)
         assert await switch.read(NOW) == SwitchReading(NOW, True, False, False)
         clock.pass_(0.2)
         assert await switch.read(NOW) == SwitchReading(NOW, True, True, False)
+        assert (await switch.probe()).findings == ("It stands open, by both contacts.",)
         await switch.move(SwitchOrder.CLOSE)
         clock.pass_(0.2)
         assert await switch.read(NOW) == SwitchReading(NOW, False, False, True)
