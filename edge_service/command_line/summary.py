@@ -17,6 +17,18 @@ def _site(site: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {grid}, the house uses {_kilowatts(site.get('house_power_w'))}"
     if site.get("returning_at"):
         yield f"  goes back to the grid at {site['returning_at']}; the house will be dark for a moment"
+    yield from _backup(site)
+
+
+def _backup(site: Mapping[str, Any]) -> Iterator[str]:
+    """Whether backup would work, and who sees the grid. An older edge tells neither."""
+    if (readiness := site.get("readiness")) is not None:
+        found = [f"{_word(one.get('code'))} ({_word(one.get('subject'))})" for one in readiness.get("reasons", ())]
+        yield f"  backup {_word(readiness.get('level'))}{': ' * bool(found)}{', '.join(found)}"
+    for piece in site.get("evidence", ()):
+        says = {True: "grid there", False: "grid lost"}.get(piece.get("present"), "cannot tell")
+        blind = " (does not count now)" if piece.get("counts") is False else ""
+        yield f"  {_word(piece.get('source'))}: {says}{blind}"
 
 
 def _chargers(state: Mapping[str, Any]) -> Iterator[str]:

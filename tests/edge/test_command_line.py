@@ -285,6 +285,24 @@ def test_the_state_is_shown_in_words_and_what_is_not_known_is_said(edge: FakeEdg
     ]
 
 
+def test_the_state_says_whether_backup_would_work_and_who_sees_the_grid(edge: FakeEdge, tmp_path: Path) -> None:
+    reasons = [{"code": "vehicle_absent", "subject": "garage"}, {"code": "drill_too_old", "subject": "site"}]
+    evidence = [
+        {"source": "meter", "present": False, "counts": True},
+        {"source": "garage", "present": True, "counts": False},
+        {"source": "voltage relay", "present": None, "counts": False},
+    ]
+    edge.answers["/api/v1/state"] = {
+        "site": {"readiness": {"level": "not_ready", "reasons": reasons}, "evidence": evidence}
+    }
+    assert ridethrough("state", cwd=tmp_path).out.splitlines()[3:] == [
+        "  backup not_ready: vehicle_absent (garage), drill_too_old (site)",
+        "  meter: grid lost",
+        "  garage: grid there (does not count now)",
+        "  voltage relay: cannot tell (does not count now)",
+    ]
+
+
 def test_the_state_is_given_whole_to_programs(edge: FakeEdge, tmp_path: Path) -> None:
     edge.answers["/api/v1/state"] = {"site": {"name": "Maß"}}
     assert json.loads(ridethrough("state", "--json", cwd=tmp_path).out) == {"site": {"name": "Maß"}}
