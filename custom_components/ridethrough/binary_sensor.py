@@ -83,6 +83,11 @@ def disputed(site: SiteWire, _: bool | None) -> bool | None:
     return site.get("disputed")
 
 
+def neutral_lost(site: SiteWire, _: bool | None) -> bool | None:
+    """Whether the legs' voltages have diverged."""
+    return site.get("neutral_lost")
+
+
 def shown_alert(site: SiteWire) -> AlertState | None:
     """The alert that people are told of: one that stands before one that comes, heeded before opted out."""
     now = dt_util.utcnow()
@@ -172,6 +177,13 @@ SITE_FACTS: tuple[BinaryRow[SiteWire], ...] = (
         device_class=BinarySensorDeviceClass.PROBLEM,
         value=disputed,
         exists=lambda site: "disputed" in site,
+    ),
+    BinaryRow(
+        key="neutral_lost",
+        translation_key="neutral_lost",
+        device_class=BinarySensorDeviceClass.SAFETY,
+        value=neutral_lost,
+        exists=lambda site: site.get("neutral_lost") is not None,
     ),
     BinaryRow(
         key="backup_given_up",

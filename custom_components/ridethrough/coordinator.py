@@ -72,6 +72,7 @@ MISTAKES = frozenset(
         "event_over",
         "not_by_hand",
         "confirm_needed",
+        "medical_confirm_needed",
         "time_zone_needed",
         "unknown_departure",
         "too_many_departures",

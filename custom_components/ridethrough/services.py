@@ -35,6 +35,7 @@ ATTR_TIME = "time"
 ATTR_TARGET = "target"
 ATTR_MILES = "miles"
 ATTR_RESERVE = "reserve"
+ATTR_AT_END = "at_end"
 ATTR_ALERT = "alert"
 ATTR_ORDER = "order"
 ATTR_TRANSFER = "transfer"
@@ -108,6 +109,9 @@ RESERVE_SCHEMA = probatio.Schema(
         probatio.Optional(ATTR_CONFIRM, default=False): cv.boolean,
     }
 )
+_CONFIRM = {probatio.Optional(ATTR_CONFIRM, default=False): cv.boolean}
+TAKE_BACK_SCHEMA = probatio.Schema({**_DEVICE, **_CONFIRM})
+AT_END_SCHEMA = probatio.Schema({**_SITE, **_CONFIRM, probatio.Required(ATTR_AT_END): probatio.In(["stop", "lend"])})
 LOAD_SCHEMA = probatio.Schema(
     {
         **_DEVICE,
@@ -241,6 +245,10 @@ def _word_given(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"confirm": True} if data[ATTR_CONFIRM] else {}
 
 
+def _at_end(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"at_end": data[ATTR_AT_END], **_word_given(data)}
+
+
 def _load_order(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"order": data[ATTR_ORDER], **_word_given(data)}
 
@@ -274,10 +282,12 @@ ACTIONS = (
     DeviceAction("clear_departure", "charger", "clear_departure", CLEAR_DEPARTURE_SCHEMA, _plan),
     DeviceAction("set_drivers_reserve", "charger", "set_drivers_reserve", RESERVE_SCHEMA, _reserve),
     DeviceAction("lend_reserve", "charger", "lend_reserve", RESERVE_SCHEMA, _reserve),
+    DeviceAction("take_back_lent", "charger", "take_back_lent", TAKE_BACK_SCHEMA, _word_given),
     DeviceAction("set_load", "load", "set_load", LOAD_SCHEMA, _load_order),
 )
 SITE_ACTIONS = (
     SiteAction("end_backup", END_BACKUP_SCHEMA, _confirmed),
+    SiteAction("set_at_end", AT_END_SCHEMA, _at_end),
     SiteAction("prepare_for_storm", STORM_SCHEMA, _storm),
     SiteAction("end_storm", SITE_SCHEMA, lambda _: {}),
     SiteAction("opt_out_alert", ALERT_SCHEMA, _alert),

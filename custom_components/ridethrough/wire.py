@@ -278,7 +278,8 @@ class SiteWire(TypedDict):
     """The site. ``grid``: on suspect outage restoring generator unknown. ``supply``: grid transfer island
     vendor_backup none unknown. ``islanding``: the step of the sequence that runs. ``returning_at``: when an announced
     open transition will darken the house. ``contacts``: by what they mean (stop, generator, grid_lost), those that are
-    wired. ``disputed``: sources contradict each other. ``kind``: island_switch vendor none, how an outage is bridged.
+    wired. ``disputed``: sources contradict each other. ``neutral_lost``: None where the meter tells of no two legs.
+    ``kind``: island_switch vendor none, how an outage is bridged.
     An older edge lacks the keys that are not required."""
 
     name: str
@@ -311,6 +312,7 @@ class SiteWire(TypedDict):
     generator_max_w: NotRequired[int | None]
     leg_power_w: NotRequired[list[int | None]]
     disputed: NotRequired[bool]
+    neutral_lost: NotRequired[bool | None]
     kind: NotRequired[str]
     runtime: NotRequired[RuntimeState | None]
     readiness: NotRequired[ReadinessState]

@@ -6,6 +6,7 @@ from edge_service.api import wire
 from edge_service.api.publish_drill import drill, drill_schedule
 from edge_service.api.publish_loads import solar_power_w
 from edge_service.api.shown import Shown, moment, time
+from edge_service.domain import neutral
 from edge_service.domain.contacts import active
 from edge_service.domain.dark_start import dark_start_at
 from edge_service.domain.grid_evidence import Weighed, contradicted, weighed
@@ -29,6 +30,7 @@ def site(shown: Shown) -> wire.SiteWire:
         "returning_at": time(_returning_at(shown)),
         "evidence": [_evidence(piece) for piece in evidence],
         "disputed": contradicted(evidence),
+        "neutral_lost": neutral.seen(shown.observation, memory.grid.neutral_lost_since, facts),
         "kind": _kind(shown),
         "has_meter": facts.has_meter,
         "has_backup": _has_backup(facts),

@@ -34,6 +34,14 @@ def is_lost(since: datetime | None, now: datetime) -> bool:
     return since is not None and now - since >= LASTS
 
 
+def seen(observation: Observation, since: datetime | None, facts: SiteFacts) -> bool | None:
+    """Whether it is lost; None: the meter does not tell of the legs, or is silent and has not told of a loss."""
+    if is_lost(since, observation.now):
+        return True
+    meter = facts.fresh(observation.meter, observation.now)
+    return False if meter is not None and _two_legs(meter.leg_voltage_v, facts) else None
+
+
 def _two_legs(voltages: tuple[float | None, ...], facts: SiteFacts) -> tuple[float, ...]:
     """The voltages of a split-phase service's two legs, of a meter that may have a third input; else none."""
     wired = len(facts.leg_max_w) or len(voltages)

@@ -77,6 +77,7 @@ def home() -> wire.State:
             "generator_max_w": 3000,
             "leg_power_w": [700, 500],
             "disputed": False,
+            "neutral_lost": False,
             "kind": "island_switch",
             "runtime": {"p10_h": 14.5, "p50_h": 18.0, "p90_h": 24.0, "usable_wh": 31_200, "load_w": 1700},
             "readiness": {"level": "ready", "reasons": []},

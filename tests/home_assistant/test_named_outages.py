@@ -50,6 +50,7 @@ QUICK = SiteOptions(enter_service_s=1, form_s=0.2)
 OUT, NO_BACKUP, BACK = "Power is out", "No backup", "Power is back"
 GRID, STATUS, SUPPLY = "binary_sensor.home_grid", "sensor.home_grid_status", "sensor.home_supply"
 BACKUP, DISPUTED = "binary_sensor.home_backup_power", "binary_sensor.home_grid_disputed"
+NEUTRAL = "binary_sensor.home_neutral"
 READINESS, RUNTIME = "sensor.home_backup_readiness", "sensor.home_backup_runtime"
 DARK_START = "sensor.home_starts_by_itself_until"
 VEHICLE, BATTERY = "binary_sensor.driveway_charger_vehicle", "sensor.driveway_charger_vehicle_battery"
@@ -366,8 +367,10 @@ async def test_lost_neutral(houses: Houses) -> None:
     await home.act(acts.break_neutral, lost=True, leg_1_share=0.8)
     await home.reads("Danger: the neutral may be broken")
     assert home.shows(GRID, STATUS, SUPPLY, BACKUP, DISPUTED) == ("on", "connected", "grid", "off", "off")
+    assert home.shows(NEUTRAL) == ("on",)
     await home.act(acts.break_neutral, lost=False, leg_1_share=0.5)
     await home.reads()
+    assert home.shows(NEUTRAL) == ("off",)
     assert home.resident.happened == []
     assert home.resident.notified == ["Danger: the neutral may be broken"]
     assert home.resident.statuses == ["connected"]

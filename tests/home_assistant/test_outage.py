@@ -79,6 +79,16 @@ async def test_sources_that_disagree_are_a_problem_and_those_that_count_are_coun
     assert shown(hass, "sensor.home_sources_that_see_the_grid") == "2"
 
 
+async def test_a_lost_neutral_is_an_alarm_and_a_meter_that_is_silent_is_not(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    neutral = "binary_sensor.home_neutral"
+    assert shown(hass, neutral) == "off"
+    for told, state in ((True, "on"), (None, "unknown"), (False, "off")):
+        await peer.push(lambda document, told=told: document["site"].update(neutral_lost=told))
+        await eventually(lambda state=state: shown(hass, neutral) == state)
+
+
 async def test_a_backup_that_gave_up_is_tried_again_by_one_tap(
     hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
 ) -> None:

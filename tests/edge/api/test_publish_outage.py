@@ -212,3 +212,15 @@ def test_a_runtime_is_renewed_after_half_a_minute_or_when_it_moves() -> None:
 
 def runtime_shown(p50_h: float | None) -> Runtime:
     return Runtime(5.0, p50_h, None, 30_000, 1_240)
+
+
+def test_a_neutral_is_sound_lost_or_not_known() -> None:
+    """Not known where the meter tells of no two legs, or is silent."""
+    legs = MeterReading(NOW, power_w=0, voltage_v=240.0, leg_voltage_v=(121.0, 119.0))
+    assert shown(meter=legs)["site"]["neutral_lost"] is False
+    assert shown(meter=MeterReading(NOW, power_w=0, voltage_v=240.0))["site"]["neutral_lost"] is None
+    late = NOW - timedelta(minutes=1)
+    assert shown(meter=replace(legs, at=late))["site"]["neutral_lost"] is None
+    apart = replace(legs, leg_voltage_v=(150.0, 90.0))
+    memory = replace(TIED, grid=replace(TIED.grid, neutral_lost_since=NOW - timedelta(seconds=10)))
+    assert shown(meter=apart, memory=memory)["site"]["neutral_lost"] is True
