@@ -79,6 +79,11 @@ class Situation:
         return self.switch is not None and self.switch.closed_proven is True and self.switch.open_proven is not True
 
     @property
+    def rests_closed(self) -> bool:
+        """It is closed, and nobody has told it to open."""
+        return self.closed and self.switch is not None and self.switch.commanded_open is not True
+
+    @property
     def told_to_close(self) -> bool:
         """It may still move by our last command."""
         return self.switch is None or self.switch.commanded_open is False
@@ -164,21 +169,38 @@ class Situation:
     def dark(self) -> bool:
         """Nothing feeds the house now: shown by voltage on the house's side, not by silence, and denied by none."""
         readings = [one for reading in self.observation.chargers.values() if (one := self.fresh(reading)) is not None]
-        voltages = [reading.voltage_v for reading in readings if reading.voltage_v is not None]
+        if not self._house_v or any(reading.forming for reading in readings):
+            return False
+        return max(self._house_v) < DEAD_BELOW_PU * self.facts.nominal_voltage_v
+
+    @property
+    def _house_v(self) -> list[float]:
+        """What each source on the house's side sees there now."""
+        readings = [self.fresh(reading) for reading in self.observation.chargers.values()]
+        voltages = [one.voltage_v for one in readings if one is not None and one.voltage_v is not None]
         meter = self.fresh(self.observation.meter)
         if meter is not None and self.facts.meter_position is Position.PROTECTED_SIDE:
             voltages += [] if meter.voltage_v is None else [meter.voltage_v]
-        if not voltages or any(reading.forming for reading in readings):
-            return False
-        return max(voltages) < DEAD_BELOW_PU * self.facts.nominal_voltage_v
+        return voltages
 
     @property
     def dead(self) -> bool:
-        """The house is dark and stays so: who could feed it was stopped, that was read back, and is seen since."""
+        """The house is dark and stays so, though who fed it has fallen silent: many chargers live off the house."""
+        return self.proven_dead or self.stays_dead or self.gone
+
+    @property
+    def proven_dead(self) -> bool:
+        """Who could feed the house was stopped, that was read back, and it is seen since."""
         former, stopped_at = self.former, self.observation.stopped.get(self.memory.former or "")
         if former is None or stopped_at is None or former.forming is not False or former.at <= stopped_at:
             return False
         return self.dark
+
+    @property
+    def stays_dead(self) -> bool:
+        """It was proven dead, the stop stands, and nobody has shown anything else since."""
+        lit = [volts for volts in self._house_v if volts >= DEAD_BELOW_PU * self.facts.nominal_voltage_v]
+        return self.memory.dead_since is not None and self.former is None and not lit
 
     @property
     def at_reserve(self) -> bool:

@@ -112,6 +112,7 @@ TABLE: Mapping[IslandStep, tuple[Transition, ...]] = {
     S.OPENING: (
         Transition(S.FORMING, lambda at: at.opened, "open_proven"),
         Transition(S.ISLAND, lambda at: at.formed and not at.closed, "formed_without_proof"),
+        Transition(S.TIED, lambda at: at.rests_closed and not _leaves_grid(at), "not_wanted"),
         Transition(S.STUCK, _move_late, "open_not_proven", failure=True),
     ),
     S.FORMING: (

@@ -173,6 +173,7 @@ async def test_a_movement_is_wanted_no_longer_when_the_grid_is_back(tmp_path: Pa
         await edge.until(lambda state: wanted(state) == "open")
         await asyncio.to_thread(acts.restore, site.control_url)
         await edge.until(lambda state: wanted(state) is None)
+        await edge.until(lambda state: state["site"]["supply"] == "grid")
         assert "close" not in switch.asked
 
 
