@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from edge_service.domain.islanding import switch_order
+from edge_service.domain.islanding import follow, switch_order
 from edge_service.domain.islanding_situation import Situation
 from edge_service.domain.islanding_table import TABLE
-from edge_service.domain.memory import DrillMemory, DrillStage, IslandMemory, IslandStep
+from edge_service.domain.memory import DrillMemory, DrillStage, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import Grid, Mode, Settings, SiteFacts, SwitchFacts, SwitchOrder, SwitchReading
 from edge_service.simulation.house import House
 from edge_service.simulation.inverter import Stage
@@ -66,6 +66,24 @@ def test_nothing_opens_it_against_a_stop_while_only_watching_or_at_a_generator(
 ) -> None:
     order = switch_order(memory, grid, people, CLOSED, PLAIN, at_generator=at_generator, drill=DRILL)
     assert order is None
+
+
+@pytest.mark.parametrize(
+    ("switch", "grid", "step"),
+    [
+        (CLOSED, Grid.ON, S.TIED),
+        (CLOSED, Grid.RESTORING, S.TIED),
+        (CLOSED, Grid.OUTAGE, S.OPENING),
+        (TOLD_TO_OPEN, Grid.ON, S.OPENING),
+        (replace(CLOSED, closed_proven=False), Grid.ON, S.OPENING),
+    ],
+)
+def test_a_switch_that_has_not_moved_when_the_grid_returns_is_waited_for_no_longer(
+    switch: SwitchReading, grid: Grid, step: IslandStep
+) -> None:
+    begun = Memory(at=T0, island=replace(OPENING, since=T0))
+    after_it = follow(an_observation(1, switch=switch), begun, grid, Settings(), PLAIN)
+    assert (after_it.step, after_it.attempts) == (step, 0)
 
 
 @pytest.mark.parametrize(("facts", "grid"), product([PLAIN, IN_STEP], Grid))
