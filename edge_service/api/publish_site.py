@@ -9,7 +9,7 @@ from edge_service.api.shown import Shown, moment, time
 from edge_service.domain import neutral
 from edge_service.domain.contacts import active
 from edge_service.domain.dark_start import dark_start_at
-from edge_service.domain.grid_evidence import Weighed, contradicted, weighed
+from edge_service.domain.grid_evidence import Weighed
 from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import Alert, Backup, Contact, Readiness, Runtime, SiteFacts
 from edge_service.domain.vendor_gateway import carries_house
@@ -19,7 +19,6 @@ def site(shown: Shown) -> wire.SiteWire:
     """All of the site but its devices, programs and loads."""
     facts, settings, decision = shown.facts, shown.settings, shown.decision
     meter, memory = shown.observation.meter, decision.memory
-    evidence = weighed(shown.observation, memory.grid, facts)
     fresh_meter = facts.fresh(meter, shown.observation.now)
     return {
         "name": facts.name,
@@ -28,8 +27,8 @@ def site(shown: Shown) -> wire.SiteWire:
         "supply": decision.supply,
         "islanding": memory.island.step,
         "returning_at": time(_returning_at(shown)),
-        "evidence": [_evidence(piece) for piece in evidence],
-        "disputed": contradicted(evidence),
+        "evidence": [_evidence(piece) for piece in decision.weighed],
+        "disputed": decision.disputed,
         "neutral_lost": neutral.seen(shown.observation, memory.grid.neutral_lost_since, facts),
         "kind": _kind(shown),
         "has_meter": facts.has_meter,
