@@ -58,6 +58,8 @@ LOG = logging.getLogger(__name__)
 
 # Share of the cycle in which devices may answer; then the decision is made with what is there.
 READ_SHARE = 0.8
+# Words of people and utilities that follow each other faster than this wait for the next cycle; the last one counts.
+WAKES_EVERY_S = 2.0
 # A clock that differs by more than this from the time that passed was set.
 CLOCK_JUMP_S = 2.0
 # How late cycles began is kept for this many for the 99th percentile: ten minutes at one a second.
@@ -194,6 +196,7 @@ class Runner:
         # Per charger: of what its orders' evidence was last told, so that nothing is told each cycle.
         self._cycle_at: float | None = None
         self._told: tuple[datetime, float] | None = None
+        self._woken_at: float | None = None
         self.image: Image | None = None
 
     @property
@@ -216,7 +219,18 @@ class Runner:
         return self._memory
 
     def wake(self) -> None:
-        """Decide now: a person or a utility has said something."""
+        """Decide now: a person or a utility has said something.
+
+        One who never stops saying something else waits for the cycle, as every other order to a device would: a
+        protective act takes its turn behind the order that is under way.
+        """
+        now = self._clock.monotonic()
+        if self._woken_at is None or now - self._woken_at >= WAKES_EVERY_S:
+            self._woken_at = now
+            self._urgent.set()
+
+    def wake_at_once(self) -> None:
+        """Decide now, whatever was said a moment ago: a person wants everything to stop."""
         self._urgent.set()
 
     def set_programs(self, facts: SiteFacts) -> None:

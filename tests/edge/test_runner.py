@@ -143,6 +143,24 @@ async def test_in_read_only_nothing_is_written_but_a_person_s_stop() -> None:
 
 
 @leaping
+async def test_one_who_never_stops_asking_for_something_else_gets_an_order_a_cycle_and_a_stop_at_once() -> None:
+    home = Home(settings=discharging(1000))
+    async with home.at_work():
+        await until(lambda: home.charger.orders)
+        await passes(5)
+        before = len(home.album.images)
+        for number in range(100):
+            home.people.settings = discharging(1000 + 10 * number)
+            home.runner.wake()
+            await passes(0.05)
+        assert len(home.album.images) - before <= 5 + 3 + 1
+        home.people.settings = replace(home.people.settings, stopped=True)
+        home.runner.wake()
+        home.runner.wake_at_once()
+        await until(lambda: home.charger.orders[-1] == Stop(), within_s=0.1)
+
+
+@leaping
 async def test_an_order_that_stood_is_not_renewed_in_read_only() -> None:
     home = Home(settings=discharging())
     async with home.at_work():
