@@ -1,7 +1,8 @@
 """From the moment a charger's register shows a lost grid to the arrival of the write that withdraws our order.
 
-Three subjects, each with a simulated site of its own, at the same time: the real edge, and the bare client at the
-period of our fast lane and at one second. Both moments are taken by the simulated charger, on its one clock.
+Subjects, each with a simulated site of its own, at the same time: the real edge, and the bare client at the period of
+our fast lane and at one second; in rounds of their own the edge under strain beside the bare client. Both moments are
+taken by the simulated charger, on its one clock.
 """
 
 import argparse
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import SPREAD_HEADS, Spread, described, keep, machine, table
-from benchmarks.rig import DETECTION_S, Site, discharge, start_edge, started
+from benchmarks.flood import start_flood
+from benchmarks.rig import DETECTION_S, EDGE_RUN, Site, discharge, start_edge, started
 from demo.processes import HOST, Child
 
 # A trial begins at a random moment of a control cycle, the longest period of any subject.
@@ -29,6 +31,29 @@ ORDERS_WITHIN_S = 60.0
 
 EDGE, LANE, CYCLE = "ridethrough", "bare client, 100 ms", "bare client, 1 s"
 PERIODS_S = {LANE: LANE_S, CYCLE: LONGEST_PERIOD_S}
+PLAIN = (EDGE, LANE, CYCLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Strain:
+    """What burdens the edge while it is measured. ``planner``: see ``loaded_edge``; ``flood``: see ``flood``."""
+
+    stall_ms: float = 0
+    planner: str = "none"
+    flood: bool = False
+
+    def run(self) -> tuple[str, ...]:
+        return ("benchmarks.loaded_edge", "--stall-ms", str(self.stall_ms), "--planner", self.planner)
+
+
+LOADED, RESTLESS = "ridethrough, all strains", "ridethrough, a planner that never rests"
+STRAINS = {
+    "ridethrough, disk stalls": Strain(stall_ms=500),
+    "ridethrough, flooded": Strain(flood=True),
+    "ridethrough, busy planner": Strain(planner="bursts"),
+    LOADED: Strain(500, "bursts", flood=True),
+    RESTLESS: Strain(500, "restless", flood=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +68,22 @@ class Plan:
     trials: int
     outage_after_s: float
     sites: int = 1
+    subjects: tuple[str, ...] = PLAIN
 
     def shares(self, subject: str) -> list[int]:
         """Trials per site. At one second a trial takes twice as long, and its distribution is the plainest: half."""
-        if subject == EDGE:
+        if subject not in PERIODS_S:
             return [ceil(self.trials / self.sites)] * self.sites
         return [ceil(self.trials / 2) if subject == CYCLE else self.trials]
 
 
 # Plans of one round run side by side.
 ROUNDS = ((Plan(5, 200, 0.4),), (Plan(50, 60, 0.8), Plan(250, 40, 5.0, sites=4)))
+
+
+def strained(trials: int, strains: Sequence[str] = (LOADED, RESTLESS)) -> tuple[tuple[Plan, ...], ...]:
+    """A round for each strain, beside the edge without one and the bare client at the lane's period."""
+    return tuple((Plan(5, trials, 0.4, subjects=(strain, EDGE, LANE)),) for strain in strains)
 
 
 @dataclass(slots=True)
@@ -92,11 +123,20 @@ async def measure(plan: Plan, subject: str, trials: int, folder: Path) -> Taken:
     async with AsyncExitStack() as stack:
         site = await Site.start(stack, folder)
         await site.set_latency(plan.latency_ms)
-        if subject == EDGE:
-            await discharge(await start_edge(stack, folder, site, plan.outage_after_s))
-        else:
+        if subject in PERIODS_S:
             await _start_bare(stack, folder, site, PERIODS_S[subject])
+        else:
+            await _start_edge(stack, folder, site, plan.outage_after_s, STRAINS.get(subject))
         return await withdrawals(site, trials)
+
+
+async def _start_edge(
+    stack: AsyncExitStack, folder: Path, site: Site, outage_after_s: float, strain: Strain | None
+) -> None:
+    edge = await start_edge(stack, folder, site, outage_after_s, EDGE_RUN if strain is None else strain.run())
+    await discharge(edge)
+    if strain is not None and strain.flood:
+        await start_flood(stack, edge)
 
 
 async def _start_bare(stack: AsyncExitStack, folder: Path, site: Site, period_s: float) -> None:
@@ -116,7 +156,7 @@ async def run(rounds: Sequence[Sequence[Plan]]) -> Found:
 
 
 async def _side_by_side(plans: Sequence[Plan], folder: Path) -> dict[tuple[Plan, str], Taken]:
-    subjects = [(plan, subject) for plan in plans for subject in (EDGE, LANE, CYCLE)]
+    subjects = [(plan, subject) for plan in plans for subject in plan.subjects]
     found = {key: Taken() for key in subjects}
 
     async def one(plan: Plan, subject: str, number: int, trials: int) -> None:
@@ -134,7 +174,7 @@ def rows(found: Found) -> list[list[str]]:
     """Latency and subject, its spread, and how many times longer than ours its median and 99th percentile are."""
     lines = []
     for plan, subjects in found.items():
-        ours = Spread.of(subjects[EDGE].seconds)
+        ours = Spread.of(subjects[plan.subjects[0]].seconds)
         for subject, taken in subjects.items():
             spread = Spread.of(taken.seconds)
             ratios = [f"{spread.p50 / ours.p50:.2f}", f"{spread.p99 / ours.p99:.2f}"]
@@ -167,12 +207,20 @@ def kept(found: Found, about: Any, load_after: Sequence[float]) -> dict[str, Any
     }
 
 
+def _rounds(trials: int | None, strains: Sequence[str] | None) -> Sequence[Sequence[Plan]]:
+    if strains:
+        return strained(trials or 200, strains)
+    plain = ((Plan(5, trials, 0.4),),) if trials else ROUNDS
+    return (*plain, *strained(trials or 200))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table and keep the trials."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, metavar="N", help="so many at 5 ms, and none at 50 and 250 ms")
+    parser.add_argument("--strain", action="append", choices=STRAINS, help="this one, and no unburdened edge")
     args = parser.parse_args(arguments)
-    rounds = ((Plan(5, args.trials, 0.4),),) if args.trials else ROUNDS
+    rounds = _rounds(args.trials, args.strain)
     about = machine("pymodbus")
     found = asyncio.run(run(rounds))
     after = machine()["load_average"]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ DETECTION_S = 0.001
 STARTS_WITHIN_S = 30.0
 ORDER_W = 3000
 CHARGER = "driveway"
+EDGE_RUN = ("edge_service", "run")
 _DEVICES = ("charger", "meter", "switch")
 
 
@@ -104,12 +105,17 @@ async def started(stack: AsyncExitStack, child: Child) -> Child:
     return await child.start()
 
 
-async def start_edge(stack: AsyncExitStack, folder: Path, site: Site, outage_after_s: float = 2.0) -> LocalEdge:
-    """Start the real edge service for ``site``; returns once it has completed a cycle with every device."""
+async def start_edge(
+    stack: AsyncExitStack, folder: Path, site: Site, outage_after_s: float = 2.0, run: Sequence[str] = EDGE_RUN
+) -> LocalEdge:
+    """Start the real edge service for ``site``; returns once it has completed a cycle with every device.
+
+    ``run``: the Python module that runs it, and its arguments.
+    """
     config = folder / "site.yaml"
     port = free_port()
     config.write_text(yaml.safe_dump(_site_yaml(site, port, folder / "data", outage_after_s)), encoding="utf-8")
-    words = (sys.executable, "-m", "edge_service", "run", "--config", config)
+    words = (sys.executable, "-m", *run, "--config", str(config))
     child = await started(stack, Child("edge service", words, folder / "edge.log"))
     edge = LocalEdge(HOST, port, folder / "data" / "local.token")
 
