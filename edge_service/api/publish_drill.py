@@ -3,13 +3,14 @@
 from datetime import datetime
 
 from edge_service.api import wire
-from edge_service.api.shown import moment, time
-from edge_service.domain.memory import DrillMemory
+from edge_service.api.shown import Shown, moment, time
+from edge_service.domain.load_fit import names
 from edge_service.domain.model import DrillSchedule
 
 
-def drill(memory: DrillMemory | None) -> wire.DrillState | None:
+def drill(shown: Shown) -> wire.DrillState | None:
     """The drill that runs, or the last one."""
+    memory = shown.decision.memory.drill
     if memory is None:
         return None
     return {
@@ -25,7 +26,7 @@ def drill(memory: DrillMemory | None) -> wire.DrillState | None:
         "lowest_v": None if memory.lowest_v is None else round(memory.lowest_v, 1),
         "highest_w": memory.highest_w,
         "energy_wh": round(memory.energy_wh),
-        "loads_shed": list(memory.loads_shed),
+        "loads_shed": names(memory.loads_shed, shown.settings, shown.facts),
     }
 
 

@@ -10,6 +10,7 @@ from edge_service.domain import neutral
 from edge_service.domain.contacts import active
 from edge_service.domain.dark_start import dark_start_at
 from edge_service.domain.grid_evidence import Weighed
+from edge_service.domain.load_fit import names
 from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import Alert, Backup, Contact, Readiness, Runtime, SiteFacts
 from edge_service.domain.vendor_gateway import carries_house
@@ -58,7 +59,7 @@ def site(shown: Shown) -> wire.SiteWire:
         "alerts": _alerts(shown),
         "storm_reserve_pct": settings.storm_reserve_pct,
         "heeds_alerts": settings.heeds_alerts,
-        "drill": drill(memory.drill),
+        "drill": drill(shown),
         "drill_schedule": drill_schedule(settings.drill_schedule, shown.observation.drill_due),
         "dark_start_at": time(dark_start_at(memory, facts)),
         "backup_retry": _backup_retry(shown),
@@ -204,6 +205,6 @@ def _outage(shown: Shown) -> wire.OutageWire | None:
         "dark_s": round(outage.dark_s),
         "highest_w": outage.highest_w,
         "collapses": outage.collapses,
-        "loads_shed": list(outage.loads_shed),
+        "loads_shed": names(outage.loads_shed, shown.settings, shown.facts),
         "notices": list(outage.notices),
     }

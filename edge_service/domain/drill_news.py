@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from edge_service.domain.load_fit import names
 from edge_service.domain.memory import DrillMemory, DrillStage, Memory
 from edge_service.domain.model import Happening, Notice, frozen_map
 from edge_service.domain.view import View
@@ -29,14 +30,14 @@ def happenings(view: View, before: Memory, after: Memory) -> Iterator[Happening]
     if began and drill.runs:
         yield _happening(view, "drill_started", transfer=drill.transfer)
     if not drill.runs and (began or (former is not None and former.runs)):
-        yield _happening(view, ENDED[drill.stage], **report(drill))
+        yield _happening(view, ENDED[drill.stage], **report(view, drill))
 
 
 def _happening(view: View, kind: str, **data: Any) -> Happening:
     return Happening(kind, "site", view.observation.now, frozen_map(data))
 
 
-def report(drill: DrillMemory) -> dict[str, Any]:
+def report(view: View, drill: DrillMemory) -> dict[str, Any]:
     """What was measured, beside the last one of its kind that passed."""
     return {
         "transfer": drill.transfer,
@@ -52,7 +53,7 @@ def report(drill: DrillMemory) -> dict[str, Any]:
         "energy_wh": round(drill.energy_wh),
         "soc_from_pct": drill.soc_from_pct,
         "soc_to_pct": drill.soc_to_pct,
-        "loads_shed": list(drill.loads_shed),
+        "loads_shed": names(drill.loads_shed, view.settings, view.facts),
         "loads_unproven": list(drill.loads_unproven),
     }
 

@@ -30,6 +30,12 @@ def groups(settings: Settings, facts: SiteFacts) -> Mapping[str, LoadGroup]:
     return frozen_map({**facts.relays, **settings.load_groups})
 
 
+def names(ids: Iterable[str], settings: Settings, facts: SiteFacts) -> list[str]:
+    """What people call these groups; one that is gone keeps its id."""
+    known = groups(settings, facts)
+    return [known[one].name if one in known else one for one in ids]
+
+
 def heard(observation: Observation, group: str, facts: SiteFacts) -> LoadReading | None:
     """The group's last reading while it counts; None: nobody tells how it stands."""
     reading = observation.loads.get(group)

@@ -82,7 +82,7 @@ class IslandMemory:
     ``tried``: the chargers that were to form since the last success and did not. ``collapses``: how often the island
     fell since it last stood for long, the last time at ``collapsed_at``. ``retries``: attempts of ours since then, the
     next at ``retry_at``. ``latched``: no more of them until a person asks. ``rehearsal``: the switch was opened for a
-    drill.
+    drill. ``dead_since``: the house is proven dead, by a stop that stands.
     """
 
     step: IslandStep = IslandStep.UNKNOWN
@@ -98,6 +98,7 @@ class IslandMemory:
     retry_at: datetime | None = None
     latched: bool = False
     rehearsal: bool = False
+    dead_since: datetime | None = None
 
     def after_restart(self) -> IslandMemory:
         """Where it stands is looked at anew; what was tried in this outage is not tried anew for that."""
@@ -159,7 +160,7 @@ class OutageMemory:
     """The outage that runs, or the last one once ``ended_at`` is set.
 
     ``evidence``: what told of it. ``transfer_s``: from the loss to the house alive again. ``dark_s``: without any
-    supply, as far as seen. ``loads_shed``: groups shed in it. ``notices``: kinds of notices raised in it, in order.
+    supply, as far as seen. ``loads_shed``: ids of groups shed in it. ``notices``: kinds of notices raised in it, in order.
     """
 
     started_at: datetime

@@ -118,7 +118,7 @@ def _of_outage(view: View, before: Memory, after: Memory) -> Iterator[Happening]
     if former is None or former.started_at != outage.started_at:
         yield _happening(view, "outage_started", evidence=after.grid.evidence)
     if outage.ended_at is not None and former is not None and former.ended_at is None:
-        yield _happening(view, "outage_ended", **outage_report(outage))
+        yield _happening(view, "outage_ended", **outage_report(view, outage))
     back = after.grid.state is Grid.RESTORING and before.grid.state is not Grid.RESTORING
     if back and outage.ended_at is None:
         yield _happening(view, "grid_returned", evidence=after.grid.evidence)

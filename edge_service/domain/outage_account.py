@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from edge_service.domain.load_fit import names
 from edge_service.domain.memory import Memory, OutageMemory
 from edge_service.domain.model import Grid, LoadOrder, Notice, Supply
 from edge_service.domain.performance import LONGEST_STEP
@@ -78,7 +79,7 @@ def with_notices(outage: OutageMemory | None, notices: Iterable[Notice]) -> Outa
     return replace(outage, notices=(*outage.notices, *told)[:MOST_NOTICES])
 
 
-def report(outage: OutageMemory) -> dict[str, Any]:
+def report(view: View, outage: OutageMemory) -> dict[str, Any]:
     """The outage as its log shows it once it is over."""
     ended_at = outage.ended_at or outage.started_at
     return {
@@ -92,6 +93,6 @@ def report(outage: OutageMemory) -> dict[str, Any]:
         "lowest_soc_pct": outage.lowest_soc_pct,
         "collapses": outage.collapses,
         "charger": outage.former,
-        "loads_shed": list(outage.loads_shed),
+        "loads_shed": names(outage.loads_shed, view.settings, view.facts),
         "notices": list(outage.notices),
     }
