@@ -21,6 +21,7 @@ from edge_service.domain import (
     runtime,
     vendor_gateway,
 )
+from edge_service.domain.altered import altered
 from edge_service.domain.band import MILLION, Band
 from edge_service.domain.evidence import complaints
 from edge_service.domain.grid import Assessment, Weighed
@@ -126,11 +127,13 @@ def decide(
         view = view.hears(rung.name, *rung.policy(view))
     realised = _realised(view)
     after = _remember(view, memory, realised)
-    every = grid_rules.weighed(observation, after.grid, facts)
+    every = assessment.weighed
+    if after.grid.state is not memory.grid.state:
+        every = grid_rules.weighed(observation, after.grid, facts)  # while it returns it is weighed by other limits
     lasts = runtime.estimate(view, after.runtime)
-    after = replace(after, reserve_alarms=reserve_news.follow(view, memory, after, lasts))
+    after = altered(after, reserve_alarms=reserve_news.follow(view, memory, after, lasts))
     told = tell(view, memory, after, lasts)
-    after = replace(after, outage=outage_account.with_notices(after.outage, told.notices))
+    after = altered(after, outage=outage_account.with_notices(after.outage, told.notices))
     return Decision(
         at=observation.now,
         grid=view.grid,
@@ -142,7 +145,7 @@ def decide(
         steps=view.steps,
         evidence=tuple([one.piece for one in every]),
         house_w=view.house_w,
-        memory=replace(after, notices=told.standing),
+        memory=altered(after, notices=told.standing),
         happenings=(stop_pressed(view), *told.happenings) if pressed and not stood else told.happenings,
         notices=told.notices,
         cleared=told.cleared,
@@ -174,7 +177,7 @@ def _look(observation: Observation, memory: Memory, settings: Settings, facts: S
     island = islanding.follow(observation, memory, grid.state, settings, facts, at_generator=generator)
     view = View(
         observation=observation,
-        memory=replace(memory, grid=grid, island=island),
+        memory=altered(memory, grid=grid, island=island),
         settings=settings,
         facts=facts,
         grid=grid.state,
@@ -185,8 +188,8 @@ def _look(observation: Observation, memory: Memory, settings: Settings, facts: S
     events = [event for event in observation.events if settings.takes_part(event)]
     call = Timeline(events).at(observation.now)
     chargers = {name: others.follow_charger(view, name, _seen(view, name, call)) for name in facts.chargers}
-    view = replace(view, memory=replace(view.memory, chargers=frozen_map(chargers)))
-    view = replace(view, memory=replace(view.memory, others_u=others.estimate(view, memory)))
+    view = altered(view, memory=altered(view.memory, chargers=frozen_map(chargers)))
+    view = altered(view, memory=altered(view.memory, others_u=others.estimate(view, memory)))
     return replace(view, house_w=_house_w(view), others_w=_others_w(view)), assessment
 
 

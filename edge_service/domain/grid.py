@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from edge_service.domain import neutral
+from edge_service.domain.altered import altered
 from edge_service.domain.grid_evidence import (
     A_GENERATOR as A_GENERATOR,
     LOST_BELOW_PU as LOST_BELOW_PU,
@@ -44,7 +45,7 @@ def follow(
     what looks like the grid could be the generator still.
     """
     now = observation.now
-    memory = replace(
+    memory = altered(
         memory,
         closed_since=_closed_since(observation, memory, facts),
         islanders=islanders(observation, memory.islanders, facts),
@@ -52,14 +53,14 @@ def follow(
     )
     assessment = assess(observation, memory, facts)
     disputed = assessment.verdict is Verdict.DISPUTED
-    memory = replace(memory, disputed_since=_since(disputed, memory.disputed_since, now))
+    memory = altered(memory, disputed_since=_since(disputed, memory.disputed_since, now))
     if at_generator:
         return _with_generator(memory, assessment, facts, now), assessment
     verdict = assessment.verdict
     if memory.at_generator:
         # Its readings may still be those of a moment ago.
         memory = replace(memory, state=Grid.GENERATOR, at_generator=False, lost_since=None)
-    memory = replace(
+    memory = altered(
         memory,
         lost_since=_since(verdict is Verdict.LOST, memory.lost_since, now),
         good_since=_since(verdict is Verdict.GOOD, memory.good_since, now),

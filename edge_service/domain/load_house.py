@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from edge_service.domain.altered import altered
 from edge_service.domain.band import MILLION
 from edge_service.domain.load_fit import expected_w, heard, part
 from edge_service.domain.memory import LoadMemory, LoadsMemory
@@ -19,7 +20,7 @@ def of_house(view: View, memory: LoadsMemory, known: Mapping[str, LoadGroup]) ->
         return memory
     groups = {name: _seen(view, name, memory.group(name)) for name in known}
     legs = _measured_legs(view) if view.tied else _reckoned_legs(view.house_w, memory, groups, known)
-    return replace(memory, groups=frozen_map(groups), house_w=max(0, view.house_w), leg_w=legs)
+    return altered(memory, groups=frozen_map(groups), house_w=max(0, view.house_w), leg_w=legs)
 
 
 def _seen(view: View, name: str, known: LoadMemory) -> LoadMemory:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from edge_service.domain.altered import altered
 from edge_service.domain.load_fit import OFF, Sums, expected_w, is_sheddable, part, rating, state
 from edge_service.domain.memory import LoadsMemory
 from edge_service.domain.model import Backup, LoadGroup, LoadOrder, LoadState, Tier, frozen_map
@@ -56,7 +57,7 @@ class Plan:
         self._legs = len(memory.leg_w)
 
     def memory(self) -> LoadsMemory:
-        return replace(self.loads, groups=frozen_map(self.groups))
+        return altered(self.loads, groups=frozen_map(self.groups))
 
     def heed_people(self) -> None:
         """What a person decided is so until that is taken back; a must-have that nobody wants shed is on.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from edge_service.domain.altered import altered
 from edge_service.domain.load_fit import house_load, needs_w, over, plus, share
 from edge_service.domain.load_plan import BLAMED_WITHIN, TIERS, Plan, Reason, carrier
 from edge_service.domain.memory import IslandStep
@@ -23,7 +24,7 @@ MOST_IN_A_ROW = 2
 
 def forget_outage(plan: Plan) -> None:
     """On the grid a new outage begins with a clean slate."""
-    plan.loads = replace(plan.loads, overload_since=None)
+    plan.loads = altered(plan.loads, overload_since=None)
     for name, at in plan.groups.items():
         if (at.kept or at.collapses or at.in_a_row) and name not in plan.view.settings.loads_by_hand:
             plan.groups[name] = replace(at, kept=False, collapses=0, in_a_row=0)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from edge_service.domain import load_restoring, load_shedding
+from edge_service.domain.altered import altered
 from edge_service.domain.load_fit import groups, heard
 from edge_service.domain.load_house import of_house
 from edge_service.domain.load_plan import Plan, Reason, carrier
@@ -61,7 +62,7 @@ def follow(view: View, before: Memory) -> LoadsMemory:
     """What is wanted of each group from now on."""
     known = groups(view.settings, view.facts)
     heard_of = {name: _hear(view, name, before.loads.group(name)) for name in known}
-    memory = of_house(view, replace(before.loads, groups=frozen_map(heard_of)), known)
+    memory = of_house(view, altered(before.loads, groups=frozen_map(heard_of)), known)
     if view.settings.mode is Mode.READ_ONLY:
         return memory
     plan = Plan(view, memory, known)
