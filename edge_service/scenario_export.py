@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from edge_service.domain.memory import Memory
-from edge_service.domain.model import Observation, Settings, SiteFacts
+from edge_service.domain.memory import Memory, Track
+from edge_service.domain.model import Observation, Settings, SiteFacts, Supply
 from edge_service.journal.aliases import without_ids
 from edge_service.journal.bounds import (
     LONGEST_PATH,
@@ -41,6 +41,9 @@ MOST_WRAPPED = 8
 # A scenario lies in the repository for good.
 SCENARIO_BYTES = 100_000
 
+# While a vehicle carries the house, what the house drew in past days decides when alarms come.
+_CARRIED = (Supply.ISLAND, Supply.VENDOR_BACKUP)
+
 type Cycle = RecordedCycle[Memory]
 
 
@@ -53,21 +56,26 @@ class ScenarioError(ValueError):
 
 def document(cycles: Sequence[Cycle], version: str, mark: Mark | None = None) -> dict[str, Any]:
     """Cycles that follow each other, the first with memory, as plain values. Raises ``ScenarioError`` without any."""
-    if not cycles or cycles[0].memory is None:
+    if not cycles or (begins_with := cycles[0].memory) is None:
         raise ScenarioError("nothing is recorded there")
     first, nameless = cycles[0], _Nameless()
+    needs_past = any(cycle.decision.get("supply") in _CARRIED for cycle in cycles)
+
+    def memory_of(memory: Memory) -> Any:
+        return nameless.of(to_plain(memory if needs_past else _without_past(memory), Memory))
+
     made = {
         "recorded": FORMAT,
         "made_by": version,
         "mark": None if mark is None else {"at": mark.at.isoformat(), "what": mark.what, "subject": mark.subject},
         "facts": nameless.of(to_plain(first.facts, SiteFacts)),
         "settings": nameless.of(to_plain(first.settings, Settings)),
-        "memory": nameless.of(to_plain(first.memory, Memory)),
+        "memory": memory_of(begins_with),
         "observation": nameless.of(to_plain(first.observation, Observation)),
         "decision": first.decision,
         "cycles": len(cycles),
         "memories": {
-            str(number): nameless.of(to_plain(after.memory, Memory))
+            str(number): memory_of(after.memory)
             for number, (before, after) in enumerate(pairwise(cycles), 1)
             if after.memory is not None and after.memory.at != before.at
         },
@@ -77,6 +85,16 @@ def document(cycles: Sequence[Cycle], version: str, mark: Mark | None = None) ->
         ],
     }
     return without_ids(made)
+
+
+def _without_past(memory: Memory) -> Memory:
+    """The memory without what the house drew in past days.
+
+    That tells when people were at home, and decides nothing but when the alarms before the end of a backup come.
+    """
+    known = memory.runtime
+    load, solar = (replace(track, hours=Track().hours) for track in (known.load, known.solar))
+    return replace(memory, runtime=replace(known, load=load, solar=solar))
 
 
 def _changes(before: Cycle, after: Cycle, nameless: _Nameless) -> list[Change]:
@@ -110,7 +128,9 @@ class _Nameless:
             return plain
         if path[-1] == "plan_id" or (path[-1] == "id" and path[0] == "departures"):
             return self._plans.setdefault(plain, f"plan_{len(self._plans) + 1}")
-        return NAMELESS if path[-1] == "name" else plain
+        # What an entity of Home Assistant says is in words that somebody chose.
+        said = path[0] == "evidence" and path[-1] == "detail" and plain
+        return NAMELESS if said or path[-1] == "name" else plain
 
 
 def _span(numbers: Sequence[int]) -> list[int] | str:

@@ -13,7 +13,23 @@ import pytest
 
 from edge_service.command_line import main
 from edge_service.domain.decide import decide
-from edge_service.domain.memory import EventMemory, EventStage, Memory, SeasonMemory
+from edge_service.domain.memory import (
+    HISTORY_H,
+    DrillMemory,
+    DrillStage,
+    EventMemory,
+    EventStage,
+    GridMemory,
+    GroupUse,
+    IslandMemory,
+    LoadMemory,
+    LoadsMemory,
+    Memory,
+    OutageMemory,
+    RuntimeMemory,
+    SeasonMemory,
+    Track,
+)
 from edge_service.domain.model import (
     Alert,
     AlertKind,
@@ -21,18 +37,28 @@ from edge_service.domain.model import (
     CompanionFacts,
     CompanionReading,
     CompanionState,
+    Confidence,
     Departure,
     DeparturePlan,
+    DrillRequest,
     Evidence,
+    GridEvidence,
     Happening,
+    LoadGroup,
+    LoadOrder,
+    LoadReading,
+    LoadState,
     ManualKind,
     ManualOrder,
     Observation,
+    Position,
     Power,
     Settings,
     SiteFacts,
     Storm,
+    Supply,
     SwitchReading,
+    Tier,
     frozen_map,
 )
 from edge_service.domain.policies import LADDER
@@ -325,6 +351,91 @@ async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_
     assert "charger_01: grid lost" in kept.grid.evidence
     again = text_of(document(back, "1.2.3", mark))
     assert json.loads(again)["observation"] == json.loads(text)["observation"]
+
+
+def a_lived_in_house(now: datetime, *, lost: bool, drill_id: str) -> tuple[Memory, Settings, Observation]:
+    """Each place that an id or a name of a load group, of an entity, a warning or a drill may stand in."""
+    groups = {name: LoadGroup(name, f"Canary {name}", power_w=900) for name in ("canary_bird", "canary_seed")}
+    warning = Alert("canary:nws-1", "home_assistant", AlertKind.WIND, "Canary gale", after(0), after(900))
+    words = "binary_sensor.canary: grid there (a canary (sings)); car: grid there; canary_gone: grid lost"
+    drill = DrillMemory(
+        drill_id,
+        DrillStage.PASSED,
+        after(-90),
+        after(-80),
+        transfer=True,
+        island_s=60.0,
+        ended_at=after(-80),
+        loads_shed=("canary_bird",),
+        loads_unproven=("canary_seed",),
+    )
+    memory = Memory(
+        island=IslandMemory(tried=frozenset({"car"})),
+        grid=GridMemory(evidence=words, islanders=frozenset({"car"})),
+        outage=OutageMemory(after(-99), after(-80), evidence=words, former="car", loads_shed=("canary_bird",)),
+        notices=frozen_map({f"drill:{drill_id}": "drill_passed", "drill:canary-old": "drill_passed"}),
+        loads=LoadsMemory(frozen_map({"canary_bird": LoadMemory(power_w=800), "canary_seed": LoadMemory()})),
+        runtime=RuntimeMemory(
+            minute_at=after(-20),
+            load=Track(hours=(4711,) * HISTORY_H),
+            groups=frozen_map({"canary_bird": GroupUse(800.0, 30)}),
+            groups_w=frozen_map({"canary_bird": 800}),
+            gains_h=frozen_map({"canary_bird": 1.5}),
+        ),
+        drill=drill,
+    )
+    settings = Settings(
+        load_groups=frozen_map(groups),
+        loads_by_hand=frozen_map({"canary_seed": LoadOrder.SHED}),
+        loads_by_hand_at=frozen_map({"canary_seed": after(-5)}),
+        storm=Storm(after(900), 90.0, "Canary gale", "canary:nws-1"),
+        drill=DrillRequest(drill_id, after(-90), transfer=True),
+        drill_cancelled=drill_id,
+    )
+    street = GridEvidence("binary_sensor.canary", now, True, Position.GRID_SIDE, "canary", Confidence.LIKELY, 45.0)
+    seen = an_observation((now - T0).total_seconds(), {"car": {"grid_present": not lost, "forming": lost}})
+    seen = replace(
+        seen,
+        evidence=() if lost else (street,),
+        loads=frozen_map({name: LoadReading(now, LoadState.ON, 800, 45.0) for name in groups}),
+        alerts=(warning,),
+        brought=frozenset({f"drill:{drill_id}"}),
+        meter=a_meter(now, voltage_v=0.0 if lost else 240.0),
+        switch=SwitchReading(now, commanded_open=lost, open_proven=lost, closed_proven=not lost),
+    )
+    return memory, settings, seen
+
+
+@pytest.mark.parametrize("drill_id", ["canary-7", after(-90).isoformat()])
+@pytest.mark.parametrize("outage", [False, True])
+async def test_no_load_group_entity_warning_or_drill_is_named_in_a_document(
+    tmp_path: Path, drill_id: str, outage: bool
+) -> None:
+    relay = LoadGroup("canary_pump", "Canary pump", Tier.NON_ESSENTIAL)
+    async with a_recording(tmp_path) as house:
+        house.facts = a_site("car", relays=frozen_map({"canary_pump": relay}))
+        for second in range(60):
+            memory, house.settings, seen = a_lived_in_house(
+                after(second), lost=outage and second > 20, drill_id=drill_id
+            )
+            house.memory = house.memory if second else memory
+            house.sees(seen)
+    cycles = recorded(tmp_path)
+    text = text_of(document(cycles, "1.2.3"))
+    assert "canary" not in text.lower()
+    back = recorded_cycles(json.loads(text))
+    assert different(back, Replay()) == different(cycles, Replay()) == []
+    assert set(back[0].settings.load_groups) == {"load_1", "load_3"}
+    kept = back[0].memory
+    assert kept is not None
+    assert kept.grid.evidence == "source_1: grid there; charger_1: grid there; source: grid lost"
+    drill = kept.drill
+    assert drill is not None
+    assert (drill.id, drill.id == back[0].settings.drill_cancelled) == (
+        "drill_1" if drill_id == "canary-7" else drill_id,
+        True,
+    )
+    assert ("4711" in text) is (str(Supply.ISLAND) in {one.decision["supply"] for one in cycles}) is outage
 
 
 async def test_what_is_too_much_is_cut_around_what_it_is_about(tmp_path: Path) -> None:
