@@ -85,11 +85,16 @@ def _evidence(one: Weighed) -> wire.EvidenceState:
         "source": piece.source,
         "present": piece.present,
         "detail": piece.detail,
-        "at": moment(piece.at),
+        "at": moment(_half_minute(piece.at)),
         "confidence": piece.confidence,
         "sees_grid": one.sees_grid,
         "counts": one.counts,
     }
+
+
+def _half_minute(at: datetime) -> datetime:
+    """Rounded down: a word that is only repeated each second is no change. Whether it counts is told beside it."""
+    return at.replace(second=at.second // 30 * 30, microsecond=0)
 
 
 def _alerts(shown: Shown) -> list[wire.AlertState]:
