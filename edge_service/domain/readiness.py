@@ -56,7 +56,7 @@ def _grave(view: View, after: Memory) -> Reasons:
     if not _able(view):
         yield "no_backup_here", SITE
         return
-    yield from _of_switch(view)
+    yield from _of_switch(view, after)
     yield from _of_chargers(view)
     if not view.tied and view.grid is Grid.OUTAGE and view.supply is Supply.NONE:
         yield "not_carried", SITE
@@ -89,7 +89,7 @@ def _able(view: View) -> tuple[str, ...]:
     )
 
 
-def _of_switch(view: View) -> Reasons:
+def _of_switch(view: View, after: Memory) -> Reasons:
     switch = view.facts.switch
     if switch is None:
         return
@@ -97,8 +97,13 @@ def _of_switch(view: View) -> Reasons:
     if reading is None:
         ours = switch.owner is SwitchOwner.EDGE
         yield ("switch_silent" if ours else "home_assistant_away"), SITE
-    elif view.tied and (reading.closed_proven is not True or reading.open_proven is True):
+    elif _belongs_closed(view, after) and (reading.closed_proven is not True or reading.open_proven is True):
         yield "switch_not_proven", SITE
+
+
+def _belongs_closed(view: View, after: Memory) -> bool:
+    """The house is on the grid, or could not be brought back to it: contacts that were swapped say so without end."""
+    return view.tied or (view.grid is Grid.ON and after.island.return_failed_at is not None)
 
 
 def _of_chargers(view: View) -> Reasons:

@@ -125,6 +125,13 @@ def test_what_belongs_to_the_driver_counts_where_it_is_lent() -> None:
     assert lacks(car(soc_pct=4.0), people=lent) == ["not_ready", "charge_below_reserve car"]
 
 
+def test_a_switch_whose_contacts_are_swapped_is_named() -> None:
+    """It stands closed and says that it is open: on a good grid the return to it fails again and again."""
+    swapped = replace(an_observation(1), switch=SwitchReading(after(1), False, open_proven=True, closed_proven=False))
+    failed = replace(TIED.island, step=IslandStep.FORMING, since=after(-5), return_failed_at=after(-5))
+    assert "switch_not_proven site" in lacks(swapped, memory=replace(TIED, island=failed))
+
+
 def test_an_island_that_fell_too_often_waits_for_a_person() -> None:
     latched = replace(TIED, island=replace(TIED.island, step=IslandStep.DARK, latched=True))
     assert "backup_latched site" in lacks(memory=replace(latched, grid=replace(TIED.grid, state=Grid.OUTAGE)))
