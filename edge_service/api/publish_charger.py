@@ -45,7 +45,8 @@ def charger(shown: Shown, name: str) -> wire.ChargerWire:
         "charge_max_w": seen.charge_max_w,
         "discharge_max_w": seen.discharge_max_w,
         "forming": seen.forming,
-        "lease_remaining_s": seen.lease_remaining_s,
+        # Rounded down: a clock that runs backwards each second is no change of anything.
+        "lease_remaining_s": None if seen.lease_remaining_s is None else seen.lease_remaining_s // 15 * 15,
         "energy_charged_wh": last.energy_charged_wh if last else None,
         "energy_discharged_wh": last.energy_discharged_wh if last else None,
         "can_back_up": facts.capability is not None and facts.capability.backup is not Backup.NONE,
