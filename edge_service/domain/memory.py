@@ -160,7 +160,8 @@ class OutageMemory:
     """The outage that runs, or the last one once ``ended_at`` is set.
 
     ``evidence``: what told of it. ``transfer_s``: from the loss to the house alive again. ``dark_s``: without any
-    supply, as far as seen. ``loads_shed``: ids of groups shed in it. ``notices``: kinds of notices raised in it, in order.
+    supply, as far as seen. ``loads_shed``: ids of groups shed in it. ``notices``: kinds of notices raised in it, in
+    order.
     """
 
     started_at: datetime
