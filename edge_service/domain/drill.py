@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from edge_service.domain import performance
 from edge_service.domain.drill_checks import Moment, refusals
 from edge_service.domain.load_fit import groups
-from edge_service.domain.memory import DrillMemory, DrillStage, IslandStep, Memory
+from edge_service.domain.memory import ALIVE, DrillMemory, DrillStage, IslandStep, Memory
 from edge_service.domain.model import DrillRequest, Grid, LoadOrder, LoadState, Mode, Release
 from edge_service.domain.view import View
 
@@ -32,7 +32,6 @@ SHED_WITHIN = timedelta(seconds=20)
 # They come back one after another.
 RESTORED_WITHIN = timedelta(minutes=5)
 
-ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED})
 BACK = frozenset({IslandStep.STOPPING, IslandStep.CLOSING, IslandStep.SYNCHRONISING, IslandStep.STUCK})
 
 # Points that a finding costs. Times are measured from the open contact to the live house: vendors state half a minute
