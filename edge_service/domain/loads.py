@@ -13,11 +13,10 @@ from edge_service.domain.altered import altered
 from edge_service.domain.load_fit import groups, heard
 from edge_service.domain.load_house import of_house
 from edge_service.domain.load_plan import Plan, Reason, carrier
-from edge_service.domain.memory import DrillStage, IslandStep, LoadMemory, LoadsMemory, Memory
+from edge_service.domain.memory import ALIVE, DrillStage, IslandStep, LoadMemory, LoadsMemory, Memory
 from edge_service.domain.model import Grid, LoadOrder, LoadReading, LoadState, Mode, Supply, frozen_map
 from edge_service.domain.view import View
 
-ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED, IslandStep.SYNCHRONISING})
 UNFORMED = frozenset(
     {
         IslandStep.SHEDDING,

@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from edge_service.domain.asked import Asked, CommandRefusedError, bad_argument
-from edge_service.domain.memory import IslandStep
+from edge_service.domain.memory import ALIVE
 from edge_service.domain.model import AtEnd, Settings, frozen_map
 from edge_service.domain.resolved import at_end_of, lowered_pct, pct_of_miles, reserve_pct
 
 MOST_MILES = 500
-ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED})
 
 
 def set_backup_reserve(asked: Asked) -> Settings:

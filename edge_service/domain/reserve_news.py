@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from edge_service.domain.memory import IslandStep, Memory
+from edge_service.domain.memory import ALIVE, Memory
 from edge_service.domain.model import (
     EMPTY_SOC_PCT,
     AtEnd,
@@ -25,7 +25,6 @@ HYSTERESIS = 1.5
 HYSTERESIS_PCT = 1.0
 SETTLES = timedelta(seconds=30)
 KEY = "reserve"
-ALIVE = frozenset({IslandStep.ISLAND, IslandStep.ANNOUNCED})
 
 
 def follow(view: View, before: Memory, after: Memory, lasts: Runtime | None) -> int:
