@@ -88,7 +88,7 @@ def set_load(asked: Asked) -> Settings:
         raise bad_argument("order", order, f"{AUTO}, {', '.join(LoadOrder)}")
     if order == LoadOrder.SHED and known[name].medical and asked.args.get("confirm") is not True:
         says = "somebody's health depends on it; say confirm: true"
-        raise CommandRefusedError("confirm_needed", says, allowed="confirm: true")
+        raise CommandRefusedError("medical_confirm_needed", says, allowed="confirm: true")
     return _by_hand(asked.settings, name, None if order == AUTO else LoadOrder(order), asked)
 
 

@@ -293,6 +293,51 @@ async def test_a_plan_that_was_listed_can_be_given_back(
     assert peer.named("set_departure") == [{"charger": "driveway", **given}]
 
 
+async def test_a_slider_a_choice_or_a_button_that_would_darken_the_house_says_which_action_does(
+    hass: HomeAssistant, house: MockConfigEntry, charger: str, peer: Peer, eventually: Eventually
+) -> None:
+    await peer.push(lambda state: state["chargers"]["driveway"].update(lent_pct=10.0))
+    button = "button.driveway_charger_take_back_what_was_lent"
+    await eventually(lambda: shown(hass, button) == "unknown")
+    slider, choice = "number.driveway_charger_driver_s_reserve", "select.home_at_the_driver_s_reserve"
+    for command in ("set_drivers_reserve", "set_at_end", "take_back_lent"):
+        peer.answers[command] = refusing("confirm_needed", allowed="confirm: true")
+    presses: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("number", "set_value", {ATTR_ENTITY_ID: slider, "value": 60}),
+        ("select", "select_option", {ATTR_ENTITY_ID: choice, "option": "stop"}),
+        ("button", "press", {ATTR_ENTITY_ID: button}),
+    )
+    for domain, service, data in presses:
+        with pytest.raises(ServiceValidationError) as refused:
+            await hass.services.async_call(domain, service, data, blocking=True)
+        assert refused.value.translation_key == "edge_confirm_needed"
+        assert "action of the same name and turn on its confirmation" in str(refused.value)
+    peer.answers.clear()
+    on_charger, on_site = {ATTR_DEVICE_ID: charger}, {"config_entry_id": house.entry_id}
+    for action, data in (
+        ("set_drivers_reserve", on_charger | {"reserve": 60}),
+        ("set_at_end", on_site | {"at_end": "stop"}),
+        ("take_back_lent", on_charger),
+    ):
+        await hass.services.async_call(DOMAIN, action, data | {"confirm": True}, blocking=True)
+        assert peer.named(action)[-1]["confirm"] is True
+    assert peer.named("set_at_end")[-1] == {"at_end": "stop", "confirm": True}
+    assert peer.named("take_back_lent")[-1] == {"charger": "driveway", "confirm": True}
+    await hass.services.async_call(DOMAIN, "set_at_end", on_site | {"at_end": "lend"}, blocking=True)
+    assert peer.named("set_at_end")[-1] == {"at_end": "lend"}
+
+
+async def test_what_health_depends_on_is_shed_by_the_action_that_confirms_it(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer
+) -> None:
+    switch = "switch.pool_pump_shed"
+    assert shown(hass, switch) == "off"
+    peer.answers["set_load"] = refusing("medical_confirm_needed", allowed="confirm: true")
+    with pytest.raises(ServiceValidationError) as refused:
+        await hass.services.async_call("switch", "turn_on", {ATTR_ENTITY_ID: switch}, blocking=True)
+    assert "Set a load group" in str(refused.value)
+
+
 async def test_a_storm_is_prepared_for_and_ended(
     hass: HomeAssistant, house: MockConfigEntry, peer: Peer, freezer: Any
 ) -> None:

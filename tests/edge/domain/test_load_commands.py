@@ -49,7 +49,7 @@ def test_a_group_is_made_changed_and_removed() -> None:
 def test_what_somebodys_health_depends_on_is_a_must_have_and_shed_with_a_confirmation_only() -> None:
     settings = ask("set_load_group", {"id": "bed", "tier": "non_essential", "medical": True})
     assert settings.load_groups["bed"].tier is Tier.MUST_HAVE
-    assert refused("set_load", {"group": "bed", "order": "shed"}, settings=settings).code == "confirm_needed"
+    assert refused("set_load", {"group": "bed", "order": "shed"}, settings=settings).code == "medical_confirm_needed"
     settings = ask("set_load", {"group": "bed", "order": "shed", "confirm": True}, settings)
     assert settings.loads_by_hand == {"bed": LoadOrder.SHED}
 
