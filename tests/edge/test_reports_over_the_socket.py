@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -13,7 +14,7 @@ from edge_service.api.pairing import Role
 from edge_service.config import Config, parse
 from edge_service.simulation import acts
 from edge_service.simulation.site import SimulatedSite
-from tests.edge.edge_kit import HOST, QUICK_SITE, RunningEdge, a_house, running
+from tests.edge.edge_kit import HOST, QUICK_SITE, RunningEdge, a_house, config_of as kit_config, running
 from tests.edge.reporter import moving_the_switch, reporting
 
 NO_SWITCH = """
@@ -138,6 +139,43 @@ async def test_a_report_over_plain_http_is_refused_since_nobody_sees_its_client_
     async with a_house(tmp_path) as (_, edge):
         with pytest.raises(AssertionError, match="not_permitted"):
             await edge.command("report", evidence=[])
+
+
+async def test_reports_count_at_once_while_the_disk_fails(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as (_, edge), reporting(edge) as reporter:
+        with patch.object(edge.edge.journal, "save_alerts", side_effect=OSError("no space left")):
+            wind = {"id": "nws-1", "kind": "wind", "name": "Gale", "start": "2026-01-01T00:00:00Z", "end": None}
+            assert (await reporter.report(alerts=[wind], evidence=[]))["ok"]
+            assert (await reporter.tell_grid(present=True))["ok"]
+            await edge.until(lambda state: state["site"]["storm"] and "binary_sensor.street" in pieces(state))
+        assert not edge.task.done()
+
+
+# ------------------------------------------------------------------------------------------------------------ the loads
+
+
+async def test_a_group_shed_before_a_restart_is_wanted_shed_from_the_first_state_on(tmp_path: Path) -> None:
+    group = {"name": "Pool", "tier": "non_essential", "power_w": 1000, "shed_below_pct": 50, "medical": False}
+    async with SimulatedSite(QUICK_SITE) as site:
+        config = kit_config(site, tmp_path)
+        async with running(config) as edge, reporting(edge) as reporter:
+            await edge.until(lambda state: state["site"]["grid"] == "on")
+            await edge.command("set_load_group", id="pool", legs=[], **group)
+            await reporter.report(loads={"pool": {"state": "on"}})
+            await edge.until(lambda state: state["loads"]["pool"]["state"] == "on")
+            await asyncio.to_thread(acts.outage, site.control_url)
+            await edge.until(lambda state: state["loads"]["pool"]["wanted"] == "shed")
+            await reporter.report(loads={"pool": {"state": "shed"}})
+            await edge.until(lambda state: state["site"]["supply"] == "island")
+        async with running(config) as edge, reporting(edge) as reporter:
+            seen = [edge.state["loads"]["pool"]["wanted"]]
+            reporter.seen = lambda: seen.extend(load["wanted"] for load in reporter.state.get("loads", {}).values())
+            await edge.until(lambda state: state["site"]["supply"] == "island")
+            await reporter.report(loads={"pool": {"state": "shed"}})
+            await edge.until(lambda state: state["loads"]["pool"]["state"] == "shed")
+            assert set(seen) == {"shed"}
+            await asyncio.to_thread(acts.restore, site.control_url)
+            await edge.until(lambda state: state["loads"]["pool"]["wanted"] == "on", within_s=40)
 
 
 # ---------------------------------------------------------------------------------------------------------- the switch
