@@ -97,6 +97,8 @@ class Forwarding:
         self._started_at: datetime | None = None
         # Entities that went from "present" to "lost" before our eyes.
         self._fell: set[str] = set()
+        # Warnings that ended before our eyes.
+        self._over: set[str] = set()
         self._alerts_since: dict[str, str] = {}
         self._store: Store[dict[str, str]] = alerts_store(hass, entry)
         self._untrack: CALLBACK_TYPE | None = None
@@ -141,7 +143,14 @@ class Forwarding:
             self._fell.add(entity)
         elif now is not False:
             self._fell.discard(entity)
+        self._see_warning(entity, warns(event.data["old_state"]), warns(event.data["new_state"]))
         self._changed()
+
+    def _see_warning(self, entity: str, was: bool | None, now: bool | None) -> None:
+        if was is True and now is False and self._started_at is not None:
+            self._over.add(entity)
+        elif now is not False:
+            self._over.discard(entity)
 
     # ------------------------------------------------------------------------------------------------ what is told
 
@@ -160,6 +169,9 @@ class Forwarding:
         ]
 
     def _present(self, grid: GridEntities, entity: str) -> bool | None:
+        """Before Home Assistant has started, an entity may show what it was before, not what is."""
+        if self._started_at is None:
+            return None
         state = self._hass.states.get(entity)
         present = grid.present(state)
         if present is not False or entity in self._fell:
@@ -172,20 +184,27 @@ class Forwarding:
             return False
         return now - state.last_changed >= SETTLES_AFTER
 
-    def alerts(self) -> list[dict[str, Any]]:
-        """The warnings that stand. One whose entity is away stands on: nobody has taken it back."""
+    def alerts(self) -> list[dict[str, Any]] | None:
+        """The warnings that stand. One whose entity is away stands on: nobody has taken it back.
+
+        None before Home Assistant has started: a list without a storm that stands would end it.
+        """
+        if self._started_at is None:
+            return None
         chosen = self._entry.options.get(CONF_ALERTS, ())
         before = dict(self._alerts_since)
         for entity in [entity for entity in self._alerts_since if entity not in chosen]:
             del self._alerts_since[entity]
         for entity in chosen:
-            self._follow_alert(entity, warns(self._hass.states.get(entity)))
+            self._follow_alert(entity, self._hass.states.get(entity))
         if self._alerts_since != before:
             self._store.async_delay_save(lambda: self._alerts_since, 0)
         return list(self._told_alerts())
 
-    def _follow_alert(self, entity: str, stands: bool | None) -> None:
-        if stands is False:
+    def _follow_alert(self, entity: str, state: State | None) -> None:
+        """An end is believed that was seen or stands for a while: entities begin with a state that they made up."""
+        stands = warns(state)
+        if stands is False and state is not None and (entity in self._over or self._has_settled(state)):
             self._alerts_since.pop(entity, None)
         elif stands and entity not in self._alerts_since:
             self._alerts_since[entity] = dt_util.utcnow().isoformat(timespec="seconds")

@@ -74,9 +74,11 @@ class Reports:
                 await self._coordinator.async_report(self._now())
 
     def _now(self) -> dict[str, Any]:
-        return {
+        """A kind of which nothing can be said yet is left out: an empty one takes back what was said before."""
+        told = {
             "evidence": self._forwarding.evidence(),
             "switch": self._forwarding.switch(),
             "loads": self._shedding.loads(),
-            "alerts": self._forwarding.alerts(),
         }
+        alerts = self._forwarding.alerts()
+        return told if alerts is None else told | {"alerts": alerts}

@@ -55,6 +55,15 @@ async def later(hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: fl
     await hass.async_block_till_done()
 
 
+async def by_and_by(hass: HomeAssistant, freezer: FrozenDateTimeFactory, holds: Callable[[], bool]) -> None:
+    """Let held time go on until it holds: a link that fell silent in a leap of time comes back meanwhile."""
+    for _ in range(2000):
+        if holds():
+            return
+        await later(hass, freezer, 0.05)
+    raise AssertionError("it did not come to that")
+
+
 # ----------------------------------------------------------------------------------------------------------- the grid
 
 
@@ -85,29 +94,29 @@ async def test_entities_tell_of_the_grid_in_their_own_words(
 
 @pytest.mark.parametrize("away", ["unavailable", "unknown"])
 async def test_an_entity_that_is_away_never_says_that_the_grid_is_lost(
-    hass: HomeAssistant, peer: Peer, begin: Begin, eventually: Eventually, freezer: FrozenDateTimeFactory, away: str
+    hass: HomeAssistant, peer: Peer, begin: Begin, freezer: FrozenDateTimeFactory, away: str
 ) -> None:
     hass.states.async_set(GRID, "on")
     await begin(**GRID_OPTIONS)
-    await eventually(lambda: present(peer).get(GRID) is True)
+    await by_and_by(hass, freezer, lambda: present(peer).get(GRID) is True)
     hass.states.async_set(GRID, away)
-    await eventually(lambda: present(peer)[GRID] is None)
+    await by_and_by(hass, freezer, lambda: present(peer)[GRID] is None)
     # It comes back with a word that its integration made up.
     hass.states.async_set(GRID, "off")
     await hass.async_block_till_done()
     await later(hass, freezer, 15)
     assert [GRID, False] not in [[p["source"], p["present"]] for r in peer.reports for p in r["evidence"]]
     await later(hass, freezer, 61)
-    await eventually(lambda: present(peer)[GRID] is False)
+    await by_and_by(hass, freezer, lambda: present(peer)[GRID] is False)
 
 
 async def test_a_home_assistant_that_starts_never_says_that_the_grid_is_lost(
-    hass: HomeAssistant, peer: Peer, begin: Begin, eventually: Eventually, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant, peer: Peer, begin: Begin, freezer: FrozenDateTimeFactory
 ) -> None:
     hass.set_state(CoreState.starting)
     hass.states.async_set(GRID, "off")
     await begin(**GRID_OPTIONS)
-    await eventually(lambda: bool(peer.reports))
+    await by_and_by(hass, freezer, lambda: bool(peer.reports))
     await later(hass, freezer, 300)
     hass.set_state(CoreState.running)
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
@@ -115,9 +124,9 @@ async def test_a_home_assistant_that_starts_never_says_that_the_grid_is_lost(
     await later(hass, freezer, 15)
     assert {present_of(report, GRID) for report in peer.reports} == {None}
     await later(hass, freezer, 61)
-    await eventually(lambda: present(peer)[GRID] is False)
+    await by_and_by(hass, freezer, lambda: present(peer)[GRID] is False)
     hass.states.async_set(GRID, "on")
-    await eventually(lambda: present(peer)[GRID] is True)
+    await by_and_by(hass, freezer, lambda: present(peer)[GRID] is True)
 
 
 def present_of(report: dict[str, Any], source: str) -> bool | None:
@@ -181,6 +190,49 @@ async def test_a_warning_stands_under_one_id_until_it_is_over(
     hass.states.async_set(WARNING, "off")
     hass.states.async_set(LEVEL, "none")
     await eventually(lambda: len(peer.reports[-1]["alerts"]) == 1)
+
+
+async def test_a_home_assistant_that_starts_ends_no_storm_and_tells_of_no_grid(
+    hass: HomeAssistant, peer: Peer, begin: Begin, freezer: FrozenDateTimeFactory
+) -> None:
+    hass.states.async_set(WARNING, "on")
+    house = await begin(alerts=[WARNING], present_when_on=[GRID])
+    await by_and_by(hass, freezer, lambda: bool(peer.reports) and len(peer.reports[-1].get("alerts", ())) == 1)
+    await later(hass, freezer, 1)
+    assert await hass.config_entries.async_unload(house.entry_id)
+    peer.reports.clear()
+    # It starts: entities show what they make up, or what was before.
+    hass.set_state(CoreState.starting)
+    hass.states.async_set(WARNING, "off")
+    hass.states.async_set(GRID, "on")
+    assert await hass.config_entries.async_setup(house.entry_id)
+    await by_and_by(hass, freezer, lambda: bool(peer.reports))
+    await later(hass, freezer, 15)
+    assert ["alerts" in report for report in peer.reports] == [False] * len(peer.reports)
+    assert {present_of(report, GRID) for report in peer.reports} == {None}
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await by_and_by(hass, freezer, lambda: "alerts" in peer.reports[-1])
+    assert (len(peer.reports[-1]["alerts"]), present(peer)[GRID]) == (1, True)
+    # The word "off" has stood for a minute: now it is one.
+    await later(hass, freezer, 61)
+    await by_and_by(hass, freezer, lambda: peer.reports[-1]["alerts"] == [])
+
+
+async def test_a_warning_that_comes_back_from_being_away_with_another_word_stands_a_minute_more(
+    hass: HomeAssistant, peer: Peer, begin: Begin, freezer: FrozenDateTimeFactory
+) -> None:
+    hass.states.async_set(WARNING, "on")
+    await begin(alerts=[WARNING])
+    await by_and_by(hass, freezer, lambda: bool(peer.reports) and len(peer.reports[-1]["alerts"]) == 1)
+    hass.states.async_set(WARNING, "unavailable")
+    hass.states.async_set(WARNING, "off")
+    told = len(peer.reports)
+    await later(hass, freezer, 15)
+    await by_and_by(hass, freezer, lambda: len(peer.reports) > told)
+    assert len(peer.reports[-1]["alerts"]) == 1
+    await later(hass, freezer, 61)
+    await by_and_by(hass, freezer, lambda: peer.reports[-1]["alerts"] == [])
 
 
 # --------------------------------------------------------------------------------------------------- the island switch
