@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 
 from edge_service.domain.decide import Decision
-from edge_service.domain.memory import Memory
+from edge_service.domain.memory import HISTORY_H, MINUTES, Memory, RuntimeMemory, Track
 from edge_service.domain.model import (
     Alert,
     ChargerFacts,
@@ -55,6 +55,7 @@ SECOND = timedelta(seconds=1)
 FACTS = SiteFacts("Home", frozen_map({"ccu": ChargerFacts("ccu", "Garage")}), import_max_w=24000)
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 BY_DEFAULT = Settings()
+NOTHING = Memory()
 
 
 BEGINNING = datetime(1990, 1, 1, tzinfo=UTC)
@@ -100,8 +101,8 @@ def observed(number: int, power_w: int = 0) -> Observation:
     return Observation(now, frozen_map({"ccu": reading}), MeterReading(now, power_w + 800))
 
 
-def remembered(number: int) -> Memory:
-    return Memory(rotation=number)
+def remembered(number: int, of: Memory = NOTHING) -> Memory:
+    return replace(of, rotation=number, runtime=replace(of.runtime, load=replace(of.runtime.load, sum_w_s=number)))
 
 
 def decided(at: datetime, memory_after: Memory, *kinds: str, **changes: Any) -> Decision:
@@ -115,10 +116,11 @@ def decided(at: datetime, memory_after: Memory, *kinds: str, **changes: Any) -> 
 class Recorded:
     """Gives cycles to a recorder as the edge does: each goes on from the memory that the one before left."""
 
-    def __init__(self, recorder: CycleRecorder) -> None:
+    def __init__(self, recorder: CycleRecorder, known: Memory = NOTHING) -> None:
         self.recorder = recorder
         self.number = 0
-        self.memory = remembered(0)
+        self.known = known
+        self.memory = remembered(0, known)
 
     def add(
         self,
@@ -129,14 +131,16 @@ class Recorded:
         mark: Mark | None = None,
     ) -> None:
         before, self.number = self.memory, self.number + 1
-        self.memory = remembered(self.number)
+        self.memory = remembered(self.number, self.known)
         decision = decided(observation.now, self.memory, orders=frozen_map(orders or {"ccu": Power(self.number - 1)}))
         self.recorder.add(observation, before, settings, FACTS, decision, [mark] if mark else [])
 
 
-async def record(folder: Path, cycles: list[tuple[Observation, Settings]], *, keyframe_every: int = 3) -> None:
+async def record(
+    folder: Path, cycles: list[tuple[Observation, Settings]], *, keyframe_every: int = 3, known: Memory = NOTHING
+) -> None:
     recorder = await CycleRecorder.open(folder, keyframe_every, write_every=2)
-    recorded = Recorded(recorder)
+    recorded = Recorded(recorder, known)
     for number, (observation, settings) in enumerate(cycles):
         recorded.add(observation, settings)
         if number % 300 == 299:
@@ -470,11 +474,19 @@ def test_no_recording_is_told(tmp_path: Path) -> None:
 
 
 async def test_an_hour_of_a_busy_house_is_small(tmp_path: Path) -> None:
-    """Seven days stay under 100 MB, so a year of wear and a Raspberry Pi's card can bear it."""
+    """Seven days stay under 100 MB, so a year of wear and a Raspberry Pi's card can bear it.
+
+    With all that is remembered of the load of the last 14 days, and a sum in it that moves each second.
+    """
     chance = random.Random(7)
-    await record(
-        tmp_path, [(observed(n, chance.randint(-5000, 5000)), Settings()) for n in range(3600)], keyframe_every=60
-    )
+
+    def track(sign: int) -> Track:
+        minutes, hours = ([sign * chance.randint(200, 4000) for _ in range(count)] for count in (MINUTES, HISTORY_H))
+        return Track(minutes=tuple(minutes), hours=tuple(hours))
+
+    cycles = [(observed(n, chance.randint(-5000, 5000)), Settings()) for n in range(3600)]
+    known = Memory(runtime=RuntimeMemory(minute_at=AT, load=track(1), solar=track(-1)))
+    await record(tmp_path, cycles, keyframe_every=60, known=known)
     with closing(sqlite3.connect(tmp_path / recording.FILE)) as connection:
         size = connection.execute("SELECT sum(length(body)) FROM stretch").fetchone()[0]
     assert size * 24 * 7 < 100_000_000
