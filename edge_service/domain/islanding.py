@@ -30,6 +30,8 @@ BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (10, 20, 40, 120))
 STANDS_AFTER = timedelta(minutes=10)
 
 RETURNING = frozenset({S.STOPPING, S.CLOSING})
+# The former is told to stop, and nothing else.
+STOPPED = RETURNING | {S.ENDED}
 # The house is between two supplies: the runner looks more often.
 IN_TRANSFER = RETURNING | {S.SHEDDING, S.OPENING, S.FORMING, S.HANDOVER, S.RETRY, S.SYNCHRONISING}
 
@@ -143,10 +145,22 @@ def follow(
     situation = Situation(
         observation, memory, grid, settings, facts, at_generator, loads=before.loads, drill=before.drill
     )
+    memory = replace(memory, dead_since=_dead_since(situation))
+    situation = replace(situation, memory=memory)
     for transition in TABLE[memory.step]:
         if transition.guard(situation):
             return _moved(situation, transition)
     return memory
+
+
+def _dead_since(situation: Situation) -> datetime | None:
+    """Since when the house is proven dead; that stands while the former stays stopped and is heard to say no other."""
+    before = situation.memory.dead_since
+    if situation.memory.step not in STOPPED:
+        return None
+    if situation.proven_dead:
+        return before or situation.observation.now
+    return before if situation.stays_dead else None
 
 
 def _rested(memory: IslandMemory, grid: Grid, now: datetime) -> IslandMemory:

@@ -185,8 +185,8 @@ class Situation:
 
     @property
     def dead(self) -> bool:
-        """The house is dark and stays so, though who fed it has fallen silent: many chargers live off the house."""
-        return self.proven_dead or self.stays_dead or self.gone
+        """The house is dark and stays so. Nothing is closed onto it otherwise: a voltage shows it, not silence."""
+        return self.proven_dead or self.stays_dead
 
     @property
     def proven_dead(self) -> bool:
@@ -198,9 +198,9 @@ class Situation:
 
     @property
     def stays_dead(self) -> bool:
-        """It was proven dead, the stop stands, and nobody has shown anything else since."""
-        lit = [volts for volts in self._house_v if volts >= DEAD_BELOW_PU * self.facts.nominal_voltage_v]
-        return self.memory.dead_since is not None and self.former is None and not lit
+        """The stop was proven, then its charger fell silent, as one that lives off the house does; another source sees
+        the house dark now."""
+        return self.memory.dead_since is not None and self.former is None and self.dark
 
     @property
     def at_reserve(self) -> bool:
