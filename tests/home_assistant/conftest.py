@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -85,7 +86,7 @@ def shown(hass: HomeAssistant, entity_id: str) -> str:
     return state.state
 
 
-def attributes(hass: HomeAssistant, entity_id: str, *names: str) -> dict[str, object]:
+def attributes(hass: HomeAssistant, entity_id: str, *names: str) -> dict[str, Any]:
     """Those of the attributes named that the entity has."""
     state = hass.states.get(entity_id)
     assert state is not None, entity_id

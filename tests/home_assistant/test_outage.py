@@ -1,5 +1,6 @@
 """What a resident sees and does about an outage: how long, whether it would work, drills, loads, alerts."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -84,9 +85,18 @@ async def test_a_lost_neutral_is_an_alarm_and_a_meter_that_is_silent_is_not(
 ) -> None:
     neutral = "binary_sensor.home_neutral"
     assert shown(hass, neutral) == "off"
-    for told, state in ((True, "on"), (None, "unknown"), (False, "off")):
-        await peer.push(lambda document, told=told: document["site"].update(neutral_lost=told))
-        await eventually(lambda state=state: shown(hass, neutral) == state)
+    told: list[tuple[bool | None, str]] = [(True, "on"), (None, "unknown"), (False, "off")]
+    for lost, state in told:
+        await peer.push(partial(_tell_neutral, lost=lost))
+        await eventually(partial(_shows, hass, neutral, state))
+
+
+def _tell_neutral(document: Any, *, lost: bool | None) -> None:
+    document["site"].update(neutral_lost=lost)
+
+
+def _shows(hass: HomeAssistant, entity: str, state: str) -> bool:
+    return shown(hass, entity) == state
 
 
 async def test_a_backup_that_gave_up_is_tried_again_by_one_tap(

@@ -457,7 +457,7 @@ async def test_a_charger_says_why_nothing_flows_and_whether_it_has_a_problem(
     await eventually(lambda: shown(hass, "sensor.driveway_charger_vehicle_battery") == "12.0")
     assert shown(hass, "sensor.driveway_charger_limited_by") == limited_by
     why = attributes(hass, "sensor.driveway_charger_why", "limited_by")
-    assert [list(values) for values in why.values()] == ([] if told is None else [told])  # type: ignore[call-overload]
+    assert [list(values) for values in why.values()] == ([] if told is None else [told])
     assert shown(hass, "binary_sensor.driveway_charger_problem") == problem
 
 

@@ -85,7 +85,7 @@ async def test_a_broken_neutral_shows_on_the_legs_and_nowhere_else() -> None:
         assert (await meter.read(NOW)).leg_voltage_v == (120, 120)
         site.house.break_neutral(lost=True)
         reading = await meter.read(NOW)
-        assert reading.leg_voltage_v == (60, 180)
+        assert list(reading.leg_voltage_v) == [60, 180]
         assert (reading.voltage_v, reading.frequency_hz) == (240, 60)
 
 
