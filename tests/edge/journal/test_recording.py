@@ -349,7 +349,10 @@ async def test_what_is_kept_for_good_stays_small_and_outages_go_last(tmp_path: P
     for number in range(800):
         at = next((at for at in whats if number == at), None)
         recorded.add(observed(number), mark=None if at is None else a_mark(at, whats[at], 40 * SECOND))
+        if number % 300 == 299:
+            await recorder.flush()
     await recorder.flush()
+    assert recorder.lost == 0
     later = AT + timedelta(days=8)
     recorded.add(replace(observed(0), now=later))
     await recorder.close()
