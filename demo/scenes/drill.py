@@ -97,7 +97,7 @@ def _checks(passed: Seen, before: Before, truth: Json) -> Iterator[Check]:
     lost = before.happened(truth, "grid_lost")
     yield Check("the street never failed", not lost, f"{len(lost)} times")
     names = list(told["loads_shed"])
-    yield Check("the water heater was shed for it", names == [WATER_HEATER.id], ", ".join(names) or "nothing")
+    yield Check("the water heater was shed for it", names == [WATER_HEATER.name], ", ".join(names) or "nothing")
     yield Check(
         "the score is good", told["score"] >= 80, f"{told['score']} of 100, reasons: {told['reasons'] or 'none'}"
     )
