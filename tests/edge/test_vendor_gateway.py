@@ -1,10 +1,10 @@
 """A site whose maker's gateway runs an outage, on real sockets: we let go, follow, and write nothing meanwhile."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from edge_service.simulation.options import SiteOptions
 from edge_service.simulation.site import SimulatedSite
 from edge_service.simulation.site_devices import Device, Write
 from tests.edge.edge_kit import HOST, RunningEdge, running
+from tests.edge.fakes import until
 
 SITE = """
 site: {{name: Home, import_max_a: 100, export_max_w: 9600, enter_service_s: 2, outage_after_s: 1}}
@@ -66,11 +67,11 @@ async def cycles(edge: RunningEdge, count: int) -> None:
         assert image is not None
         return image.decision.at
 
-    async with asyncio.timeout(15):
-        for _ in range(count):
-            before = decided()
-            while decided() == before:  # noqa: ASYNC110 - a cycle has no event for others
-                await asyncio.sleep(0.01)
+    def is_after(before: datetime) -> bool:
+        return decided() != before
+
+    for _ in range(count):
+        await until(partial(is_after, decided()), 15)
 
 
 def written(site: SimulatedSite, device: Device, after: int = 0) -> list[Write]:
