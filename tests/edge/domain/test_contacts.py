@@ -17,6 +17,7 @@ from edge_service.domain.model import (
     ChargerFacts,
     Contact,
     ContactReading,
+    Control,
     Grid,
     GridEvidence,
     Limits,
@@ -166,10 +167,20 @@ def test_on_a_generator_nothing_is_given_little_is_taken_and_no_switch_moves(
         assert observation.switch.closed_proven
     powers = [order_power_w(order) or 0 for order in decision.orders.values() if isinstance(order, Power)]
     assert all(power_w >= 0 for power_w in powers)
-    assert all(order.discharge_max_w == 0 for order in decision.orders.values() if isinstance(order, Limits))
+    for name, order in decision.orders.items():
+        if isinstance(order, Limits):
+            assert order.discharge_max_w <= least_discharge_w(facts, name)
     if decision.supply is Supply.GRID:
         assert sum(powers) <= cap_w
         assert "demand_response" not in decision.reasons.values()
+
+
+def least_discharge_w(facts: SiteFacts, charger: str) -> int:
+    """The lowest limit of discharge that the charger can be told; a cap goes down to nothing."""
+    capability = facts.chargers[charger].capability
+    if capability is None or capability.control is not Control.TWO_LIMITS:
+        return 0
+    return min(capability.min_discharge_w, capability.discharge_rating_w)
 
 
 def sees_house(decision: Decision) -> list[GridEvidence]:
