@@ -184,7 +184,10 @@ class Edge:
             standing={
                 name: publish.Standing(one, image.decision.adjusted.get(name)) for name, one in image.progress.items()
             },
-            contacts={name: publish.Contact(one.connected, one.last_at) for name, one in self.intake.contacts.items()},
+            contacts={
+                name: publish.Contact(one.connected, one.last_at, one.problem, one.version)
+                for name, one in self.intake.contacts.items()
+            },
             notices=[publish.notice(one) for one in notices],
             started_at=self.started_at,
             cycle_late_p99_ms=image.cycle_late_p99_ms,

@@ -51,7 +51,7 @@ def program(name: str, entry: Any) -> Program:
         kind=str(kind),
         scope=Scope(scope),
         pay_usd_per_kw=None if pay is None else _number("pay_usd_per_kw", pay, 0, MOST_USD_PER_KW),
-        **({} if events is None else {"season_events": int(_number("season_events", events, 1, MOST_SEASON_EVENTS))}),
+        season_events=45 if events is None else int(_number("season_events", events, 1, MOST_SEASON_EVENTS)),
     )
 
 

@@ -38,6 +38,7 @@ class Contact:
     last_at: datetime | None = None
     problem: str | None = None
     credentials_refused: bool = False
+    version: str | None = None
 
 
 class Intake:

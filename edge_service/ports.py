@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from edge_service.domain.model import (
     Alert,
     Capability,
+    CapacityLimit,
     ChargerReading,
     ChargerState,
     CompanionReading,
@@ -19,6 +20,7 @@ from edge_service.domain.model import (
     MeterReading,
     Notice as Notice,
     Order,
+    Price,
     Settings,
     SwitchOrder,
     SwitchReading,
@@ -234,6 +236,8 @@ class ProgramNews:
     problems: tuple[str, ...] = ()
     clock_skew_s: float | None = None
     alerts: tuple[Alert, ...] = ()
+    limits: tuple[CapacityLimit, ...] = ()
+    prices: tuple[Price, ...] = ()
 
 
 class ProgramSource(Protocol):
@@ -248,6 +252,24 @@ class ProgramSource(Protocol):
     async def poll(self, now: datetime) -> ProgramNews: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class WakesWhenNews(Protocol):
+    """A program source that hears when something is new: a hint to poll at once, never the news itself."""
+
+    async def hear(self, wake: Callable[[], None]) -> None:
+        """Listen for ever and call ``wake`` with each hint. Trouble with listening is its own; polling goes on."""
+        ...
+
+
+@runtime_checkable
+class TellsParticipation(Protocol):
+    """A program source whose protocol asks whether an event is served."""
+
+    async def tell_participation(self, event: str, *, takes_part: bool) -> None:
+        """Tell the utility. Again with each change of mind; costs nothing when that was told already."""
+        ...
 
 
 class Clock(Protocol):

@@ -21,14 +21,25 @@ def program(shown: Shown, offer: Program) -> wire.ProgramWire:
         "last_contact": time(contact.last_at),
         "participating": offer.id not in shown.settings.not_participating,
         "event_floor_pct": shown.settings.event_floor(offer.id),
-        "events": [_event(uid, account, offer) for uid, account in accounts],
+        "events": [_event(shown, uid, account, offer) for uid, account in accounts],
         "season_average_w": round(season.average_w / season.events) if season.events else None,
         "season_earnings_usd": round(earned, 2) if season.events and earned is not None else None,
         "season_events": season.events,
+        "preset": offer.preset,
+        "measure": offer.measured_at,
+        "days_opted_out": sorted(shown.settings.days_opted_out.get(offer.id, ())),
+        "season_year": season.year,
+        "season_site_average_w": None,
+        "season_missed": 0,
+        "season_opted_out": 0,
+        "season_projection_usd": None,
+        "season_events_expected": offer.season_events,
+        "problem": contact.problem,
+        "version": contact.version,
     }
 
 
-def _event(uid: str, account: EventMemory, offer: Program) -> wire.EventWire:
+def _event(shown: Shown, uid: str, account: EventMemory, offer: Program) -> wire.EventWire:
     earned = earnings_usd(account, offer)
     begun = account.run_s > 0
     return {
@@ -43,4 +54,14 @@ def _event(uid: str, account: EventMemory, offer: Program) -> wire.EventWire:
         "average_w": round(account.average_w) if begun else None,
         "site_energy_wh": None if account.site_wh is None else round(account.site_wh),
         "earnings_usd": round(earned, 2) if begun and earned is not None else None,
+        "site_average_w": None,
+        "gap_s": round(account.gap_s),
+        "flags": list(account.flags),
+        "asks": account.asks,
+        "rehearsal": account.rehearsal,
+        "dry": account.dry,
+        "day": account.day,
+        "stake_usd": None,
+        "limited_by": account.limited_by,
+        "opted_out": uid in shown.settings.opted_out,
     }

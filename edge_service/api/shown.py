@@ -30,10 +30,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """How it stands with a program's server; ``connected`` None: it has none, or was not asked yet."""
+    """How it stands with a program's server; ``connected`` None: it has none, or was not asked yet.
+
+    ``problem``: as in ``wire.ProgramWire``, ``version`` likewise.
+    """
 
     connected: bool | None = None
     last_at: datetime | None = None
+    problem: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -341,6 +341,16 @@ class EventWire(TypedDict):
     average_w: int | None
     site_energy_wh: int | None
     earnings_usd: float | None
+    site_average_w: NotRequired[int | None]
+    gap_s: NotRequired[int]
+    flags: NotRequired[list[str]]
+    asks: NotRequired[bool]
+    rehearsal: NotRequired[bool]
+    dry: NotRequired[bool]
+    day: NotRequired[str]
+    stake_usd: NotRequired[float | None]
+    limited_by: NotRequired[str | None]
+    opted_out: NotRequired[bool]
 
 
 class ProgramWire(TypedDict):
@@ -356,6 +366,17 @@ class ProgramWire(TypedDict):
     season_average_w: int | None
     season_earnings_usd: float | None
     season_events: int
+    preset: NotRequired[str]
+    measure: NotRequired[str]
+    days_opted_out: NotRequired[list[str]]
+    season_year: NotRequired[int]
+    season_site_average_w: NotRequired[int | None]
+    season_missed: NotRequired[int]
+    season_opted_out: NotRequired[int]
+    season_projection_usd: NotRequired[float | None]
+    season_events_expected: NotRequired[int]
+    problem: NotRequired[str | None]
+    version: NotRequired[str | None]
 
 
 class NoticeWire(TypedDict):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from edge_service.domain.model import Contact, Grid, LoadOrder, Runtime, frozen_map
+from edge_service.domain.program import Flag
 
 
 class IslandStep(StrEnum):
@@ -117,7 +118,11 @@ class EventMemory:
     """What was delivered in an event. Energies positive when the chargers (or the site) supplied.
 
     ``supplied_w`` and ``exported_w``: the powers up to which that is counted; None while nothing is. ``begun``: the
-    vehicles are being charged for it.
+    vehicles are being charged for it. ``gap_s``: time of the event in which nobody measured (``site_gap_s``: at the
+    meter). ``by_charger_wh``: each one's part. ``flags``, ``asks``, ``rehearsal``, ``dry``, ``day``: as in the event.
+    ``limited_by``: what keeps the target from being met now; ``base_w``: the power from which a change counts, by the
+    beginning of its slot (``base_since``). ``baseline_wh``: what the site would have supplied by itself; None: not
+    found yet, or none is wanted.
     """
 
     stage: EventStage
@@ -134,6 +139,18 @@ class EventMemory:
     supplied_w: float | None = None
     exported_w: float | None = None
     begun: bool = False
+    gap_s: float = 0.0
+    site_gap_s: float = 0.0
+    by_charger_wh: Mapping[str, float] = field(default_factory=frozen_map)
+    day: str = ""
+    flags: tuple[Flag, ...] = ()
+    asks: bool = False
+    rehearsal: bool = False
+    dry: bool = False
+    limited_by: str | None = None
+    base_w: int | None = None
+    base_since: datetime | None = None
+    baseline_wh: float | None = None
 
     def is_over(self, now: datetime) -> bool:
         """Nothing more will happen in this event."""

@@ -11,6 +11,16 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from edge_service.domain.program import (
+    CapacityLimit as CapacityLimit,
+    Event as Event,
+    Price as Price,
+    Program as Program,
+    Scope as Scope,
+    Slot as Slot,
+    SlotKind as SlotKind,
+)
+
 
 def frozen_map[K, V](items: Mapping[K, V] | None = None) -> Mapping[K, V]:
     """Return a read-only copy, so that a frozen dataclass stays frozen all the way down."""
@@ -469,68 +479,6 @@ class Alert:
         return self.start <= now and (self.end is None or now < self.end)
 
 
-# -------------------------------------------------------------------------------- programs, events
-
-
-class SlotKind(StrEnum):
-    """What an event asks for during a slot."""
-
-    POWER = "power"
-    NO_CHARGE = "no_charge"
-    COVER_HOUSE = "cover_house"
-    MAX_DISCHARGE = "max_discharge"
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A stretch of an event, half open [start, end). ``power_w`` (positive consumes) counts for POWER only."""
-
-    start: datetime
-    end: datetime
-    kind: SlotKind = SlotKind.POWER
-    power_w: int = 0
-
-
-class Scope(StrEnum):
-    """Where a program measures: at the chargers, or net at the point of connection."""
-
-    CHARGER = "charger"
-    SITE = "site"
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A utility's offer. ``pay_usd_per_kw`` per season and average kW; ``season_events`` expected, for the estimate."""
-
-    id: str
-    name: str
-    kind: str
-    scope: Scope = Scope.CHARGER
-    pay_usd_per_kw: float | None = None
-    season_events: int = 45
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One call of a program, resolved to absolute times; slots are ordered and do not overlap."""
-
-    uid: str
-    program_id: str
-    name: str
-    announced_at: datetime
-    slots: tuple[Slot, ...]
-    priority: int | None = None
-    cancelled: bool = False
-
-    @property
-    def start(self) -> datetime:
-        return self.slots[0].start
-
-    @property
-    def end(self) -> datetime:
-        return self.slots[-1].end
-
-
 # -------------------------------------------------------------------------------- facts of the site
 
 
@@ -763,6 +711,8 @@ class Settings:
     ``at_end_chosen``: a person chose ``at_end``; else it follows from the loads (``resolved.py``). ``lent_pct``: points
     of the driver's reserve given to the house for this outage. ``alerts_opted_out``: until when. ``loads_by_hand``:
     groups that a person wants shed, or left on, whatever else speaks, ``loads_by_hand_at`` when that was said.
+    ``opted_in``: events to which a person said yes, whatever was said of their program or day; ``days_opted_out``: per
+    program the local dates on which none of its events is served.
     ``retry_backup_at``: when a person asked for one more attempt. ``drill_cancelled``: the id of the drill that a
     person broke off.
     """
@@ -794,6 +744,8 @@ class Settings:
     drill_schedule: DrillSchedule | None = None
     drill_cancelled: str = ""
     retry_backup_at: datetime | None = None
+    opted_in: frozenset[str] = frozenset()
+    days_opted_out: Mapping[str, frozenset[str]] = field(default_factory=frozen_map)
 
     def drivers_reserve(self, charger: str) -> float:
         """Percent kept to drive away with."""
@@ -809,8 +761,13 @@ class Settings:
         return self.storm if self.storm is not None and now < self.storm.until else None
 
     def takes_part(self, event: Event) -> bool:
-        """The event stands, and neither it nor its program was opted out of."""
-        return not (event.cancelled or event.uid in self.opted_out or event.program_id in self.not_participating)
+        """The event stands and a person agrees; a word on the event counts before one on its day or program."""
+        if event.cancelled or event.uid in self.opted_out:
+            return False
+        if event.uid in self.opted_in:
+            return True
+        on_this_day = event.day in self.days_opted_out.get(event.program_id, frozenset())
+        return not (event.asks or on_this_day or event.program_id in self.not_participating)
 
     def event_floor(self, program: str) -> float:
         """Percent below which an event of this program does not discharge; the reserves apply besides."""
@@ -829,7 +786,7 @@ class Observation:
     charger's vehicle. ``orders``: the order that stands at each charger, and the evidence of it so far.
     ``evidence``: of sources that are no device here, such as an entity of Home Assistant. ``loads``: by load group.
     ``drill_due``: the next time of a scheduled drill. ``brought``: keys of standing notices that a client has brought
-    to people.
+    to people. ``capacity_limits`` and ``prices``: those that utilities have told and that are not over.
     """
 
     now: datetime
@@ -848,6 +805,8 @@ class Observation:
     alerts: tuple[Alert, ...] = ()
     drill_due: datetime | None = None
     brought: frozenset[str] = frozenset()
+    capacity_limits: tuple[CapacityLimit, ...] = ()
+    prices: tuple[Price, ...] = ()
 
 
 # -------------------------------------------------------------------------------- what is found out

@@ -196,7 +196,7 @@ def _asked_w(view: View, event: Event, slot: Slot) -> float:
             return float(max(0, house_w))
         case SlotKind.MAX_DISCHARGE:
             return inf
-        case SlotKind.NO_CHARGE:
+        case _:
             return 0.0
 
 
