@@ -26,6 +26,7 @@ from edge_service.programs.openadr3_client import (
     ProgramAnswerError,
     ProgramDeniedError,
 )
+from edge_service.programs.openadr3_enrolment import NOT_SERVED, Enrolment
 from edge_service.programs.openadr3_objects import (
     EventObject,
     ObjectError,
@@ -35,12 +36,9 @@ from edge_service.programs.openadr3_objects import (
     object_id,
     read_event,
     read_program,
-    read_ven,
 )
 from edge_service.programs.openadr3_options import OpenAdr3Options
 
-# A server that will not let us enrol is not asked again with every poll.
-ENROL_AGAIN = timedelta(hours=1)
 # Events looked up by id in one contact; others that left the list stay as they were until the next.
 MOST_LOOKUPS = 20
 MOST_PROBLEMS = 50
@@ -48,14 +46,6 @@ MOST_PROBLEMS = 50
 CONTACT_WITHIN_S = 60.0
 _MOST_NAMES_SHOWN = 5
 
-# What says that a request is not served here, as opposed to not now.
-_NOT_SERVED = (
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.METHOD_NOT_ALLOWED,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.NOT_IMPLEMENTED,
-)
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 
@@ -85,16 +75,13 @@ class OpenAdr3Source:
         self.options = options
         self._client = OpenAdr3Client(options.access, session)
         self._seed = f"{installation_id}|{options.id}"
-        self._suffix = hashlib.sha256(self._seed.encode()).hexdigest()[:8]
-        self._ven_name = options.ven_name or f"ridethrough-{self._suffix}"
+        suffix = hashlib.sha256(self._seed.encode()).hexdigest()[:8]
+        self._enrolment = Enrolment(self._client, options.ven_name or f"ridethrough-{suffix}", suffix)
         self._given = {event.uid: event for event in known if self._was_given_by_us(event)}
         self._memories: dict[str, _Memory] = {}
         self._warned: dict[str, tuple[Alert, ...]] = {}
         self._programs: dict[str, ProgramObject] = {}
         self._not_before: datetime | None = None
-        self._enrol_at: datetime | None = None
-        self._refusal = ""
-        self._ven: VenObject | None = None
 
     @classmethod
     def open(cls, values: Mapping[str, object], installation_id: str, known: Sequence[Event] = ()) -> Self:
@@ -141,7 +128,7 @@ class OpenAdr3Source:
     async def _contact(self, now: datetime) -> ProgramNews:
         self._client.begin(now)
         problems: list[str] = []
-        ven = await self._enrol(now, problems)
+        ven = await self._enrolment.meet(now, problems) if self.options.client_id else None
         self._programs = await self._read_programs(problems)
         rows = await self._read_events(ven, problems)
         gone, kept = await self._look_up_missing(rows, now)
@@ -163,54 +150,6 @@ class OpenAdr3Source:
     def _forget_all_but(self, listed: set[str]) -> None:
         kept = {own_id: one for own_id, one in self._memories.items() if own_id in listed or one.uid in self._given}
         self._memories = kept
-
-    # ------------------------------------------------------------------------------------------------- who we are there
-
-    async def _enrol(self, now: datetime, problems: list[str]) -> VenObject | None:
-        """Our own object at the server, made if need be; without one we go on, since events may come all the same."""
-        if not self.options.client_id:
-            return None
-        if self._enrol_at is None or self._enrol_at <= now:
-            try:
-                self._ven = await self._find_ven() or await self._register_ven()
-                return self._ven
-            except (ProgramDeniedError, ProgramAnswerError) as error:
-                if isinstance(error, ProgramAnswerError) and error.status not in _NOT_SERVED:
-                    raise
-                self._enrol_at, self._refusal = now + ENROL_AGAIN, f"The server does not let us enrol: {error}."
-        problems.append(self._refusal)
-        return self._ven
-
-    async def _find_ven(self) -> VenObject | None:
-        for row in await self._client.pages("/vens", [("venName", self._ven_name)]):
-            try:
-                ven = read_ven(row)
-            except ObjectError:
-                continue
-            if ven.name == self._ven_name:
-                return ven
-        return None
-
-    async def _register_ven(self) -> VenObject | None:
-        """Register; a name that another holds gets a suffix of this house, once."""
-        try:
-            return await self._post_ven()
-        except ProgramAnswerError as error:
-            if error.status != HTTPStatus.CONFLICT:
-                raise
-        found = await self._find_ven()
-        if found is None and not self._ven_name.endswith(self._suffix):
-            self._ven_name = f"{self._ven_name}-{self._suffix}"
-            found = await self._find_ven()
-        return found or await self._post_ven()
-
-    async def _post_ven(self) -> VenObject | None:
-        try:
-            return read_ven(
-                await self._client.post("/vens", {"objectType": "VEN_VEN_REQUEST", "venName": self._ven_name})
-            )
-        except ObjectError:
-            return None
 
     # --------------------------------------------------------------------------------------------------- what is listed
 
@@ -253,7 +192,7 @@ class OpenAdr3Source:
             try:
                 rows += await self._client.pages("/events", [*query, *(("targets", word) for word in ven.targets)])
             except ProgramAnswerError as error:
-                if error.status not in _NOT_SERVED:
+                if error.status not in NOT_SERVED:
                     raise
                 problems.append(f"The server does not list events by our targets: {error}.")
         return rows
@@ -323,7 +262,7 @@ class OpenAdr3Source:
         """OpenADR 3.0.1 servers list what is meant for others too; those of 3.1 hide it."""
         personal = {target for target in one.typed_targets if target[0] not in ("PROGRAM_NAME", "EVENT_NAME")}
         granted = ven.typed_targets if ven is not None else frozenset()
-        return not personal or ("VEN_NAME", self._ven_name) in personal or not personal.isdisjoint(granted)
+        return not personal or ("VEN_NAME", self._enrolment.ven_name) in personal or not personal.isdisjoint(granted)
 
     async def _place(self, objects: Iterable[EventObject], now: datetime, problems: list[str]) -> list[Event]:
         """The events that stand, others getting their turn in between: laying out 10,000 slots takes 50 ms."""
