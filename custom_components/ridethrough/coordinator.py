@@ -95,6 +95,7 @@ MISTAKES = frozenset(
         "drill_generator",
         "drill_storm",
         "drill_medical_load",
+        "drill_nobody_at_switch",
         "drill_vehicle_absent",
         "drill_charger_unable",
         "drill_charge_unknown",

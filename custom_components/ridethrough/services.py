@@ -40,6 +40,7 @@ ATTR_ALERT = "alert"
 ATTR_ORDER = "order"
 ATTR_TRANSFER = "transfer"
 ATTR_MEDICAL_SAFE = "medical_safe"
+ATTR_AT_SWITCH = "at_switch"
 ATTR_EVERY_DAYS = "every_days"
 ATTR_WITHOUT = "without"
 ATTR_WITHOUT_POWER = "without_power"
@@ -124,6 +125,7 @@ _DRILL = {
     probatio.Required(ATTR_TRANSFER, default=False): cv.boolean,
     probatio.Optional(ATTR_DURATION): cv.positive_time_period,
     probatio.Optional(ATTR_MEDICAL_SAFE, default=False): cv.boolean,
+    probatio.Optional(ATTR_AT_SWITCH, default=False): cv.boolean,
     probatio.Optional(ATTR_CONFIRM, default=False): cv.boolean,
 }
 DRILL_SCHEMA = probatio.Schema({**_SITE, **_DRILL})
@@ -261,8 +263,8 @@ def _drill(data: Mapping[str, Any]) -> dict[str, Any]:
     if data[ATTR_TRANSFER] and not data[ATTR_CONFIRM]:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="edge_drill_confirm_needed")
     lasts = {"island_s": data[ATTR_DURATION].total_seconds()} if ATTR_DURATION in data else {}
-    safe = {"medical_safe": True} if data[ATTR_MEDICAL_SAFE] else {}
-    return {"transfer": data[ATTR_TRANSFER], **lasts, **safe, **_word_given(data)}
+    said = {word: True for word in (ATTR_MEDICAL_SAFE, ATTR_AT_SWITCH) if data[word]}
+    return {"transfer": data[ATTR_TRANSFER], **lasts, **said, **_word_given(data)}
 
 
 def _drill_schedule(data: Mapping[str, Any]) -> dict[str, Any]:

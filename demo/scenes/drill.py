@@ -53,6 +53,7 @@ async def _start(stage: Stage) -> Cause:
         "ridethrough.start_drill",
         config_entry_id=stage.entry_id,
         transfer=True,
+        at_switch=True,
         duration={"seconds": CARRIES_S},
         confirm=True,
     )

@@ -24,6 +24,8 @@ def add_commands(commands: Commands) -> None:
     drill.add_argument("--minutes", type=float, default=2, help="that the vehicle carries the house (%(default)s)")
     words = "what somebody's health depends on has a battery of its own"
     drill.add_argument("--medical-safe", action="store_true", help=words)
+    words = "somebody stands beside the island switch and can close it by hand"
+    drill.add_argument("--at-switch", action="store_true", help=words)
     drill.add_argument("--cancel", action="store_true", help="break off the one that runs")
     drill.set_defaults(act=_drill)
 
@@ -76,6 +78,7 @@ def _drill(args: argparse.Namespace) -> int:
         say("The drill is broken off; the house goes back to the grid.")
         return 0
     wish = {"transfer": args.transfer, "confirm": args.transfer, "medical_safe": args.medical_safe}
+    wish["at_switch"] = args.at_switch
     edge.command("start_drill", {**wish, "island_s": args.minutes * 60})
     say("The drill begins. How it went: ridethrough log drills")
     return 0

@@ -12,7 +12,7 @@ from edge_service.domain import performance
 from edge_service.domain.drill_checks import Moment, refusals
 from edge_service.domain.load_fit import groups
 from edge_service.domain.memory import ALIVE, DrillMemory, DrillStage, IslandStep, Memory
-from edge_service.domain.model import DrillRequest, Grid, LoadOrder, LoadState, Mode, Release
+from edge_service.domain.model import DrillRequest, DrillSchedule, Grid, LoadOrder, LoadState, Mode, Release
 from edge_service.domain.view import View
 
 # A wish that nobody took up for so long is of another time: the edge was off, or its clock was set.
@@ -65,7 +65,11 @@ def _wanted(view: View, last: DrillMemory | None) -> DrillRequest | None:
     due = view.observation.drill_due
     if schedule is None or due is None or due > now:
         return None
-    return DrillRequest(due.isoformat(), due, schedule.transfer, schedule.island_s, schedule.medical_safe)
+    return _planned(schedule, due.isoformat(), due)
+
+
+def _planned(schedule: DrillSchedule, own_id: str, at: datetime) -> DrillRequest:
+    return DrillRequest(own_id, at, schedule.transfer, schedule.island_s, schedule.medical_safe, schedule.at_switch)
 
 
 def _begin(view: View, request: DrillRequest, last: DrillMemory | None) -> DrillMemory:
@@ -140,12 +144,11 @@ def _broken_off(view: View, drill: DrillMemory) -> str | None:
 def _check(view: View, drill: DrillMemory) -> DrillMemory:
     """The same pre-checks on fresh readings of every source; then it begins."""
     now = view.observation.now
-    request = view.settings.drill
-    safe = request is not None and request.id == drill.id and request.medical_safe
-    schedule = view.settings.drill_schedule
-    safe = safe or (schedule is not None and schedule.medical_safe)
-    wish = DrillRequest(drill.id, drill.started_at, drill.transfer, drill.island_s, safe)
-    reasons = refusals(_moment(view), wish)
+    request, schedule = view.settings.drill, view.settings.drill_schedule
+    if request is None or request.id != drill.id:
+        request = None if schedule is None else _planned(schedule, drill.id, drill.started_at)
+    wish = request or DrillRequest(drill.id, drill.started_at, drill.transfer)
+    reasons = refusals(_moment(view), replace(wish, transfer=drill.transfer, island_s=drill.island_s))
     if reasons:
         return _end(drill, DrillStage.REFUSED, now, *reasons)
     if now - drill.since < LOOKS_FOR:

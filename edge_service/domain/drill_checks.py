@@ -43,6 +43,7 @@ class Refusal(StrEnum):
     GENERATOR = "generator"
     STORM = "storm"
     MEDICAL_LOAD = "medical_load"
+    NOBODY_AT_SWITCH = "nobody_at_switch"
     VEHICLE_ABSENT = "vehicle_absent"
     CHARGER_UNABLE = "charger_unable"
     CHARGE_UNKNOWN = "charge_unknown"
@@ -114,6 +115,9 @@ def _of_site(at: Moment, request: DrillRequest) -> Iterator[Refusal]:
     groups = {**at.facts.relays, **at.settings.load_groups}
     if any(group.medical for group in groups.values()) and not request.medical_safe:
         yield R.MEDICAL_LOAD
+    # A charger that falls silent cannot be stopped, so that nothing proves the house dead and it stays off the grid.
+    if not (at.facts.switch is not None and at.facts.switch.synchronism_check) and not request.at_switch:
+        yield R.NOBODY_AT_SWITCH
 
 
 def _sees_street(at: Moment) -> bool:

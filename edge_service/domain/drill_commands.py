@@ -18,7 +18,12 @@ def start_drill(asked: Asked) -> Settings:
         raise CommandRefusedError("drill_running", "a drill runs already")
     transfer = _transfer(asked)
     request = DrillRequest(
-        asked.now.isoformat(), asked.now, transfer, _island_s(asked), asked.args.get("medical_safe") is True
+        asked.now.isoformat(),
+        asked.now,
+        transfer,
+        _island_s(asked),
+        _said(asked, "medical_safe"),
+        _said(asked, "at_switch"),
     )
     if asked.observation is None:
         raise CommandRefusedError("not_ready", "the edge has not finished starting; try again")
@@ -42,6 +47,11 @@ def _transfer(asked: Asked) -> bool:
     return transfer
 
 
+def _said(asked: Asked, name: str) -> bool:
+    """Whether a person gave this word; it is never guessed."""
+    return asked.args.get(name) is True
+
+
 def _island_s(asked: Asked) -> float:
     if asked.args.get("island_s") is None:
         return USUAL_ISLAND_S
@@ -62,8 +72,10 @@ def set_drill_schedule(asked: Asked) -> Settings:
     every_days = asked.number("every_days", 1, MOST_DAYS)
     if every_days != int(every_days):
         raise bad_argument("every_days", every_days, "a whole number of days")
-    transfer, medical_safe = _transfer(asked), asked.args.get("medical_safe") is True
-    schedule = DrillSchedule(int(every_days), local_time, transfer, asked.now, _island_s(asked), medical_safe)
+    transfer, medical_safe, at_switch = _transfer(asked), _said(asked, "medical_safe"), _said(asked, "at_switch")
+    schedule = DrillSchedule(
+        int(every_days), local_time, transfer, asked.now, _island_s(asked), medical_safe, at_switch
+    )
     return replace(asked.settings, drill_schedule=schedule)
 
 

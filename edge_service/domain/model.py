@@ -678,7 +678,8 @@ class DrillRequest:
 
     ``transfer``: the house really goes to the vehicle and back, which darkens it twice for a moment; otherwise all
     but that is rehearsed. ``island_s``: how long the vehicle carries the house. ``medical_safe``: what somebody's
-    health depends on has a battery of its own, a person says.
+    health depends on has a battery of its own, a person says. ``at_switch``: and that somebody stands beside the island
+    switch, who can close it by hand: behind an open switch a charger that falls silent leaves the house dark.
     """
 
     id: str
@@ -686,6 +687,7 @@ class DrillRequest:
     transfer: bool
     island_s: float = 120.0
     medical_safe: bool = False
+    at_switch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -698,6 +700,7 @@ class DrillSchedule:
     since: datetime
     island_s: float = 120.0
     medical_safe: bool = False
+    at_switch: bool = False
 
 
 # Enough for a US commute and back (about 40 miles of a 60 kWh vehicle): a start, until the resident says otherwise.

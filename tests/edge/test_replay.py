@@ -389,7 +389,7 @@ def a_lived_in_house(now: datetime, *, lost: bool, drill_id: str) -> tuple[Memor
         loads_by_hand=frozen_map({"canary_seed": LoadOrder.SHED}),
         loads_by_hand_at=frozen_map({"canary_seed": after(-5)}),
         storm=Storm(after(900), 90.0, "Canary gale", "canary:nws-1"),
-        drill=DrillRequest(drill_id, after(-90), transfer=True),
+        drill=DrillRequest(drill_id, after(-90), transfer=True, at_switch=True),
         drill_cancelled=drill_id,
     )
     street = GridEvidence("binary_sensor.canary", now, True, Position.GRID_SIDE, "canary", Confidence.LIKELY, 45.0)

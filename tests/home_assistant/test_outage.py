@@ -163,9 +163,10 @@ async def test_a_drill_with_transfer_wants_a_persons_word(
         await hass.services.async_call(DOMAIN, "start_drill", {**site, "transfer": True}, blocking=True)
     assert refused.value.translation_key == "edge_drill_confirm_needed"
     assert peer.named("start_drill") == []
-    wish = {**site, "transfer": True, "confirm": True, "duration": {"minutes": 3}, "medical_safe": True}
+    said = {"transfer": True, "confirm": True, "medical_safe": True, "at_switch": True}
+    wish = {**site, **said, "duration": {"minutes": 3}}
     await hass.services.async_call(DOMAIN, "start_drill", wish, blocking=True)
-    assert peer.named("start_drill") == [{"transfer": True, "confirm": True, "island_s": 180.0, "medical_safe": True}]
+    assert peer.named("start_drill") == [{**said, "island_s": 180.0}]
     peer.answers["start_drill"] = refusing("drill_vehicle_absent")
     with pytest.raises(ServiceValidationError) as named:
         await hass.services.async_call(DOMAIN, "start_drill", {**site, "transfer": False}, blocking=True)

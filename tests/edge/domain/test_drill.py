@@ -42,13 +42,14 @@ from edge_service.domain.model import (
     SiteFacts,
     Slot,
     Storm,
+    SwitchFacts,
     SwitchReading,
     Tier,
     frozen_map,
 )
 from tests.edge.domain.houses import T0, a_meter, a_reading, a_site, after
 
-WISH = DrillRequest("one", T0, transfer=True)
+WISH = DrillRequest("one", T0, transfer=True, at_switch=True)
 TIED = Memory(
     at=after(-1),
     grid=GridMemory(Grid.ON, after(-60), good_since=after(-60), closed_since=after(-60)),
@@ -125,6 +126,13 @@ def test_a_house_without_a_switch_is_told_so_and_nothing_else() -> None:
 def test_a_person_who_says_that_the_medical_device_is_safe_may_rehearse() -> None:
     settings = Settings(load_groups=frozen_map({"bed": MEDICAL}))
     assert refused(observed(), settings, wish=replace(WISH, medical_safe=True)) == ()
+
+
+def test_a_transfer_without_anybody_at_the_switch_is_refused_unless_the_switch_checks_by_itself() -> None:
+    alone = replace(WISH, at_switch=False)
+    assert refused(observed(), wish=alone) == ("nobody_at_switch",)
+    assert refused(observed(), wish=alone, facts=a_site(switch=SwitchFacts(synchronism_check=True))) == ()
+    assert refused(observed(), wish=replace(alone, transfer=False)) == ()
 
 
 def test_an_event_that_was_opted_out_of_is_in_nobodys_way() -> None:
@@ -240,7 +248,7 @@ def test_the_next_one_is_compared_with_the_last_of_its_kind_that_passed() -> Non
         score=90,
         last_passed_at=after(-800),
     )
-    settings = Settings(drill=DrillRequest("two", after(0), transfer=True))
+    settings = Settings(drill=DrillRequest("two", after(0), transfer=True, at_switch=True))
     begun = decide(observed(), replace(TIED, drill=first), settings, a_site()).memory.drill
     assert begun is not None
     assert (begun.id, begun.previous_score, begun.previous_transfer_s, begun.last_passed_at) == (
@@ -298,7 +306,7 @@ def test_it_waits_until_the_withdrawal_of_our_orders_was_read_back(
     checking = DrillMemory("one", DrillStage.CHECKING, after(-6), after(-6), True, 60)
     evidence = Evidence(order, after(-3), after(-2), after(-1) if read_back else None)
     seen = observed(orders=frozen_map({"car": evidence}))
-    decision = decide(seen, replace(TIED, drill=checking), Settings(), a_site())
+    decision = decide(seen, replace(TIED, drill=checking), Settings(drill=WISH), a_site())
     assert decision.memory.drill is not None
     assert decision.memory.drill.stage is stage
     assert decision.orders["car"] == Release()
@@ -308,6 +316,6 @@ def test_it_waits_until_the_withdrawal_of_our_orders_was_read_back(
 def test_an_order_that_cannot_be_withdrawn_refuses_it() -> None:
     checking = DrillMemory("one", DrillStage.CHECKING, after(-30), after(-30), True, 60)
     seen = observed(orders=frozen_map({"car": Evidence(Power(-3000), after(-40), after(-39), after(-38))}))
-    ended = decide(seen, replace(TIED, drill=checking), Settings(), a_site()).memory.drill
+    ended = decide(seen, replace(TIED, drill=checking), Settings(drill=WISH), a_site()).memory.drill
     assert ended is not None
     assert (ended.stage, ended.reasons) == (DrillStage.REFUSED, ("order_stands",))

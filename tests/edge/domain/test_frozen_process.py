@@ -74,7 +74,7 @@ def act(plant: Plant, one: Act, number: int) -> None:
             manual=frozen_map({"car": ManualOrder(value, now, now + timedelta(seconds=60), 4000)})
         ),
         "drill": lambda: plant.decides(
-            drill=DrillRequest(f"d{number}", now, transfer=True, island_s=30.0, medical_safe=True)
+            drill=DrillRequest(f"d{number}", now, transfer=True, island_s=30.0, medical_safe=True, at_switch=True)
         ),
         "retry": lambda: plant.decides(retry_backup_at=now),
     }
