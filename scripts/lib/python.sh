@@ -38,11 +38,20 @@ uv_python() {
     "$uv" python install --no-bin 3.14
 }
 
-# Python and every library it needs, C library included, as Debian's next suite has them, unpacked below .tools/python.
-# The program is then told to use that prefix's loader and libraries, so that nothing of the system is replaced.
+# Python as Debian's next suite has it, below .tools/python. libstdc++6 is for compiled packages: theirs must match this C
+# library. The old names of the C library's parts are loaded at the start, so that no compiled package picks the system's.
 debian_python() {
-  local apt=$tools/apt new=$tools/python.new libraries
-  rm -rf "$new" "$debian_python"
+  debian_program "$debian_python" usr/bin/python3.14 python3.14 libstdc++6 &&
+    "$patchelf" --add-needed libpthread.so.0 --add-needed libdl.so.2 --add-needed librt.so.1 --add-needed libutil.so.1 \
+      "$debian_python/usr/bin/python3.14"
+}
+
+# debian_program FOLDER PROGRAM PACKAGE...: packages of Debian's next suite and every library they need, C library included,
+# unpacked in FOLDER. PROGRAM there is told to use that folder's loader and libraries, so that nothing of the system is replaced.
+debian_program() {
+  local folder=$1 program=$2 apt=$tools/apt new=$1.new libraries package
+  shift 2
+  rm -rf "$new" "$folder" "$apt"
   mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$new"
   python3 scripts/lib/testing_source.py >"$apt/testing.sources" || return 1
   : >"$apt/state/status" # nothing counts as installed: every dependency is fetched
@@ -53,18 +62,15 @@ debian_python() {
     -o Acquire::Languages=none -o Acquire::Retries=2 -o Acquire::http::Timeout=20
   )
   apt-get "${private[@]}" update || return 1
-  # libstdc++6 is for compiled packages: theirs must match this C library.
-  apt-get "${private[@]}" --yes --download-only install python3.14 libstdc++6 || return 1
-  local package
+  apt-get "${private[@]}" --yes --download-only install "$@" || return 1
   for package in "$apt"/cache/archives/*.deb; do dpkg-deb -x "$package" "$new" || return 1; done
   rm -rf "$new"/usr/share/doc "$new"/usr/share/man "$apt"
   find_patchelf || return 1
   libraries=$(dirname "$(find "$new/usr/lib" -name libc.so.6 | head -n 1)")
-  libraries=$debian_python${libraries#"$new"}
-  mv "$new" "$debian_python" || return 1
-  # RPATH, not RUNPATH: it also holds for the libraries that extension modules ask for. The old names of the C library's
-  # parts are loaded at the start, so that no compiled package picks the system's older ones.
+  PATH=$PATH:/usr/sbin:/sbin ldconfig -n "$libraries" || return 1 # some packages leave their links to it
+  libraries=$folder${libraries#"$new"}
+  mv "$new" "$folder" || return 1
+  # RPATH, not RUNPATH: it also holds for the libraries that libraries ask for.
   "$patchelf" --set-interpreter "$(find "$libraries" -name 'ld-linux-*.so.*' | head -n 1)" --force-rpath --set-rpath "$libraries" \
-    --add-needed libpthread.so.0 --add-needed libdl.so.2 --add-needed librt.so.1 --add-needed libutil.so.1 \
-    "$debian_python/usr/bin/python3.14"
+    "$folder/$program"
 }
