@@ -27,6 +27,7 @@ from edge_service.programs.openadr3_client import (
     ProgramDeniedError,
 )
 from edge_service.programs.openadr3_enrolment import NOT_SERVED, Enrolment
+from edge_service.programs.openadr3_listed import ListedEvent
 from edge_service.programs.openadr3_objects import (
     EventObject,
     ObjectError,
@@ -81,6 +82,7 @@ class OpenAdr3Source:
         self._memories: dict[str, _Memory] = {}
         self._warned: dict[str, tuple[Alert, ...]] = {}
         self._programs: dict[str, ProgramObject] = {}
+        self._listed: tuple[ListedEvent, ...] = ()
         self._not_before: datetime | None = None
 
     @classmethod
@@ -99,6 +101,10 @@ class OpenAdr3Source:
     @property
     def program(self) -> Program:
         return self.options.program
+
+    def listed(self) -> tuple[ListedEvent, ...]:
+        """All events of the last good contact that are meant for us; empty before the first."""
+        return self._listed
 
     async def close(self) -> None:
         await self._client.close()
@@ -138,6 +144,7 @@ class OpenAdr3Source:
         events = await self._place(objects.values(), now, problems)
         self._given = {event.uid: event for event in [*kept, *events]}
         self._warned = unheard | dict(self._alerts(objects.values(), now))
+        self._listed = tuple(self._as_listed(one, now) for one in objects.values())
         self._forget_all_but(_ids(rows) | unheard.keys())
         shown = problems[:MOST_PROBLEMS]
         alerts = tuple(alert for given in self._warned.values() for alert in given)
@@ -299,6 +306,23 @@ class OpenAdr3Source:
             return None
         memory = self._memories[one.id]
         return Event(memory.uid, self.id, one.name or self.options.name, memory.seen_at, slots, one.priority)
+
+    def _as_listed(self, one: EventObject, now: datetime) -> ListedEvent:
+        sight, uid = self._sight(one, now), self._memories[one.id].uid
+        program = self._programs.get(one.program_id)
+        return ListedEvent(
+            id=one.id,
+            program_id=one.program_id,
+            uid=uid,
+            name=one.name,
+            schedule=one.schedule,
+            sight=sight,
+            interval_ids=one.interval_ids,
+            report_descriptors=one.report_descriptors,
+            program_descriptors=() if program is None else program.report_descriptors,
+            targets=one.targets,
+            typed_targets=one.typed_targets,
+        )
 
     def _sight(self, one: EventObject, now: datetime) -> Sight:
         """First sight and anchor, remembered from now on. An event changed to start "now" does so at this sight."""

@@ -22,6 +22,8 @@ SIMPLE = "SIMPLE"
 # No house moves a gigawatt; what is larger is a mistake of unit or worse.
 MOST_W = 1_000_000_000
 LONGEST_NAME = 120
+# No event seen asks for more than four kinds of report.
+MOST_REPORTS = 50
 _LONGEST_SHOWN = 40
 _MOST_PROBLEMS_PER_EVENT = 5
 _LONGEST_PLAIN_NUMBER = 10**15
@@ -43,11 +45,15 @@ class ObjectError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProgramObject:
-    """A program as offered. ``setpoint_unit_w``: watts of one unit of its setpoints, None: not told or not known."""
+    """A program as offered. ``setpoint_unit_w``: watts of one unit of its setpoints, None: not told or not known.
+
+    ``report_descriptors``: those of its payload descriptors, as written, that are about reports.
+    """
 
     id: str
     name: str
     setpoint_unit_w: int | None
+    report_descriptors: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,10 @@ class VenObject:
 
 @dataclass(frozen=True, slots=True)
 class EventObject:
-    """An event as written. ``typed_targets`` as in VenObject; ``problems`` are whole sentences."""
+    """An event as written. ``targets`` and ``typed_targets`` as in VenObject; ``problems`` are whole sentences.
+
+    ``interval_ids``: the labels of the schedule's intervals. ``report_descriptors``: as written.
+    """
 
     id: str
     program_id: str
@@ -72,6 +81,9 @@ class EventObject:
     typed_targets: frozenset[Target] = frozenset()
     problems: tuple[str, ...] = ()
     alerts: tuple[AlertObject, ...] = ()
+    targets: tuple[str, ...] = ()
+    interval_ids: tuple[int | None, ...] = ()
+    report_descriptors: tuple[Mapping[str, Any], ...] = ()
 
 
 def clean(value: str, longest: int = LONGEST_NAME) -> str:
@@ -102,20 +114,16 @@ def read_program(raw: object) -> ProgramObject:
     name = body.get("programName")
     if not isinstance(name, str):
         raise ObjectError(f"Program {own_id} was skipped: its programName is {shown(name)}.")
-    return ProgramObject(own_id, name, _unit_w(body.get("payloadDescriptors")))
+    descriptors = _objects(body.get("payloadDescriptors"))
+    reports = tuple(one for one in descriptors if one.get("objectType") == "REPORT_PAYLOAD_DESCRIPTOR")
+    return ProgramObject(own_id, name, _unit_w(body.get("payloadDescriptors")), reports)
 
 
 def read_ven(raw: object) -> VenObject:
     """Raises ObjectError."""
     body, own_id = _identified(raw, "ven", "VEN", "VEN_VEN_REQUEST", "BL_VEN_REQUEST")
     name, targets = body.get("venName"), body.get("targets")
-    words = targets if isinstance(targets, list) else []
-    return VenObject(
-        own_id,
-        name if isinstance(name, str) else "",
-        tuple(word for word in words if isinstance(word, str) and word),
-        frozenset(_typed_targets(targets)),
-    )
+    return VenObject(own_id, name if isinstance(name, str) else "", _words(targets), frozenset(_typed_targets(targets)))
 
 
 def read_event(raw: object, programs: Mapping[str, ProgramObject], *, consumption_positive: bool) -> EventObject:
@@ -137,6 +145,15 @@ def _identified(raw: object, noun: str, *types: str) -> tuple[dict[str, Any], st
     if kind is not None and kind not in types:
         raise ObjectError(f"{noun.capitalize()} {own_id} was skipped: its objectType is {shown(kind)}.")
     return raw, own_id
+
+
+def _words(targets: object) -> tuple[str, ...]:
+    """Targets as 3.1 has them."""
+    return tuple(word for word in targets if isinstance(word, str) and word) if isinstance(targets, list) else ()
+
+
+def _objects(rows: object) -> tuple[dict[str, Any], ...]:
+    return tuple(row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
 
 
 def _typed_targets(targets: object) -> Iterator[Target]:
@@ -166,6 +183,11 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if isinstance(value, int) or isfinite(value) else None
+
+
+def _label(value: object) -> int | None:
+    """An interval's id: a whole number that only names it."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _program_id(body: dict[str, Any]) -> str:
@@ -221,10 +243,21 @@ class _EventReader:
         duration = _period({"duration": body.get("duration")}, "event").duration
         period, intervals = _period(body.get("intervalPeriod"), "intervalPeriod"), tuple(self._intervals())
         schedule = Schedule(period, intervals, duration)
-        targets = frozenset(_typed_targets(body.get("targets")))
+        targets = body.get("targets")
         alerts = tuple(AlertObject(ALERTS[word], text, frozenset(at)) for word, (text, at) in self._alerts.items())
+        priority = self._priority()
         return EventObject(
-            self._id, program_id, self._name, self._priority(), schedule, targets, self._sentences(), alerts
+            id=self._id,
+            program_id=program_id,
+            name=self._name,
+            priority=priority,
+            schedule=schedule,
+            typed_targets=frozenset(_typed_targets(targets)),
+            problems=self._sentences(),
+            alerts=alerts,
+            targets=_words(targets),
+            interval_ids=tuple(_label(row.get("id")) for row in (body.get("intervals") or ())[:MOST_SLOTS]),
+            report_descriptors=_objects(body.get("reportDescriptors"))[:MOST_REPORTS],
         )
 
     def _setpoint_unit_w(self, program: ProgramObject | None) -> int | None:

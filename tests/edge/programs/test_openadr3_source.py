@@ -517,3 +517,21 @@ async def test_an_alert_that_left_the_list_is_looked_up_before_it_is_over(desk: 
     desk.change(warned["id"], targets=["others"])
     assert (await desk.poll(MINUTE)).alerts in (before, ())
     assert desk.asked("GET", f"/events/{warned['id']}") == asked + 1
+
+
+# --------------------------------------------------------------------------------------------------- what reports need
+
+
+async def test_everything_listed_for_us_is_told_with_what_is_wanted_reported(desk: Desk) -> None:
+    wanted = {"payloadType": "USAGE", "frequency": 1}
+    step = {"id": 7, "payloads": [{"type": "SIMPLE", "values": [1]}]}
+    event_id = desk.write(reportDescriptors=[wanted, 3], intervals=[step], intervalPeriod=NOW_PERIOD)
+    only_report = desk.write(reportDescriptors=[wanted], intervals=None)
+    assert desk.sources[-1].listed() == ()
+    (event,) = await desk.events()
+    listed = {one.id: one for one in desk.sources[-1].listed()}
+    assert set(listed) == {event_id, only_report}
+    assert (listed[event_id].uid, listed[event_id].interval_ids) == (event.uid, (7,))
+    assert (listed[event_id].report_descriptors, listed[event_id].sight.anchor) == ((wanted,), NOON)
+    assert (listed[only_report].schedule.intervals, listed[only_report].report_descriptors) == ((), (wanted,))
+    assert listed[event_id].program_id == desk.utility.dispatch.program()["id"]
