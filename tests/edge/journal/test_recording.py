@@ -19,6 +19,7 @@ from edge_service.domain.decide import Decision
 from edge_service.domain.memory import HISTORY_H, MINUTES, Memory, RuntimeMemory, Track
 from edge_service.domain.model import (
     Alert,
+    CapacityLimit,
     ChargerFacts,
     ChargerReading,
     ChargerState,
@@ -36,6 +37,7 @@ from edge_service.domain.model import (
     Observation,
     Order,
     Power,
+    Price,
     Settings,
     SiteFacts,
     Slot,
@@ -62,6 +64,7 @@ BEGINNING = datetime(1990, 1, 1, tzinfo=UTC)
 times = st.datetimes(BEGINNING.replace(tzinfo=None), timezones=st.just(UTC))
 KNOWN: dict[Any, st.SearchStrategy[Any]] = {
     datetime: times,
+    float: st.floats(allow_nan=False),
     float | None: st.none() | st.floats(allow_nan=False),
     tuple[float | None, ...]: st.lists(st.none() | st.floats(allow_nan=False), max_size=3).map(tuple),
     datetime | None: st.none() | times,
@@ -92,6 +95,8 @@ observations = any_of(
     companions=st.dictionaries(st.sampled_from("abc"), any_of(CompanionReading), max_size=2).map(frozen_map),
     loads=st.dictionaries(st.sampled_from("abc"), any_of(LoadReading), max_size=2).map(frozen_map),
     alerts=st.lists(any_of(Alert), max_size=2).map(tuple),
+    capacity_limits=st.lists(any_of(CapacityLimit), max_size=2).map(tuple),
+    prices=st.lists(any_of(Price), max_size=2).map(tuple),
 )
 
 
