@@ -7,11 +7,11 @@ event, equal priorities) the rule is named at the function.
 import hashlib
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from itertools import chain, islice
-from operator import attrgetter
+from itertools import islice
+from operator import attrgetter, itemgetter
 
 from edge_service.domain.model import Event, Slot, SlotKind
 
@@ -79,12 +79,18 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A stretch of an event as written. ``kind`` None: back to normal, if it ``speaks``, else no word on power."""
+    """A stretch of an event as written. ``kind`` None: back to normal, if it ``speaks``, else no word on power.
+
+    The amounts are as in ``Slot``.
+    """
 
     period: Period = Period()
     kind: SlotKind | None = None
     power_w: int = 0
     speaks: bool = True
+    share: float = 1.0
+    soc_pct: float | None = None
+    energy_wh: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +126,28 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """[start, end) in which one of an event's intervals has the word; ``place`` is its place among those written.
+
+    [begins, ends) is all of that interval, before others or the event's own duration cut it. ``endless``: it goes on
+    for ever, and ``end`` is only how far it is laid out.
+    """
+
+    start: datetime
+    end: datetime
+    place: int
+    begins: datetime
+    ends: datetime
+    endless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Claim:
     start: datetime
     end: datetime
     rank: int
-    interval: Interval
+    place: int
+    ends: datetime
 
 
 def resolve(schedule: Schedule, sight: Sight, now: datetime) -> tuple[Slot, ...]:
@@ -133,10 +156,33 @@ def resolve(schedule: Schedule, sight: Sight, now: datetime) -> tuple[Slot, ...]
     Of two intervals of one event at the same time the later in the array counts. ``now`` only bounds how far endless
     events are laid out. Raises ScheduleError when an interval has no duration.
     """
+    asking = [(one.place, one) for one in lay_out(schedule, sight, now, _speaking(schedule))]
+    return tuple(
+        Slot(one.start, one.end, kind, of.power_w, of.share, of.soc_pct, of.energy_wh)
+        for place, one in asking
+        if (kind := (of := schedule.intervals[place]).kind) is not None
+    )
+
+
+def lay_out(schedule: Schedule, sight: Sight, now: datetime, places: Container[int]) -> tuple[Stretch, ...]:
+    """Where the intervals at these places have the word, in order and not overlapping; the others count as silent.
+
+    So each thing that an event may speak of (power, a limit, a price) is laid out for itself. As ``resolve``.
+    """
     if schedule.cancelled or not schedule.intervals:
         return ()
     placed = tuple(_place(schedule, sight))
-    return tuple(islice(_overlay(islice(_repeat(schedule, placed, now), MOST_SLOTS)), MOST_SLOTS))
+    claims = islice(_repeat(schedule, placed, now, places), MOST_SLOTS)
+    ranked = sorted(claims, key=attrgetter("rank"), reverse=True)
+    won = layered((claim.start, claim.end, claim) for claim in ranked)
+    return tuple(
+        Stretch(start, end, claim.place, claim.start, claim.ends, claim.ends >= FOREVER and end == claim.end)
+        for start, end, claim in islice(won, MOST_SLOTS)
+    )
+
+
+def _speaking(schedule: Schedule) -> Container[int]:
+    return {place for place, interval in enumerate(schedule.intervals) if interval.speaks}
 
 
 def end_of(schedule: Schedule, sight: Sight) -> datetime | None:
@@ -163,7 +209,8 @@ def _place(schedule: Schedule, sight: Sight) -> Iterator[_Claim]:
         if reach is not None and (number == 0 or own.start is not None):
             shift = _draw(start, reach, sight, anchored=not (own.start or default.start))
         following = duration.after(start)
-        yield _Claim(start + shift, following if following == FOREVER else following + shift, number, interval)
+        end = following if following == FOREVER else following + shift
+        yield _Claim(start + shift, end, number, number, end)
 
 
 def _draw(start: datetime, reach: timedelta, sight: Sight, *, anchored: bool) -> timedelta:
@@ -183,9 +230,9 @@ def _extent(schedule: Schedule, placed: tuple[_Claim, ...]) -> tuple[datetime, d
     return start, end, end if schedule.duration is None else schedule.duration.after(start)
 
 
-def _repeat(schedule: Schedule, placed: tuple[_Claim, ...], now: datetime) -> Iterator[_Claim]:
-    """What speaks of power, cut or repeated to the event's duration; what is endless is cut at the window."""
-    claims = [claim for claim in placed if claim.interval.speaks and claim.start < claim.end]
+def _repeat(schedule: Schedule, placed: tuple[_Claim, ...], now: datetime, places: Container[int]) -> Iterator[_Claim]:
+    """What speaks, cut or repeated to the event's duration; what is endless is cut at the window."""
+    claims = [claim for claim in placed if claim.place in places and claim.start < claim.end]
     start, end, limit = _extent(schedule, placed)
     if not claims:
         return
@@ -196,10 +243,11 @@ def _repeat(schedule: Schedule, placed: tuple[_Claim, ...], now: datetime) -> It
     first, last = (0, 1) if once else (_first_cycle(cycle, len(claims), start, now), -((start - stop) // cycle))
     for number in range(first, last):
         for claim in claims:
-            begins, ends = claim.start + number * cycle, claim.end
-            ends = min(stop, horizon if ends >= FOREVER else ends + number * cycle)
+            begins = claim.start + number * cycle
+            whole = limit if claim.end >= FOREVER else claim.end + number * cycle
+            ends = min(stop, horizon if whole >= FOREVER else whole)
             if begins < ends:
-                yield _Claim(begins, ends, number * len(placed) + claim.rank, claim.interval)
+                yield _Claim(begins, ends, number * len(placed) + claim.rank, claim.place, whole)
 
 
 def _first_cycle(cycle: timedelta, claims: int, start: datetime, now: datetime) -> int:
@@ -214,27 +262,26 @@ def _day(moment: datetime) -> datetime:
     return datetime.combine(moment.date(), time(), UTC)
 
 
-def _overlay(claims: Iterable[_Claim]) -> Iterator[Slot]:
-    """Of the claims at each moment the one of highest rank. One sweep over starts and ends."""
-    ahead = sorted(claims, key=attrgetter("start"))
-    standing: list[tuple[int, datetime, _Claim]] = []
-    edges = sorted(set(chain.from_iterable((claim.start, claim.end) for claim in ahead)))
-    begun, slot_start, holder, at = 0, FOREVER, None, FOREVER
-    for at in edges:
-        while begun < len(ahead) and ahead[begun].start <= at:
-            heapq.heappush(standing, (-ahead[begun].rank, ahead[begun].end, ahead[begun]))
+def layered[T](claims: Iterable[tuple[datetime, datetime, T]]) -> Iterator[tuple[datetime, datetime, T]]:
+    """Who has the word when, in order and not overlapping: of the claims [start, end) at a moment the first one told.
+
+    Who loses resumes when the winner ends. One sweep over starts and ends.
+    """
+    ahead = sorted(((start, rank, end, of) for rank, (start, end, of) in enumerate(claims)), key=itemgetter(0))
+    standing: list[tuple[int, datetime, T]] = []
+    begun, since, holder = 0, FOREVER, None
+    for at in sorted({edge for start, _, end, _ in ahead for edge in (start, end)}):
+        while begun < len(ahead) and ahead[begun][0] <= at:
+            _, rank, end, of = ahead[begun]
+            heapq.heappush(standing, (rank, end, of))
             begun += 1
         while standing and standing[0][1] <= at:
             heapq.heappop(standing)
-        top = standing[0][2] if standing else None
+        top = standing[0] if standing else None
         if top is not holder:
-            yield from _slot(holder, slot_start, at)
-            holder, slot_start = top, at
-
-
-def _slot(claim: _Claim | None, start: datetime, end: datetime) -> Iterator[Slot]:
-    if claim is not None and claim.interval.kind is not None:
-        yield Slot(start, end, claim.interval.kind, claim.interval.power_w)
+            if holder is not None:
+                yield since, at, holder[2]
+            holder, since = top, at
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,16 +292,22 @@ class Call:
     slot: Slot
 
 
-def rank(event: Event) -> tuple[bool, int, datetime, str]:
-    """Sorts events by who wins: the lower priority number, none last; then the one announced first; then the uid."""
-    return event.priority is None, event.priority or 0, event.announced_at, event.uid
+def rank(event: Event, order: Sequence[str] = ()) -> tuple[bool, int, bool, int, datetime, str]:
+    """Sorts events by who wins: a real one before a rehearsal, then by a person's order of programs.
+
+    Those not named in it come after, all alike. Then the lower priority number, none last; then the one announced
+    first; then the uid.
+    """
+    place = order.index(event.program_id) if event.program_id in order else len(order)
+    return event.rehearsal, place, event.priority is None, event.priority or 0, event.announced_at, event.uid
 
 
 class Timeline:
     """Several events as one line. A better ranked event interrupts another, which resumes when the better one ends."""
 
-    def __init__(self, events: Iterable[Event]) -> None:
-        self._events = tuple(sorted((event for event in events if event.slots and not event.cancelled), key=rank))
+    def __init__(self, events: Iterable[Event], order: Sequence[str] = ()) -> None:
+        stands = [event for event in events if event.slots and not event.cancelled]
+        self._events = tuple(sorted(stands, key=lambda event: rank(event, order)))
 
     def at(self, moment: datetime) -> Call | None:
         """What counts at ``moment``; None: nothing is asked."""
