@@ -51,6 +51,7 @@ from edge_service.domain.policies import ladder_of
 from edge_service.domain.policy import Rung
 from edge_service.domain.realise import Realised, order_power_w, realise
 from edge_service.domain.resolved import resolved
+from edge_service.domain.ruling import event_floor_pct, ruling
 from edge_service.domain.timeline import Call, Timeline
 from edge_service.domain.view import Settled, Step, View
 
@@ -185,8 +186,7 @@ def _look(observation: Observation, memory: Memory, settings: Settings, facts: S
         house_w=None,
         bands=frozen_map({name: _rated(facts, name) for name in facts.chargers}),
     )
-    events = [event for event in observation.events if settings.takes_part(event)]
-    call = Timeline(events).at(observation.now)
+    call = ruling(view)
     chargers = {name: others.follow_charger(view, name, _seen(view, name, call)) for name in facts.chargers}
     view = altered(view, memory=altered(view.memory, chargers=frozen_map(chargers)))
     view = altered(view, memory=altered(view.memory, others_u=others.estimate(view, memory)))
@@ -232,7 +232,7 @@ def _seen(view: View, charger: str, call: Call | None) -> ChargerMemory:
     driver, backup = settings.drivers_reserve(charger), settings.reserve_pct(view.observation.now)
     floors = {"driver": driver, "backup": backup}
     if call is not None:
-        floors["event"] = settings.event_floor(call.event.program_id)
+        floors["event"] = event_floor_pct(settings, view.facts, call.event.program_id)
     low = {name for name, floor in floors.items() if soc <= floor + (FLOOR_HYSTERESIS_PCT if name in before.low else 0)}
     highest = max(driver, backup)
     if soc < (highest if "fill" in before.low else highest - FILL_BELOW_PCT):

@@ -20,7 +20,7 @@ from edge_service.domain.forecast import (
 )
 from edge_service.domain.memory import ChargerMemory, DepartureMemory, DepartureStage
 from edge_service.domain.model import Departure, frozen_map
-from edge_service.domain.timeline import Timeline
+from edge_service.domain.ruling import ruling
 from edge_service.domain.view import View
 
 # A vehicle that does not tell its size is taken for a large one, so that charging begins early rather than late.
@@ -197,8 +197,8 @@ def _careful(needs: Mapping[str, Need], start: datetime) -> dict[str, Job]:
 def _free_at(view: View) -> datetime:
     """When a vehicle that gives in the event that runs can be charged again."""
     now = view.observation.now
-    call = Timeline(event for event in view.observation.events if view.settings.takes_part(event)).at(now)
-    return now if call is None else max(now, call.event.end)
+    call = ruling(view)
+    return now if call is None or call.event.dry else max(now, call.event.end)
 
 
 def _outlook(view: View, charger: str, need: Need, prospect: _Prospect, done_h: float) -> ChargerMemory:

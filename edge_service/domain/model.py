@@ -714,6 +714,7 @@ class Settings:
     ``at_end_chosen``: a person chose ``at_end``; else it follows from the loads (``resolved.py``). ``lent_pct``: points
     of the driver's reserve given to the house for this outage. ``alerts_opted_out``: until when. ``loads_by_hand``:
     groups that a person wants shed, or left on, whatever else speaks, ``loads_by_hand_at`` when that was said.
+    ``program_order``: whose events count first where two programs call at once; those not named come after.
     ``opted_in``: events to which a person said yes, whatever was said of their program or day; ``days_opted_out``: per
     program the local dates on which none of its events is served.
     ``retry_backup_at``: when a person asked for one more attempt. ``drill_cancelled``: the id of the drill that a
@@ -749,6 +750,7 @@ class Settings:
     retry_backup_at: datetime | None = None
     opted_in: frozenset[str] = frozenset()
     days_opted_out: Mapping[str, frozenset[str]] = field(default_factory=frozen_map)
+    program_order: tuple[str, ...] = ()
 
     def drivers_reserve(self, charger: str) -> float:
         """Percent kept to drive away with."""

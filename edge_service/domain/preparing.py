@@ -34,6 +34,7 @@ from edge_service.domain.model import (
     SlotKind,
 )
 from edge_service.domain.packing import most_together
+from edge_service.domain.ruling import event_floor_pct
 from edge_service.domain.view import View
 
 FLOWS = frozenset({ChargerState.CHARGING, ChargerState.DISCHARGING})
@@ -223,7 +224,7 @@ def floor_pct(view: View, event: Event, charger: str) -> float:
 
 def _site_floor_pct(view: View, event: Event) -> float:
     reserve_pct = view.settings.reserve_pct(max(view.observation.now, event.start))
-    return max(reserve_pct, view.settings.event_floor(event.program_id))
+    return max(reserve_pct, event_floor_pct(view.settings, view.facts, event.program_id))
 
 
 def _givers(view: View, event: Event, bounds: Sequence[Sum]) -> Iterator[tuple[str, Giver]]:

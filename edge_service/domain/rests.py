@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from edge_service.domain import service
 from edge_service.domain.band import ANY, MILLION, Band, Sum
 from edge_service.domain.memory import ChargerMemory, DepartureStage
-from edge_service.domain.timeline import Timeline
+from edge_service.domain.ruling import ruling
 from edge_service.domain.view import View
 
 RESTS_AT_LEAST = timedelta(minutes=5)
@@ -78,7 +78,7 @@ def _is_asked_anew(view: View, name: str, since: datetime) -> bool:
     now, order = view.observation.now, view.settings.manual.get(name)
     if order is not None and since <= order.placed_at and now < order.until:
         return True
-    call = Timeline(event for event in view.observation.events if view.settings.takes_part(event)).at(now)
+    call = ruling(view)
     return call is not None and since <= call.slot.start
 
 
