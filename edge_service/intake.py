@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,7 +11,14 @@ from typing import Protocol
 
 from edge_service.domain.model import Alert, Event
 from edge_service.domain.storms import WITHOUT_WORD
-from edge_service.ports import Clock, ProgramCredentialsError, ProgramError, ProgramNews, ProgramSource
+from edge_service.ports import (
+    Clock,
+    ProgramCredentialsError,
+    ProgramError,
+    ProgramNews,
+    ProgramSource,
+    WakesWhenNews,
+)
 from edge_service.programs.manual import by_hand
 
 LOG = logging.getLogger(__name__)
@@ -18,6 +26,12 @@ LOG = logging.getLogger(__name__)
 # After an event's end it stays in the process image this long, so that its account closes in a cycle, not in a race.
 KEPT_AFTER_END = timedelta(seconds=30)
 LONGEST_WAIT_S = 900.0
+# Houses that lost a server together do not come back together: each waits up to this part longer.
+SPREAD = 0.1
+# Hints come in bursts, one per object and topic; a broker gone mad must not make us a burden to the server.
+HINTS_APART_S = 1.0
+# A server that let us in and then refuses us may have lost its keys for a while; a person is told after this.
+REFUSED_FOR = timedelta(hours=1)
 # No region has so many warnings at once; more are a mistake, and each costs time in every cycle.
 MOST_ALERTS = 100
 
@@ -32,13 +46,35 @@ class EventStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """How it stands with a program's server. ``connected`` None: never asked yet."""
+    """How it stands with a program's server. ``connected`` None: never asked yet.
+
+    ``credentials_refused``: a person must act, as far as we can tell.
+    """
 
     connected: bool | None = None
     last_at: datetime | None = None
     problem: str | None = None
     credentials_refused: bool = False
     version: str | None = None
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """How long a server refuses us without a break. ``proven``: these credentials were good before."""
+
+    proven: bool = False
+    _since_s: float | None = None
+
+    def count(self, error: ProgramError, at_s: float) -> bool:
+        """Whether a person must act: at once where the credentials never worked, else after ``REFUSED_FOR``.
+
+        No answer is no forgiveness: the time since the first refusal goes on.
+        """
+        if isinstance(error, ProgramCredentialsError) and self._since_s is None:
+            self._since_s = at_s
+        if self._since_s is None:
+            return False
+        return not self.proven or at_s - self._since_s >= REFUSED_FOR.total_seconds()
 
 
 class Intake:
@@ -54,7 +90,10 @@ class Intake:
         known: Sequence[Event],
         changed: Callable[[], None],
         alerts: Sequence[Alert] = (),
+        chance: Callable[[], float] = random.random,
     ) -> None:
+        """``chance`` gives numbers from 0 to below 1."""
+        self._chance = chance
         self._clock, self._store, self._changed = clock, store, changed
         self._alerts: dict[str, Alert] = {alert.id: alert for alert in alerts}
         self._alerts_kept = True
@@ -120,21 +159,51 @@ class Intake:
         self._changed()
 
     async def poll(self, source: ProgramSource) -> None:
-        """Ask the source for ever. Its trouble changes no event: what was accepted runs to its end."""
-        failures = 0
+        """Ask the source for ever. Its trouble changes no event: what was accepted runs to its end.
+
+        A source that hears of news is asked at once, and as often as others besides: a hint may be lost.
+        """
+        hint = asyncio.Event()
+        listening = asyncio.create_task(self._listen(source, hint.set), name=f"hints of {source.id}")
+        try:
+            await self._poll(source, hint)
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    async def _poll(self, source: ProgramSource, hint: asyncio.Event) -> None:
+        failures, refusals = 0, _Refusals()
         while True:
+            hint.clear()
             try:
                 news = await self._ask(source)
             except ProgramError as error:
                 failures += 1
-                self._lost(source.id, error)
-                await asyncio.sleep(self._backoff_s(source, error, failures))
+                told = refusals.count(error, self._clock.monotonic())
+                self._lost(source.id, error, credentials_refused=told)
+                await self._wait_failed(source, error, failures, hint)
             else:
-                failures = 0
+                failures, refusals = 0, _Refusals(proven=True)
                 self._found(source.id, news)
                 await self._take(source.id, news.events)
                 await self.warned_by(source.id, news.alerts)
-                await asyncio.sleep(source.poll_s)
+                await _rest(source.poll_s, hint, at_least_s=HINTS_APART_S)
+
+    async def _wait_failed(
+        self, source: ProgramSource, error: ProgramError, failures: int, hint: asyncio.Event
+    ) -> None:
+        """A hint shortens our own patience to the poll period; not the pause for which the server asked."""
+        wait_s = self._backoff_s(source, error, failures)
+        asked = getattr(error, "retry_after_s", None) is not None
+        await _rest(wait_s, hint, at_least_s=wait_s if asked else min(source.poll_s, wait_s))
+
+    async def _listen(self, source: ProgramSource, wake: Callable[[], None]) -> None:
+        if not isinstance(source, WakesWhenNews):
+            return
+        try:
+            await source.hear(wake)
+        except Exception:  # push only saves time: polling goes on without it
+            LOG.exception("program %s: a defect in listening for news; it is polled as before", source.id)
 
     async def _ask(self, source: ProgramSource) -> ProgramNews:
         try:
@@ -150,7 +219,7 @@ class Intake:
         problem = "; ".join(news.problems) or None
         if problem is not None and problem != before.problem:
             LOG.warning("program %s: passed over: %s", program, problem)
-        self.contacts[program] = Contact(True, news.at, problem)
+        self.contacts[program] = Contact(True, news.at, problem, version=news.version)
         if before.connected is not True:
             self._changed()
 
@@ -170,21 +239,21 @@ class Intake:
         except OSError as error:
             LOG.error("%s: its alerts count, but are not on disk: %s", source, error)
 
-    def _lost(self, program: str, error: ProgramError) -> None:
+    def _lost(self, program: str, error: ProgramError, *, credentials_refused: bool) -> None:
         before = self.contacts.get(program, Contact())
         if before.connected is not False:
             LOG.warning("program %s: %s", program, error)
-        refused = isinstance(error, ProgramCredentialsError)
-        self.contacts[program] = replace(before, connected=False, problem=str(error), credentials_refused=refused)
+        self.contacts[program] = replace(
+            before, connected=False, problem=str(error), credentials_refused=credentials_refused
+        )
         self._changed()
 
-    @staticmethod
-    def _backoff_s(source: ProgramSource, error: ProgramError, failures: int) -> float:
-        """The server's own wish, else the poll period doubled up to five minutes."""
+    def _backoff_s(self, source: ProgramSource, error: ProgramError, failures: int) -> float:
+        """The server's own wish, else the poll period doubled up to five minutes; somewhat longer by chance."""
         asked_s = getattr(error, "retry_after_s", None)
-        if asked_s is not None:
-            return min(float(asked_s), LONGEST_WAIT_S)
-        return min(source.poll_s * 2.0 ** min(failures - 1, 6), 300.0)
+        own_s = min(source.poll_s * 2.0 ** min(failures - 1, 6), 300.0)
+        wait_s = own_s if asked_s is None else float(asked_s)
+        return min(wait_s * (1 + SPREAD * self._chance()), LONGEST_WAIT_S)
 
     async def _put(self, program: str, events: list[Event]) -> None:
         """Replace a program's events: on disk first, so that an event that runs was kept before it ran."""
@@ -200,3 +269,14 @@ class Intake:
         await self._store.save_events(list(merged.values()))
         self._events = merged
         self._changed()
+
+
+async def _rest(wait_s: float, hint: asyncio.Event, *, at_least_s: float) -> None:
+    """Wait so long, or until a hint comes, then ``at_least_s`` all the same."""
+    least_s = min(at_least_s, wait_s)
+    await asyncio.sleep(least_s)
+    try:
+        async with asyncio.timeout(wait_s - least_s):
+            await hint.wait()
+    except TimeoutError:
+        return

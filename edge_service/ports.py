@@ -228,7 +228,7 @@ class ProgramNews:
     ``events`` holds every event of the program that can be followed. One missing from it is gone by its id, cancelled,
     over, or rewritten beyond understanding: the core stops it. ``problems`` names objects that were skipped, one
     sentence each, again with each contact. ``clock_skew_s`` is positive when our clock is ahead. ``alerts``: all that
-    stand or come, likewise.
+    stand or come, likewise. ``version`` is what the server speaks of its protocol.
     """
 
     at: datetime
@@ -238,6 +238,7 @@ class ProgramNews:
     alerts: tuple[Alert, ...] = ()
     limits: tuple[CapacityLimit, ...] = ()
     prices: tuple[Price, ...] = ()
+    version: str | None = None
 
 
 class ProgramSource(Protocol):

@@ -148,7 +148,8 @@ class OpenAdr3Source:
         self._forget_all_but(_ids(rows) | unheard.keys())
         shown = problems[:MOST_PROBLEMS]
         alerts = tuple(alert for given in self._warned.values() for alert in given)
-        return ProgramNews(now, tuple(self._given.values()), tuple(shown), self._client.clock_skew_s, alerts)
+        events_known, skew_s = tuple(self._given.values()), self._client.clock_skew_s
+        return ProgramNews(now, events_known, tuple(shown), skew_s, alerts, version=self._client.version)
 
     def _was_given_by_us(self, event: Event) -> bool:
         """Events by hand are of a program too, but not of its server."""
@@ -194,14 +195,13 @@ class OpenAdr3Source:
         rows: list[Any] = []
         for query in [[("programID", own_id)] for own_id in self._programs] if self._filtered else [[]]:
             rows += await self._client.pages("/events", query)
-            if ven is None or not ven.targets:
-                continue
-            try:
-                rows += await self._client.pages("/events", [*query, *(("targets", word) for word in ven.targets)])
-            except ProgramAnswerError as error:
-                if error.status not in NOT_SERVED:
-                    raise
-                problems.append(f"The server does not list events by our targets: {error}.")
+            for targets in self._enrolment.target_queries() if ven is not None else ():
+                try:
+                    rows += await self._client.pages("/events", [*query, *targets])
+                except ProgramAnswerError as error:
+                    if error.status not in NOT_SERVED:
+                        raise
+                    problems.append(f"The server does not list events by our targets: {error}.")
         return rows
 
     async def _look_up_missing(self, rows: list[Any], now: datetime) -> tuple[list[Event], list[Event]]:

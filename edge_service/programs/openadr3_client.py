@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 from http import HTTPStatus
 from math import isfinite
 from typing import Any
@@ -45,6 +47,13 @@ _CHUNK = 65_536
 _LONGEST_DETAIL = 200
 
 
+class Version(StrEnum):
+    """What a server speaks; it decides the form of queries and bodies."""
+
+    V3_0 = "3.0.1"
+    V3_1 = "3.1"
+
+
 class ProgramAnswerError(ProgramError):
     """The server answered with an error of HTTP. ``retry_after_s``: do not ask again before; None: no matter when."""
 
@@ -60,12 +69,18 @@ class ProgramDeniedError(ProgramCredentialsError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the server is and what we show it. Without ``client_id`` no token is asked for."""
+    """Where the server is and what we show it. Without ``client_id`` no token is asked for.
+
+    ``ca_file``: trust certificates of these authorities only; empty: those this machine trusts. ``allow_unverified``:
+    any certificate will do.
+    """
 
     base_url: str
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
     token_hosts: Sequence[str] = ()
+    ca_file: str = ""
+    allow_unverified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,8 @@ class OpenAdr3Client:
         self._now = datetime.min.replace(tzinfo=UTC)
         self._now_at_s = 0.0
         self.clock_skew_s: float | None = None
+        # As the server shows by having GET /auth/server or not; None: not asked yet.
+        self.version: Version | None = None
 
     def begin(self, now: datetime) -> None:
         """A new contact: ``now`` dates its answers, and the clocks are compared anew."""
@@ -110,6 +127,11 @@ class OpenAdr3Client:
         if self._own_session is not None:
             await self._own_session.close()
             self._own_session = None
+
+    async def bearer(self, *, fresh: bool = False) -> str:
+        """A token, for another protocol of the same server; ``fresh``: the one in use was refused."""
+        self._token = None if fresh else self._token
+        return await self._bearer()
 
     async def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
         """The JSON of one object or list."""
@@ -147,6 +169,8 @@ class OpenAdr3Client:
         self, method: str, path: str, query: Sequence[tuple[str, str]] = (), body: Mapping[str, object] | None = None
     ) -> Any:
         """One request; a refused token is renewed once."""
+        if self.version is None and not self._access.client_id:
+            await self._told_token_url()
         url = URL(f"{self._base}{path}")
         answer = await self._request(method, url.extend_query(list(query)) if query else url, body)
         if answer.status in _DENIED and self._access.client_id:
@@ -171,16 +195,23 @@ class OpenAdr3Client:
 
     async def _token_url(self) -> URL:
         """Where the server says that tokens are given; below the base address when it does not say (3.0.1)."""
+        told = await self._told_token_url()
+        return self._base / "auth/token" if told is None else self._trusted(told)
+
+    async def _told_token_url(self) -> str | None:
+        """What GET /auth/server says, which came with 3.1 and tells that version; None where there is no such thing."""
         asked = self._base / "auth/server"
         answer = await self._send("GET", asked, {})
         if answer.status in _NO_SUCH_ENDPOINT:
-            return self._base / "auth/token"
+            self.version = self.version or Version.V3_0
+            return None
         self._refuse_errors(answer, f"GET {asked}")
         body = _json(answer.body, f"GET {asked}")
         told = body.get("tokenURL") if isinstance(body, dict) else None
         if not isinstance(told, str) or not told:
             raise ProgramError(f"{asked} names no tokenURL")
-        return self._trusted(told)
+        self.version = Version.V3_1
+        return told
 
     def _trusted(self, told: str) -> URL:
         """The address, if our secret may go there: the server's scheme and host, or a host that a person allowed."""
@@ -249,7 +280,14 @@ class OpenAdr3Client:
         except TimeoutError as error:
             raise ProgramError(f"{asked} was not answered within {REQUEST_WITHIN_S:g} s") from error
         except aiohttp.ClientConnectorCertificateError as error:
-            raise ProgramError(f"the certificate of {url.host} is not trusted: {error.certificate_error}") from error
+            raise ProgramError(
+                f"the certificate of {url.host} is not trusted ({_tls_reason(error.certificate_error)}); ask the "
+                "utility, or name its own authority's file in ca_file"
+            ) from error
+        except aiohttp.ClientSSLError as error:
+            raise ProgramError(
+                f"no secure connection with {url.host} ({_tls_reason(error)}); it must speak TLS 1.2 or newer"
+            ) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ProgramError(f"{asked} failed: {type(error).__name__}: {error}") from error
 
@@ -265,7 +303,8 @@ class OpenAdr3Client:
         if self._given_session is not None:
             return self._given_session
         if self._own_session is None:
-            self._own_session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+            connector = aiohttp.TCPConnector(ssl=tls_context(self._access))
+            self._own_session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._own_session
 
     def _compare_clocks(self, date: str | None) -> None:
@@ -274,6 +313,31 @@ class OpenAdr3Client:
         if theirs is not None and self.clock_skew_s is None:
             elapsed_s = asyncio.get_running_loop().time() - self._now_at_s
             self.clock_skew_s = round((self._now - theirs).total_seconds() + elapsed_s - 0.5, 1)
+
+
+def tls_context(access: Access) -> ssl.SSLContext:
+    """How servers of this program are trusted: TLS 1.2 or newer, certificate and name checked unless a person said no.
+
+    Raises ProgramError for a file of authorities that cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=access.ca_file or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ProgramError(f"ca_file {access.ca_file} cannot be read as certificates: {error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if access.allow_unverified:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _tls_reason(error: BaseException) -> str:
+    """What TLS says, without its address and numbers: "certificate has expired"."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, ssl.SSLError):
+        seen = getattr(seen, "os_error", None) or seen.__cause__
+    if isinstance(seen, ssl.SSLCertVerificationError):
+        return str(seen.verify_message)
+    return str(getattr(seen, "reason", None) or error)
 
 
 def _url(text: str) -> URL:

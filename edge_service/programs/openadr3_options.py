@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from ipaddress import ip_address
 from math import isfinite
+from pathlib import PurePath
 from typing import Any, Self
 
 from yarl import URL
@@ -110,6 +112,21 @@ def _host(value: object) -> str:
     return text
 
 
+def _file(value: object) -> str:
+    text = _text(value)
+    if text and not PurePath(text).is_absolute():
+        raise ValueError("is the whole path of a file")
+    return text
+
+
+def _is_local(host: str) -> bool:
+    """A name of the local network or an address that the internet does not route."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return is_loopback(host) or host.endswith(".local")
+
+
 def _about(check: Callable[[object], object], tells: str, *, secret: bool = False) -> dict[str, object]:
     return {"check": check, "help": tells, "secret": secret}
 
@@ -146,6 +163,19 @@ class OpenAdr3Options:
     token_hosts: tuple[str, ...] = field(
         default=(), metadata=_about(_hosts, "other hosts that may see the secret to give a token")
     )
+    push: bool = field(default=True, metadata=_about(_flag, "listen for news at the server's broker, if it has one"))
+    broker_hosts: tuple[str, ...] = field(
+        default=(), metadata=_about(_hosts, "other hosts that may see a token, to tell us of news")
+    )
+    plain_push: bool = field(
+        default=False, metadata=_about(_flag, "listen also without encryption; no token is sent that way")
+    )
+    ca_file: str = field(
+        default="", metadata=_about(_file, "file with the certificates of the utility's own authority")
+    )
+    allow_unverified: bool = field(
+        default=False, metadata=_about(_flag, "trust any certificate; for a server in this house only")
+    )
 
     @classmethod
     def value(cls, name: str, value: object) -> Any:
@@ -161,6 +191,8 @@ class OpenAdr3Options:
         found: dict[str, Any] = {}
         for name, one in known.items():
             _check(name, one, values, found, mistakes)
+        if found.get("allow_unverified") and "base_url" in found and not _is_local(URL(found["base_url"]).host or ""):
+            mistakes.append("allow_unverified is only for a server in this house: a .local name or a private address")
         if mistakes:
             raise ConfigError("; ".join(mistakes))
         return cls(**found)
@@ -173,7 +205,14 @@ class OpenAdr3Options:
     @property
     def access(self) -> Access:
         """What the conversation with the server needs."""
-        return Access(self.base_url, self.client_id, self.client_secret, self.token_hosts)
+        return Access(
+            self.base_url,
+            self.client_id,
+            self.client_secret,
+            self.token_hosts,
+            ca_file=self.ca_file,
+            allow_unverified=self.allow_unverified,
+        )
 
 
 def _check(

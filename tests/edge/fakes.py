@@ -271,6 +271,7 @@ class FakeSource:
         self.alerts: tuple[Alert, ...] = ()
         self.answers: deque[Sequence[Event] | Exception] = deque(answers)
         self.problems: tuple[str, ...] = ()
+        self.version: str | None = None
         self.polled_at: list[float] = []
 
     async def poll(self, now: datetime) -> ProgramNews:
@@ -278,7 +279,7 @@ class FakeSource:
         answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return ProgramNews(now, tuple(answer), self.problems, alerts=self.alerts)
+        return ProgramNews(now, tuple(answer), self.problems, alerts=self.alerts, version=self.version)
 
     async def close(self) -> None: ...
 

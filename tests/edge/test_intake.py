@@ -1,7 +1,7 @@
 """Events from program servers: a server's trouble changes none of them, and what is not on disk is not promised."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
@@ -32,7 +32,8 @@ class Office:
 
     def __init__(self, *known: Event, alerts: Sequence[Alert] = ()) -> None:
         self.journal, self.changes = MemoryJournal(), 0
-        self.intake = Intake(LeapingClock(), self.journal, known, self._changed, alerts)
+        self.chance = 0.0
+        self.intake = Intake(LeapingClock(), self.journal, known, self._changed, alerts, lambda: self.chance)
 
     def _changed(self) -> None:
         self.changes += 1
@@ -195,6 +196,107 @@ async def test_the_wait_doubles_up_to_five_minutes_and_a_good_contact_ends_it() 
     async with office.polling(source):
         await until(lambda: len(source.polled_at) == 11, within_s=3600)
     assert waits(source) == [10, 20, 40, 80, 160, 300, 300, 10, 10, 10]
+
+
+@leaping
+async def test_houses_that_lost_their_server_together_do_not_come_back_together() -> None:
+    office, source = Office(), FakeSource("peak", DOWN, DOWN, [])
+    office.chance = 0.5
+    async with office.polling(source):
+        await until(lambda: len(source.polled_at) == 3, within_s=60)
+    assert waits(source)[:2] == [10.5, 21]
+
+
+@leaping
+async def test_credentials_that_were_good_may_be_refused_an_hour_before_a_person_hears_of_it() -> None:
+    office, source = Office(), FakeSource("peak", [], ProgramCredentialsError("no"))
+    async with office.polling(source):
+        await passes(3600)
+        assert (office.intake.contacts["peak"].connected, office.intake.contacts["peak"].credentials_refused) == (
+            False,
+            False,
+        )
+        await until(lambda: office.intake.contacts["peak"].credentials_refused, within_s=320)
+
+
+@leaping
+async def test_the_version_of_a_server_is_known_also_while_it_is_down() -> None:
+    office, source = Office(), FakeSource("peak", [], DOWN)
+    source.version = "3.1"
+    async with office.polling(source):
+        await until(lambda: len(source.polled_at) == 2)
+        await passes(0.01)
+        assert office.intake.contacts["peak"].version == "3.1"
+
+
+# ----------------------------------------------------------------------------------------------------------- hints
+
+
+class HintingSource(FakeSource):
+    """``WakesWhenNews`` too: the test calls ``wake``. ``deaf``: its listening breaks."""
+
+    def __init__(self, *answers: Sequence[Event] | Exception, poll_s: float = 60.0, deaf: bool = False) -> None:
+        super().__init__("peak", *answers, poll_s=poll_s)
+        self.deaf = deaf
+        self.wake: Callable[[], None] = lambda: None
+
+    async def hear(self, wake: Callable[[], None]) -> None:
+        if self.deaf:
+            raise ValueError("a defect")
+        self.wake = wake
+        await asyncio.Event().wait()
+
+
+@leaping
+async def test_a_hint_is_followed_at_once_and_polling_goes_on_as_before() -> None:
+    source = HintingSource([])
+    async with Office().polling(source):
+        await passes(20)
+        source.wake()
+        await passes(130)
+    assert source.polled_at == pytest.approx([0, 20, 80, 140], abs=0.05)
+
+
+@leaping
+async def test_a_burst_of_hints_is_one_poll_and_at_most_one_more_each_second() -> None:
+    source = HintingSource([])
+    async with Office().polling(source):
+        await passes(20)
+        for _ in range(100):
+            source.wake()
+            await passes(0.03)
+        await passes(10)
+    assert source.polled_at == pytest.approx([0, 20, 21, 22, 23], abs=0.05)
+
+
+@leaping
+async def test_a_hint_never_breaks_a_pause_for_which_the_server_asked() -> None:
+    source = HintingSource(BusyServerError(300), [])
+    async with Office().polling(source):
+        await passes(5)
+        source.wake()
+        await until(lambda: len(source.polled_at) == 2, within_s=400)
+    assert waits(source) == [300]
+
+
+@leaping
+async def test_a_hint_shortens_our_own_patience_with_a_server_to_the_poll_period() -> None:
+    source = HintingSource(DOWN, DOWN, DOWN, DOWN, [], poll_s=10)
+    async with Office().polling(source):
+        await passes(71)
+        source.wake()
+        await passes(8)
+        assert len(source.polled_at) == 4
+        await passes(3)
+    assert source.polled_at == pytest.approx([0, 10, 30, 70, 80], abs=0.05)
+
+
+@leaping
+async def test_a_defect_in_listening_leaves_polling_as_it_was() -> None:
+    source = HintingSource([], deaf=True)
+    async with Office().polling(source):
+        await passes(125)
+    assert source.polled_at == pytest.approx([0, 60, 120], abs=0.05)
 
 
 @pytest.mark.parametrize(("asked_s", "waits_s"), [(77, 77), (3600, 900)])

@@ -107,7 +107,7 @@ async def polled(server: Server, at: datetime = NOON, **changes: Any) -> tuple[s
 
 async def test_the_path_of_the_base_address_is_kept_and_the_secret_goes_in_a_form(server: Server) -> None:
     assert await polled(server) == ("peak:e1",)
-    assert server.paths() == ["/auth/server", "/auth/token", "/vens", "/programs", "/events"]
+    assert server.paths() == ["/auth/server", "/auth/token", "/vens", "/resources", "/programs", "/events"]
     assert server.forms == [{"grant_type": "client_credentials", "client_id": "us", "client_secret": "our secret"}]
 
 

@@ -366,7 +366,8 @@ async def test_we_enrol_once_and_are_found_again(desk: Desk) -> None:
 
 async def test_a_ven_deleted_by_the_utility_is_made_again(desk: Desk) -> None:
     await desk.poll()
-    desk.utility.store.remove("vens", desk.utility.store.rows("vens")[0]["id"])
+    for kind in ("resources", "vens"):
+        desk.utility.store.remove(kind, desk.utility.store.rows(kind)[0]["id"])
     await desk.poll(MINUTE)
     assert len(desk.utility.store.rows("vens")) == 1
 
@@ -454,7 +455,7 @@ async def test_without_credentials_we_ask_without_a_token_and_do_not_enrol() -> 
     async with opened(client_id="", client_secret="") as desk:
         with pytest.raises(ProgramCredentialsError, match="401"):
             await desk.poll()
-        assert [seen.path.partition("?")[0] for seen in desk.utility.requests] == ["/programs"]
+        assert [seen.path.partition("?")[0] for seen in desk.utility.requests] == ["/auth/server", "/programs"]
 
 
 # --------------------------------------------------------------------------------------------------------------- pauses
