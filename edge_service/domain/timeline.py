@@ -196,6 +196,11 @@ def end_of(schedule: Schedule, sight: Sight) -> datetime | None:
     return limit if start < end else None
 
 
+def spans(schedule: Schedule, sight: Sight) -> tuple[tuple[datetime, datetime], ...]:
+    """Start and end of each interval, in the order written, once through. Raises ScheduleError as ``resolve``."""
+    return tuple((claim.start, claim.end) for claim in _place(schedule, sight))
+
+
 def _place(schedule: Schedule, sight: Sight) -> Iterator[_Claim]:
     """The intervals, once, each with its own field before the event's, following the previous, randomly shifted."""
     default = schedule.period
