@@ -19,6 +19,7 @@ from edge_service.domain import (
     reserve_news,
     rests,
     runtime,
+    tracking,
     vendor_gateway,
 )
 from edge_service.domain.altered import altered
@@ -264,9 +265,8 @@ def _remember(view: View, before: Memory, realised: Mapping[str, Realised]) -> M
     return replace(
         view.memory,
         at=now,
-        chargers=frozen_map(rests.follow(view, before.chargers, chargers)),
+        chargers=tracking.follow(view, frozen_map(rests.follow(view, before.chargers, chargers))),
         events=events,
-        seasons=performance.seasons(view, before, events),
         outage=outage_account.follow(view, before),
         rotation=_rotation(view, before),
         contacts=contacts.follow(view.observation, before, view.facts),

@@ -1,11 +1,16 @@
 """Demand response: the utility's event that runs now, or the charging that one to come needs."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
+from edge_service.domain import dispatch, dispatch_charge
 from edge_service.domain.band import ANY, Band
-from edge_service.domain.model import Event, Slot, SlotKind, frozen_map
-from edge_service.domain.preparing import is_net, lacks, limits, spare_wh
-from edge_service.domain.timeline import Timeline
+from edge_service.domain.model import Event, SlotKind, frozen_map
+from edge_service.domain.preparing import lacks, limits, spare_wh
+from edge_service.domain.ruling import ruling
+from edge_service.domain.timeline import Call
+from edge_service.domain.tracking import trimmed
 from edge_service.domain.view import Narrowing, Statement, View
 
 # An event this far ahead is prepared for; utilities announce a day before.
@@ -16,55 +21,89 @@ def demand_response(view: View) -> tuple[Statement, ...]:
     """What the event that rules now asks of the chargers together; before an event, the charge it lacks."""
     if view.on_generator:
         return ()
-    now = view.observation.now
-    events = tuple(event for event in view.observation.events if event.slots and view.settings.takes_part(event))
-    running = Timeline(events).at(now)
-    if running is not None:
-        return _serve(view, running.event, running.slot)
-    return _prepare(view, events)
+    running = ruling(view)
+    if running is None:
+        return _prepare(view)
+    return _rehearse(view, running) if running.event.dry else _serve(view, running)
 
 
-def _serve(view: View, event: Event, slot: Slot) -> tuple[Statement, ...]:
-    data = frozen_map({"event": event.uid, "name": event.name, "until": slot.end.isoformat()})
+def _serve(view: View, call: Call) -> tuple[Statement, ...]:
+    data, event = _data(call), call.event
     low = [charger for charger in view.open_chargers if view.is_low(charger, "event")]
     floors = Narrowing("event_floor", bands=frozen_map(dict.fromkeys(low, Band(0, ANY.hi))), data=data)
-    if slot.kind is SlotKind.NO_CHARGE:
-        bands = frozen_map(dict.fromkeys(view.open_chargers, Band(ANY.lo, 0)))
-        return (floors, Narrowing("event_no_charge", bands=bands, data=data))
-    target_w = _target_w(view, event, slot)
-    left_w = _left_w(view, event, target_w)
+    match call.slot.kind:
+        case SlotKind.NO_CHARGE:
+            bands = frozen_map(dict.fromkeys(view.open_chargers, Band(ANY.lo, 0)))
+            return (floors, Narrowing("event_no_charge", bands=bands, data=data))
+        case SlotKind.CHARGE_SHARE:
+            return (floors, Narrowing("event_charge_share", bands=frozen_map(_caps(view, call)), data=data))
+        case SlotKind.CHARGE_STATE:
+            wishes = dispatch_charge.wishes(view, call)
+            kept = {name: max(0, wish_w) if name in low else wish_w for name, wish_w in wishes.items()}
+            wants = view.share(kept, weight=dispatch_charge.weights(view), fully=True)
+        case _:
+            target_w = dispatch.asked_w(view, call)
+            if target_w is None:
+                waits = frozen_map(dict.fromkeys(view.open_chargers, ANY))
+                return (floors, Narrowing("event_waits_for_power", bands=waits, data=data))
+            wants = _wants(view, event, dispatch.left_w(view, call, target_w), low)
+    return (floors, Narrowing("event", wants=frozen_map(trimmed(view, call, wants)), data=data))
+
+
+def _rehearse(view: View, call: Call) -> tuple[Statement, ...]:
+    """Nothing moves: what would be asked is only said."""
+    target_w = None if call.slot.kind in _WITHOUT_TARGET else dispatch.asked_w(view, call)
+    would_w = None if target_w is None else dispatch.left_w(view, call, target_w)
+    data = frozen_map({**_data(call), "power_w": would_w})
+    return (Narrowing("event_rehearsed", bands=frozen_map(dict.fromkeys(view.open_chargers, ANY)), data=data),)
+
+
+_WITHOUT_TARGET = frozenset({SlotKind.NO_CHARGE, SlotKind.CHARGE_SHARE, SlotKind.CHARGE_STATE})
+
+
+def _data(call: Call) -> Mapping[str, Any]:
+    return frozen_map({"event": call.event.uid, "name": call.event.name, "until": call.slot.end.isoformat()})
+
+
+def _wants(view: View, event: Event, left_w: int, low: list[str]) -> dict[str, int]:
+    """The chargers' parts: by what each holds above its floor, or by what each can still take in."""
     wishes = {
         charger: 0 if left_w < 0 and charger in low else view.bands[charger].nearest(left_w)
         for charger in view.steerable
     }
-    wants = view.share(wishes, left_w, weight=spare_wh(view, event), fully=True)
-    return (floors, Narrowing("event", wants=frozen_map(wants), data=data))
+    weight = spare_wh(view, event) if left_w < 0 else dispatch_charge.weights(view)
+    return _to_nearest_step(view, view.share(wishes, left_w, weight=weight, fully=True), left_w)
 
 
-def _target_w(view: View, event: Event, slot: Slot) -> int:
-    house_w = view.others_w or 0
-    if slot.kind is SlotKind.MAX_DISCHARGE:
-        return ANY.lo
-    if slot.kind is SlotKind.COVER_HOUSE:
-        return -max(house_w, 0)
-    return slot.power_w - house_w if is_net(view, event) else slot.power_w
+def _to_nearest_step(view: View, wants: Mapping[str, int], left_w: int) -> dict[str, int]:
+    """Where all move in steps, the sum is the nearest to the target, not the one below it."""
+    given, missing_w = dict(wants), left_w - sum(wants.values())
+    sign = 1 if missing_w > 0 else -1
+    for name, want_w in wants.items():
+        capability = view.capability(name)
+        step_w = 1 if capability is None else capability.step_w
+        next_w = want_w + sign * step_w
+        if step_w > 1 and want_w * sign > 0 and abs(missing_w) * 2 > step_w and next_w in view.bands[name]:
+            given[name] = next_w
+            break
+    return given
 
 
-def _left_w(view: View, event: Event, target_w: int) -> int:
-    """What the steerable chargers have yet to do: less what the others do, and within what the site allows."""
-    steerable = view.steerable
-    fixed = [power_w for charger, power_w in view.resting().items() if charger not in steerable]
-    counted = fixed if is_net(view, event) else [power_w for power_w in fixed if power_w < 0]
-    fixed_w = sum(fixed)
-    return Band(view.site.lo - fixed_w, view.site.hi - fixed_w).nearest(target_w - sum(counted))
+def _caps(view: View, call: Call) -> dict[str, Band]:
+    """At most this part of what each charger could take in. More than all of it is no cap."""
+    share = max(0.0, call.slot.share)
+    if share >= 1:
+        return dict.fromkeys(view.open_chargers, ANY)
+    return {charger: Band(ANY.lo, round(max(0, view.bands[charger].hi) * share)) for charger in view.open_chargers}
 
 
-def _prepare(view: View, events: tuple[Event, ...]) -> tuple[Statement, ...]:
+def _prepare(view: View) -> tuple[Statement, ...]:
     """Charge what the next event lacks that cannot wait; the vehicles share what the site leaves."""
     now = view.observation.now
-    coming = sorted((e for e in events if now < e.start <= now + PREPARE_AHEAD), key=lambda e: (e.start, e.uid))
-    bounds = limits(view) if coming else ()
-    for event in coming:
+    agreed = [event for event in view.observation.events if event.slots and view.settings.takes_part(event)]
+    soon = [event for event in agreed if now < event.start <= now + PREPARE_AHEAD and not event.dry]
+    bounds = limits(view) if soon else ()
+    for event in sorted(soon, key=lambda event: (event.start, event.uid)):
         missing = {name: lack for name, lack in lacks(view, event, bounds).items() if name in view.steerable}
         if missing:
             wants = view.share(
