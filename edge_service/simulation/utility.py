@@ -1,15 +1,17 @@
-"""A simulated utility: an OpenADR 3.1 VTN over plain HTTP on loopback, with OAuth2 client credentials.
+"""A simulated utility: an OpenADR 3.1 or 3.0.1 VTN over plain HTTP on loopback, with OAuth2 client credentials.
 
-It answers as LF Energy openleadr-rs 0.2.4 was recorded to answer; tests replay the recordings. Subscriptions and MQTT
-are not there. Beside the protocol, under /simulate, routes call and cancel events and make it misbehave
-(``utility_control``).
+It answers as LF Energy openleadr-rs 0.2.4 was recorded to answer; tests replay the recordings. Subscriptions are not
+there; MQTT is, when asked for. Beside the protocol, under /simulate, routes call and cancel events and make it
+misbehave (``utility_control``).
 """
 
 import asyncio
+import gzip
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.client import responses as phrases
 from pathlib import Path
 from typing import Self
@@ -17,6 +19,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from edge_service.simulation import utility_older
 from edge_service.simulation.utility_access import (
     BUSINESS_SCOPES,
     VEN_SCOPES,
@@ -25,20 +28,28 @@ from edge_service.simulation.utility_access import (
     DeniedError,
     GrantError,
 )
+from edge_service.simulation.utility_broker import Broker
 from edge_service.simulation.utility_collections import Collection, json_answer
 from edge_service.simulation.utility_control import CONTROL_PATH, Dispatch, control_routes
 from edge_service.simulation.utility_faults import GARBAGE, Faults, bad_siblings
 from edge_service.simulation.utility_objects import JsonObject, MalformedError
-from edge_service.simulation.utility_store import KINDS, ConflictError, Store
+from edge_service.simulation.utility_push import Push, topics_of
+from edge_service.simulation.utility_store import KINDS, OBJECT_TYPES, ConflictError, Store
 
-BASE_PATH = "/openadr3/3.1.0"
+VERSIONS = ("3.1.0", utility_older.VERSION)
+OWN_BROKER = "own"
+# The one way that openleadr-rs 0.2.4 names; the standard spells it OAUTH2_BEARER_TOKEN.
+BY_TOKEN = "OAUTH2BEARERTOKEN"
 REQUESTS_KEPT = 10_000
 type Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
 class UtilityOptions:
-    """Where the utility listens (port 0: any free one), who may come in, where it keeps its objects (None: nowhere)."""
+    """Where the utility listens (port 0: any free one), who may come in, where it keeps its objects (None: nowhere).
+
+    ``mqtt``: empty for no push, ``own`` for a broker in this process, else the address of one to publish at.
+    """
 
     port: int = 0
     ven_id: str = "ven-client"
@@ -46,6 +57,9 @@ class UtilityOptions:
     business_id: str = "business-client"
     business_secret: str = "business-secret"
     state: Path | None = None
+    version: str = VERSIONS[0]
+    mqtt: str = ""
+    mqtt_method: str = BY_TOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +84,9 @@ class SimulatedUtility:
         self.options = options or UtilityOptions()
         self.faults = Faults()
         self.requests: deque[RequestSeen] = deque(maxlen=REQUESTS_KEPT)
-        self.store = Store(now, self.options.state)
+        self._older = self.options.version == utility_older.VERSION
+        types = utility_older.OBJECT_TYPES if self._older else OBJECT_TYPES
+        self.store = Store(now, self.options.state, types)
         self.dispatch = Dispatch(self.store, now)
         self.port = 0
         self._now = now
@@ -84,11 +100,16 @@ class SimulatedUtility:
             ),
             now,
         )
+        self.push = self._make_push()
+
+    @property
+    def base_path(self) -> str:
+        return f"/openadr3/{self.options.version}"
 
     @property
     def base_url(self) -> str:
         """What a VEN is configured with."""
-        return f"http://127.0.0.1:{self.port}{BASE_PATH}"
+        return f"http://127.0.0.1:{self.port}{self.base_path}"
 
     @property
     def control_url(self) -> str:
@@ -101,9 +122,13 @@ class SimulatedUtility:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.options.port).start()
         self.port = self._runner.addresses[0][1]
+        if self.push is not None:
+            await self.push.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self.push is not None:
+            await self.push.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -121,22 +146,51 @@ class SimulatedUtility:
         return {"requests": [asdict(seen) for seen in self.requests], "faults": asdict(self.faults), **objects}
 
     def _application(self) -> web.Application:
-        app = web.Application(middlewares=[self._record, self._misbehave, _answer_problems])
-        app.router.add_get(f"{BASE_PATH}/auth/server", self._tell_token_url)
-        app.router.add_post(f"{BASE_PATH}/auth/token", self._give_token)
-        app.router.add_get(f"{BASE_PATH}/notifiers", self._tell_notifiers)
+        app = web.Application(middlewares=[self._record, self._misbehave, self._answer_problems])
+        app.router.add_post(f"{self.base_path}/auth/token", self._give_token)
+        if not self._older:
+            app.router.add_get(f"{self.base_path}/auth/server", self._tell_token_url)
+            app.router.add_get(f"{self.base_path}/notifiers", self._tell_notifiers)
+            app.router.add_get(f"{self.base_path}/notifiers/mqtt/topics/{{path:.+}}", self._tell_topics)
         for kind in KINDS:
-            serve = Collection(kind, self.store, self._client, self._siblings)
-            app.router.add_get(f"{BASE_PATH}/{kind}", serve.listing)
-            app.router.add_post(f"{BASE_PATH}/{kind}", serve.create)
-            app.router.add_get(f"{BASE_PATH}/{kind}/{{id}}", serve.read)
-            app.router.add_put(f"{BASE_PATH}/{kind}/{{id}}", serve.update)
-            app.router.add_delete(f"{BASE_PATH}/{kind}/{{id}}", serve.delete)
+            self._serve(app, kind)
         app.add_routes(control_routes(self.dispatch, self.set_faults, self.truth))
         return app
 
+    def _serve(self, app: web.Application, kind: str) -> None:
+        of_kind = utility_older.OlderCollection if self._older else Collection
+        serve = of_kind(kind, self.store, self._client, self._siblings)
+        path = f"{self.base_path}/{kind}"
+        if self._older and kind == "resources":
+            path = f"{self.base_path}/vens/{{ven}}/resources"
+        app.router.add_get(path, serve.listing)
+        app.router.add_post(path, serve.create)
+        app.router.add_get(f"{path}/{{id}}", serve.read)
+        app.router.add_put(f"{path}/{{id}}", serve.update)
+        app.router.add_delete(f"{path}/{{id}}", serve.delete)
+
+    def _make_push(self) -> Push | None:
+        if not self.options.mqtt:
+            return None
+        own = Broker(self._may_listen) if self.options.mqtt == OWN_BROKER else None
+        return Push(self.store, own, self.options.mqtt, self.options.mqtt_method)
+
+    def _may_listen(self, user: str | None, password: str | None) -> bool:
+        """At the own broker, as the notifiers' answer says: a client's id and its token."""
+        if self.options.mqtt_method == "ANONYMOUS":
+            return True
+        try:
+            return self._access.client(f"Bearer {password}").id == user
+        except DeniedError:
+            return False
+
     def _client(self, request: web.Request) -> Client:
-        return self._access.client(request.headers.get("Authorization"))
+        if self.faults.refuses_all_tokens:
+            raise DeniedError(self.faults.denied_status or 403, "Invalid authentication token provided")
+        try:
+            return self._access.client(request.headers.get("Authorization"))
+        except DeniedError as error:
+            raise DeniedError(self.faults.denied_status or error.status, str(error)) from error
 
     def _siblings(self, kind: str, rows: list[JsonObject]) -> list[object]:
         """Broken rows to stand before the real ones, when that fault is set."""
@@ -145,45 +199,112 @@ class SimulatedUtility:
         return bad_siblings(kind, rows, self._now().isoformat(timespec="microseconds"))
 
     async def _tell_token_url(self, _: web.Request) -> web.Response:
-        return json_answer({"tokenURL": f"{self.base_url}/auth/token"})
+        if self.faults.hides_auth_server:
+            raise web.HTTPNotFound
+        return json_answer({"tokenURL": self.faults.token_url or f"{self.base_url}/auth/token"})
 
     async def _give_token(self, request: web.Request) -> web.Response:
+        if self.faults.token_status is not None:
+            return _no_token(self.faults.token_status)
         form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
         try:
-            return json_answer(self._access.grant(form, request.headers.get("Authorization")))
+            given = self._access.grant(form, request.headers.get("Authorization"))
+            return json_answer(_with_expiry(given, self.faults.token_expires_in))
         except GrantError as refused:
             body = {"error": refused.error, "error_description": str(refused)}
             return json_answer(body, status=refused.status, headers=_challenge(refused.status))
 
     async def _tell_notifiers(self, request: web.Request) -> web.Response:
-        """As recorded, no WEBHOOK key though the standard requires it; MQTT is not there."""
+        """As recorded, no WEBHOOK key though the standard requires it."""
         self._client(request)
-        return json_answer({"WEBSOCKET": False})
+        mqtt = {} if self.push is None else {"MQTT": self.push.binding()}
+        return json_answer({**mqtt, "WEBSOCKET": False})
+
+    async def _tell_topics(self, request: web.Request) -> web.Response:
+        client = self._client(request)
+        if self.push is None:
+            raise web.HTTPNotFound
+        return json_answer(await topics_of(self.push, self.store, client, request))
 
     @web.middleware
     async def _record(self, request: web.Request, handler: Answer) -> web.StreamResponse:
-        if not request.path.startswith(BASE_PATH):
+        if not request.path.startswith(self.base_path):
             return await handler(request)
         at = self._now().isoformat(timespec="microseconds")
         response = await handler(request)
-        path = request.path_qs.removeprefix(BASE_PATH)
+        if self.faults.clock_off_s is not None:
+            theirs = datetime.now(UTC) + timedelta(seconds=self.faults.clock_off_s)
+            response.headers["Date"] = format_datetime(theirs, usegmt=True)
+        path = request.path_qs.removeprefix(self.base_path)
         self.requests.append(RequestSeen(at, request.method, path, response.status))
         return response
 
     @web.middleware
     async def _misbehave(self, request: web.Request, handler: Answer) -> web.StreamResponse:
-        if not request.path.startswith(BASE_PATH):
+        faults, path = self.faults, request.path.removeprefix(self.base_path)
+        if path == request.path or (faults.only is not None and not path.startswith(faults.only)):
             return await handler(request)
-        if self.faults.latency_ms is not None:
-            await asyncio.sleep(self.faults.latency_ms / 1000)
-        if self.faults.status is not None:
-            retry = {} if self.faults.retry_after_s is None else {"Retry-After": str(self.faults.retry_after_s)}
-            return _problem(self.faults.status, "Simulated fault", retry)
-        if self.faults.garbage:
+        if faults.latency_ms is not None:
+            await asyncio.sleep(faults.latency_ms / 1000)
+        if faults.status is not None:
+            wait = faults.retry_after_s if faults.retry_after is None else faults.retry_after
+            return _problem(faults.status, "Simulated fault", {} if wait is None else {"Retry-After": str(wait)})
+        if faults.garbage:
             self._garbage_given += 1
             text = GARBAGE[self._garbage_given % len(GARBAGE) - 1]
             return web.Response(text=text, content_type="application/json")
-        return await handler(request)
+        return _lost(path, request, faults) or await handler(request)
+
+    @web.middleware
+    async def _answer_problems(self, request: web.Request, handler: Answer) -> web.StreamResponse:
+        if not request.path.startswith(self.base_path):
+            return await handler(request)
+        try:
+            return await handler(request)
+        except MalformedError as error:
+            return _problem(400, str(error))
+        except DeniedError as error:
+            return _problem(error.status, str(error), _challenge(error.status))
+        except ConflictError as error:
+            return _problem(409, str(error))
+        except web.HTTPNotFound:
+            return _problem(404, None)
+        except web.HTTPMethodNotAllowed as error:
+            allowed = {"Allow": ",".join(sorted(error.allowed_methods))}
+            return _problem(405, "See allow headers for allowed methods", allowed)
+
+
+def _lost(path: str, request: web.Request, faults: Faults) -> web.Response | None:
+    """What a server says that lost its objects, or that packs a bomb."""
+    if faults.bomb and request.method == "GET" and not path.startswith("/auth"):
+        packed = gzip.compress(b"[" + b" " * 50_000_000 + b"]", compresslevel=9)
+        return web.Response(body=packed, headers={"Content-Encoding": "gzip"}, content_type="application/json")
+    listed = path.strip("/") in KINDS and request.method == "GET"
+    if listed and (faults.empty_lists or (faults.forgets_vens and path.startswith("/vens"))):
+        return json_answer([])
+    if faults.forgets_vens and path.startswith("/vens/"):
+        return _problem(404, None)
+    return None
+
+
+def _no_token(status: int) -> web.Response:
+    """The token endpoint in trouble; 501 where the standard lets it be missing."""
+    if status < 400:
+        return web.Response(status=status, headers={"Location": "http://127.0.0.1:9/elsewhere"})
+    return json_answer({"error": "invalid_client" if status == 401 else "invalid_request"}, status=status)
+
+
+def _with_expiry(given: JsonObject, told: str | None) -> JsonObject:
+    """``absent``: no word of it; else a number, or a text as it stands."""
+    if told is None:
+        return given
+    rest = {name: value for name, value in given.items() if name != "expires_in"}
+    if told == "absent":
+        return rest
+    try:
+        return rest | {"expires_in": int(told)}
+    except ValueError:
+        return rest | {"expires_in": told}
 
 
 def _challenge(status: int) -> dict[str, str]:
@@ -196,22 +317,3 @@ def _problem(status: int, detail: str | None, headers: dict[str, str] | None = N
     body: JsonObject = {"type": "about:blank", "title": title, "status": status}
     body |= {"detail": detail} if detail else {}
     return json_answer(body | {"instance": str(uuid4())}, status=status, headers=headers)
-
-
-@web.middleware
-async def _answer_problems(request: web.Request, handler: Answer) -> web.StreamResponse:
-    if not request.path.startswith(BASE_PATH):
-        return await handler(request)
-    try:
-        return await handler(request)
-    except MalformedError as error:
-        return _problem(400, str(error))
-    except DeniedError as error:
-        return _problem(error.status, str(error), _challenge(error.status))
-    except ConflictError as error:
-        return _problem(409, str(error))
-    except web.HTTPNotFound:
-        return _problem(404, None)
-    except web.HTTPMethodNotAllowed as error:
-        allowed = {"Allow": ",".join(sorted(error.allowed_methods))}
-        return _problem(405, "See allow headers for allowed methods", allowed)

@@ -68,7 +68,7 @@ class Collection:
 
     async def create(self, request: web.Request) -> web.Response:
         client = self._writer(request)
-        fields = self._fields(await _json(request), client, None)
+        fields = self._fields(await _json(request), client, None, request)
         return json_answer(self._store.add(self._kind, fields), status=201)
 
     async def read(self, request: web.Request) -> web.Response:
@@ -77,7 +77,7 @@ class Collection:
     async def update(self, request: web.Request) -> web.Response:
         client = self._writer(request)
         before = self._one(request, client)
-        fields = self._fields(await _json(request), client, before)
+        fields = self._fields(await _json(request), client, before, request)
         return json_answer(self._store.replace(self._kind, before["id"], fields))
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -124,7 +124,7 @@ class Collection:
         event_row = self._store.find("events", row["eventID"]) if "eventID" in row else row
         return (event_row or {}).get("programID")
 
-    def _fields(self, body: object, client: Client, before: JsonObject | None) -> JsonObject:
+    def _fields(self, body: object, client: Client, before: JsonObject | None, request: web.Request) -> JsonObject:
         """The checked body. Raises MalformedError, DeniedError; ConflictError for a resource of another's ven."""
         match self._kind:
             case "programs":

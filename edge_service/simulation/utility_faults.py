@@ -16,13 +16,31 @@ SLOWEST_MS = 600_000
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What is wrong with the utility now. ``None`` and False: nothing."""
+    """What is wrong with the utility now. ``None`` and False: nothing.
+
+    ``retry_after`` is a Retry-After header as it stands, ``clock_off_s`` how far the utility's Date header is ahead.
+    ``only`` limits status and garbage to paths that begin so. ``token_status`` is the token endpoint's,
+    ``token_expires_in`` what it says (``absent``: nothing), ``token_url`` what /auth/server names.
+    ``denied_status`` stands in for 403. ``forgets_vens``: they are made and never found. ``empty_lists``: data lost.
+    """
 
     status: int | None = None
     retry_after_s: int | None = None
+    retry_after: str | None = None
     latency_ms: int | None = None
+    only: str | None = None
     garbage: bool = False
     extra_bad_objects: bool = False
+    clock_off_s: int | None = None
+    token_status: int | None = None
+    token_expires_in: str | None = None
+    token_url: str | None = None
+    denied_status: int | None = None
+    refuses_all_tokens: bool = False
+    hides_auth_server: bool = False
+    forgets_vens: bool = False
+    empty_lists: bool = False
+    bomb: bool = False
 
     def changed(self, wish: JsonObject) -> Faults:
         """These faults with the named ones set, null taking one away. Raises ValueError naming what is wrong."""
@@ -35,11 +53,23 @@ class Faults:
         return replace(self, **{name: plain[name] if value is None else value for name, value in wish.items()})
 
 
-_BOUNDS = {"status": (400, 599), "retry_after_s": (0, 10**9), "latency_ms": (0, SLOWEST_MS)}
+_BOUNDS = {
+    "status": (400, 599),
+    "retry_after_s": (0, 10**9),
+    "latency_ms": (0, SLOWEST_MS),
+    "clock_off_s": (-(10**9), 10**9),
+    "token_status": (300, 599),
+    "denied_status": (401, 403),
+}
+_TEXTS = ("retry_after", "only", "token_expires_in", "token_url")
 
 
 def _check(name: str, value: object) -> None:
     if value is None:
+        return
+    if name in _TEXTS:
+        if not isinstance(value, str):
+            raise ValueError(f"{name} is a text, not {value!r}")
         return
     if name not in _BOUNDS:
         if not isinstance(value, bool):

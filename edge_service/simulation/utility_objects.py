@@ -173,6 +173,11 @@ def _values_map(value: object, path: str) -> JsonObject:
     return {"type": _need(body, "type", name, path), "values": _need(body, "values", _list(_payload_value), path)}
 
 
+def typed_targets(value: object, path: str) -> list[JsonObject]:
+    """As 3.0.1 has them: pairs of a type and its values."""
+    return [] if value is None else _list(_values_map)(value, path)
+
+
 def _interval(value: object, path: str) -> JsonObject:
     body = _map(value, path)
     return _present(

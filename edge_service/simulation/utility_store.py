@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -28,10 +28,16 @@ class ConflictError(Exception):
 class Store:
     """Objects by kind and id. Each change is written to ``path`` at once, when one is given."""
 
-    def __init__(self, now: Callable[[], datetime], path: Path | None = None) -> None:
+    def __init__(
+        self, now: Callable[[], datetime], path: Path | None = None, types: Mapping[str, str] = OBJECT_TYPES
+    ) -> None:
+        """``types``: what the objects of a kind are called in themselves, where they are."""
         self._now = now
+        self._types = types
         self._path = path
         self._objects: dict[str, dict[str, JsonObject]] = {kind: {} for kind in KINDS}
+        # Each is told operation (CREATE, UPDATE, DELETE), kind and object.
+        self.watchers: list[Callable[[str, str, JsonObject], None]] = []
         self._last_change = datetime.min.replace(tzinfo=UTC)
         if path is not None and path.exists():
             self._load(path)
@@ -49,10 +55,10 @@ class Store:
         self._check(kind, fields, None)
         at = self._stamp()
         row = {"id": str(uuid4()), "createdDateTime": at, "modificationDateTime": at}
-        if kind in OBJECT_TYPES:
-            row["objectType"] = OBJECT_TYPES[kind]
+        if kind in self._types:
+            row["objectType"] = self._types[kind]
         self._objects[kind][row["id"]] = row | fields
-        self._save()
+        self._changed("CREATE", kind, self._objects[kind][row["id"]])
         return self._objects[kind][row["id"]]
 
     def replace(self, kind: str, object_id: str, fields: JsonObject) -> JsonObject:
@@ -61,7 +67,7 @@ class Store:
         before = self._objects[kind][object_id]
         kept = {name: before[name] for name in ("id", "createdDateTime", "objectType") if name in before}
         self._objects[kind][object_id] = kept | {"modificationDateTime": self._stamp()} | fields
-        self._save()
+        self._changed("UPDATE", kind, self._objects[kind][object_id])
         return self._objects[kind][object_id]
 
     def remove(self, kind: str, object_id: str) -> JsonObject:
@@ -70,7 +76,7 @@ class Store:
             if referred == kind and any(row[field] == object_id for row in self._objects[other].values()):
                 raise ConflictError("A foreign key constraint is violated")
         row = self._objects[kind].pop(object_id)
-        self._save()
+        self._changed("DELETE", kind, row)
         return row
 
     def _check(self, kind: str, fields: JsonObject, own_id: str | None) -> None:
@@ -82,6 +88,11 @@ class Store:
             field, referred = REFERENCES[kind]
             if fields[field] not in self._objects[referred]:
                 raise ConflictError("A foreign key constraint is violated")
+
+    def _changed(self, operation: str, kind: str, row: JsonObject) -> None:
+        self._save()
+        for tell in self.watchers:
+            tell(operation, kind, row)
 
     def _stamp(self) -> str:
         # Two changes never share an instant, so that "newest first" is one order.

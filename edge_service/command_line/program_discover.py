@@ -1,0 +1,45 @@
+"""``ridethrough program discover``: which OpenADR 3 servers there are in this house."""
+
+import argparse
+import asyncio
+
+from edge_service.command_line.outcome import CommandError, Commands, say
+from edge_service.ports import ProgramError
+
+
+def add_command(acts: Commands) -> None:
+    """Declare it among the acts of ``program``."""
+    parser = acts.add_parser("discover", help="look for OpenADR 3 servers in this house (mDNS)")
+    parser.add_argument("--seconds", type=_seconds, default=3.0, help="how long to listen, 0.1 to 60 (%(default)g)")
+    parser.add_argument("--interface", metavar="ADDRESS", help="ask only from this address of this machine")
+    parser.set_defaults(act=_discover)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 60:
+        raise argparse.ArgumentTypeError("is a number of seconds from 0.1 to 60")
+    return value
+
+
+def _discover(args: argparse.Namespace) -> int:
+    from edge_service.programs.openadr3_discovery import FoundServer, discover  # noqa: PLC0415
+
+    def line(one: FoundServer) -> str:
+        needs = {True: "needs credentials", False: "needs no credentials", None: "does not say if it needs credentials"}
+        spoken = f"OpenADR {one.version}" if one.version else "OpenADR 3"
+        offered = f"; programs: {', '.join(one.program_names)}" if one.program_names else ""
+        return f"{one.name}: {spoken} at {one.url}; {needs[one.needs_credentials]}{offered}"
+
+    interfaces = None if args.interface is None else [args.interface]
+    try:
+        found = asyncio.run(discover(args.seconds, interfaces))
+    except ProgramError as error:
+        raise CommandError(str(error)) from error
+    for one in found:
+        say(line(one))
+    if found:
+        say("Anybody in this network can announce a server: ask the utility first, then: ridethrough program add")
+    else:
+        say("No OpenADR 3 server answered in this network.")
+    return 0
