@@ -41,6 +41,17 @@ LAYERS = (
     Layer(edge("journal"), (DOMAIN, PORTS)),
     Layer(edge("chargers.link"), (DOMAIN, PORTS, "modbus_connection", "pymodbus")),
     Layer(edge("chargers", "devices"), (DOMAIN, PORTS, "modbus_connection")),
+    # Terms are checked as the configuration is; local time needs the time zones' files, and holidays a library.
+    Layer(
+        edge("programs.terms", "programs.presets", "programs.rules"),
+        (DOMAIN, PORTS, *edge("config", "programs.manual"), "holidays", "voluptuous"),
+    ),
+    # The utility's older protocol stands on an optional extra, imported in one file.
+    Layer(edge("programs.openadr2b_client"), (DOMAIN, PORTS, *LOOPBACK, *edge("programs"), "aiohttp", "openleadr")),
+    Layer(
+        edge("programs.icalendar_file"),
+        (DOMAIN, PORTS, *LOOPBACK, *edge("programs"), "aiohttp", "yarl", "icalendar", "recurring_ical_events"),
+    ),
     Layer(edge("programs"), (DOMAIN, PORTS, *LOOPBACK, "aiohttp", "yarl")),
     # Local time needs the time zones' files; the domain gets absolute times.
     Layer(edge("departures", "drill_times"), (DOMAIN,)),
@@ -49,12 +60,20 @@ LAYERS = (
         edge("runner", "charger_desk", "companion_desk", "contact_desk", "load_desk", "scribe", "minutes"),
         (DOMAIN, PORTS, *edge("departures", "drill_times")),
     ),
+    Layer(edge("clock_trust"), edge("minutes")),
     # What people and utilities want; an event entered by hand is made by the program of that name.
-    Layer(edge("household", "intake"), (DOMAIN, PORTS, *edge("departures", "programs.manual"))),
+    Layer(
+        edge("household", "intake", "judgement"),
+        (DOMAIN, PORTS, *edge("departures", "programs.manual", "programs.rules")),
+    ),
     # What clients report counts as long as they are there, as a device's reading does.
-    Layer(edge("reports"), (DOMAIN, PORTS)),
+    Layer(edge("reports", "ledger", "participation"), (DOMAIN, PORTS)),
+    # Days are told apart by the clock on the wall.
+    Layer(edge("baselines"), (DOMAIN,)),
     Layer(edge("capture"), (DOMAIN, PORTS, *edge("chargers"))),
     Layer(edge("replay", "scenario_export"), (DOMAIN, PORTS, *edge("journal"))),
+    Layer(edge("export.parquet"), (*edge("export"), "pyarrow")),
+    Layer(edge("export"), (DOMAIN, PORTS, *edge("journal"))),
     Layer((WIRE, *edge("api.paths", "api.rfc3339"))),
     Layer(
         edge(
@@ -71,7 +90,7 @@ LAYERS = (
         (DOMAIN, PORTS, *LOOPBACK, *edge("chargers", "devices"), "voluptuous", "yaml"),
     ),
     Layer(edge("command_line", "__main__"), EVERYTHING, never=WORKSHOP),
-    Layer(edge("app", "site_devices", "enrolment"), EVERYTHING, never=(*edge("command_line"), *WORKSHOP)),
+    Layer(edge("app", "site_devices", "enrolment", "program_trial"), EVERYTHING, never=(*edge("command_line"), *WORKSHOP)),
     Layer((f"{INTEGRATION}.wire",)),
     Layer((f"{INTEGRATION}.client",), (f"{INTEGRATION}.wire", "aiohttp")),
     Layer((INTEGRATION,), ("homeassistant", "probatio", "voluptuous", "aiohttp"), never=("edge_service",)),
