@@ -7,8 +7,7 @@ meaning of "now" and random starts.
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from operator import attrgetter
@@ -16,10 +15,10 @@ from typing import Any, Self
 
 import aiohttp
 
-from edge_service.domain.model import Alert, Event, Program, Slot
-from edge_service.domain.timeline import Schedule, ScheduleError, Sight, end_of, resolve
+from edge_service.domain.model import Event, Program
+from edge_service.domain.timeline import ScheduleError, Sight, end_of, resolve
 from edge_service.ports import ProgramError, ProgramNews
-from edge_service.programs.openadr3_alerts import alerts_of
+from edge_service.programs.openadr3_beside import Beside, alerts_in, beside, limits_in, prices_in
 from edge_service.programs.openadr3_client import (
     MOST_RETRY_AFTER_S,
     OpenAdr3Client,
@@ -39,6 +38,7 @@ from edge_service.programs.openadr3_objects import (
     read_program,
 )
 from edge_service.programs.openadr3_options import OpenAdr3Options
+from edge_service.programs.openadr3_sights import Sights
 
 # Events looked up by id in one contact; others that left the list stay as they were until the next.
 MOST_LOOKUPS = 20
@@ -48,15 +48,6 @@ CONTACT_WITHIN_S = 60.0
 _MOST_NAMES_SHOWN = 5
 
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Memory:
-    """What must not change from poll to poll: the name we gave an event, its first sight, what "now" means in it."""
-
-    uid: str
-    seen_at: datetime
-    anchor: datetime | None = None
 
 
 class OpenAdr3Source:
@@ -79,8 +70,8 @@ class OpenAdr3Source:
         suffix = hashlib.sha256(self._seed.encode()).hexdigest()[:8]
         self._enrolment = Enrolment(self._client, options.ven_name or f"ridethrough-{suffix}", suffix)
         self._given = {event.uid: event for event in known if self._was_given_by_us(event)}
-        self._memories: dict[str, _Memory] = {}
-        self._warned: dict[str, tuple[Alert, ...]] = {}
+        self._sights = Sights(options.id, self._seed)
+        self._beside: dict[str, Beside] = {}
         self._programs: dict[str, ProgramObject] = {}
         self._listed: tuple[ListedEvent, ...] = ()
         self._not_before: datetime | None = None
@@ -138,26 +129,32 @@ class OpenAdr3Source:
         self._programs = await self._read_programs(problems)
         rows = await self._read_events(ven, problems)
         gone, kept = await self._look_up_missing(rows, now)
-        unheard = await self._look_up_alerts(rows, now)
+        unheard = await self._look_up_beside(rows, now)
         objects = await self._understand(rows, ven, problems)
-        self._continue_under_new_ids(objects.values(), gone, now)
+        self._sights.continue_under_new_ids(objects.values(), gone, now, self._given)
+        said = unheard | await self._place_beside(objects.values(), now)
         events = await self._place(objects.values(), now, problems)
-        self._given = {event.uid: event for event in [*kept, *events]}
-        self._warned = unheard | dict(self._alerts(objects.values(), now))
+        self._given, self._beside = {event.uid: event for event in [*kept, *events]}, said
         self._listed = tuple(self._as_listed(one, now) for one in objects.values())
-        self._forget_all_but(_ids(rows) | unheard.keys())
-        shown = problems[:MOST_PROBLEMS]
-        alerts = tuple(alert for given in self._warned.values() for alert in given)
-        events_known, skew_s = tuple(self._given.values()), self._client.clock_skew_s
-        return ProgramNews(now, events_known, tuple(shown), skew_s, alerts, version=self._client.version)
+        self._sights.forget_all_but(_ids(rows) | unheard.keys(), self._given)
+        return self._news(now, problems)
+
+    def _news(self, now: datetime, problems: list[str]) -> ProgramNews:
+        said = self._beside.values()
+        return ProgramNews(
+            at=now,
+            events=tuple(self._given.values()),
+            problems=tuple(problems[:MOST_PROBLEMS]),
+            clock_skew_s=self._client.clock_skew_s,
+            alerts=alerts_in(said),
+            limits=limits_in(said),
+            prices=prices_in(said),
+            version=self._client.version,
+        )
 
     def _was_given_by_us(self, event: Event) -> bool:
         """Events by hand are of a program too, but not of its server."""
         return event.program_id == self.id and event.uid.startswith(f"{self.id}:") and not event.cancelled
-
-    def _forget_all_but(self, listed: set[str]) -> None:
-        kept = {own_id: one for own_id, one in self._memories.items() if own_id in listed or one.uid in self._given}
-        self._memories = kept
 
     # --------------------------------------------------------------------------------------------------- what is listed
 
@@ -208,27 +205,26 @@ class OpenAdr3Source:
         """Look up by id what left the list: what is found joins ``rows``; returns the gone, and those not looked up."""
         listed = _ids(rows)
         standing = sorted((event for event in self._given.values() if event.end > now), key=attrgetter("start"))
-        missing = [event for event in standing if self._id_of(event) not in listed]
+        missing = [event for event in standing if self._sights.id_of(event.uid) not in listed]
         gone: list[Event] = []
         for event in missing[:MOST_LOOKUPS]:
-            row = await self._look_up(self._id_of(event))
+            row = await self._look_up(self._sights.id_of(event.uid))
             if row is None:
                 gone.append(event)
             else:
                 rows.append(row)
         return gone, missing[MOST_LOOKUPS:]
 
-    async def _look_up_alerts(self, rows: list[Any], now: datetime) -> dict[str, tuple[Alert, ...]]:
-        """The same for what warns: a storm is not over because a list was short. Returns those not looked up."""
+    async def _look_up_beside(self, rows: list[Any], now: datetime) -> dict[str, Beside]:
+        """The same for what warns, limits or prices: a storm is not over because a list was short.
+
+        Returns those not looked up.
+        """
         listed = _ids(rows)
-        missing = [
-            own_id
-            for own_id, alerts in self._warned.items()
-            if own_id not in listed and any(alert.end is None or alert.end > now for alert in alerts)
-        ]
+        missing = [own_id for own_id, said in self._beside.items() if own_id not in listed and said.stands(now)]
         found = [await self._look_up(own_id) for own_id in missing[:MOST_LOOKUPS]]
         rows += [row for row in found if row is not None]
-        return {own_id: self._warned[own_id] for own_id in missing[MOST_LOOKUPS:]}
+        return {own_id: self._beside[own_id] for own_id in missing[MOST_LOOKUPS:]}
 
     async def _look_up(self, own_id: str) -> Any | None:
         """The event's row, None when there is none for us (not found, or hidden although our token is good)."""
@@ -241,12 +237,6 @@ class OpenAdr3Source:
                 raise
             return None
 
-    def _id_of(self, event: Event) -> str:
-        for own_id, memory in self._memories.items():
-            if memory.uid == event.uid:
-                return own_id
-        return event.uid.removeprefix(f"{self.id}:")
-
     # ------------------------------------------------------------------------------------------------- what it means
 
     async def _understand(
@@ -257,7 +247,7 @@ class OpenAdr3Source:
         for row in rows:
             await asyncio.sleep(0)
             try:
-                one = read_event(row, self._programs, consumption_positive=self.options.consumption_positive)
+                one = read_event(row, self._programs, self.options.meaning)
             except ObjectError as error:
                 problems.append(str(error))
                 continue
@@ -280,13 +270,19 @@ class OpenAdr3Source:
             events += [] if event is None else [event]
         return events
 
-    def _alerts(self, objects: Iterable[EventObject], now: datetime) -> Iterator[tuple[str, tuple[Alert, ...]]]:
-        """By the event's own id, those that run or come. Their first sight is the event's."""
+    async def _place_beside(self, objects: Iterable[EventObject], now: datetime) -> dict[str, Beside]:
+        """By the event's own id. Their first sight is the event's."""
+        said: dict[str, Beside] = {}
         for one in objects:
-            if one.alerts:
-                sight, uid = self._sight(one, now), self._memories[one.id].uid
-                name = one.name or self.options.name
-                yield one.id, tuple(alerts_of(one.alerts, one.schedule, sight, now, uid=uid, source=self.id, name=name))
+            await asyncio.sleep(0)
+            sight, uid = self._sight(one, now), self._sights.uid_of(one.id)
+            found = beside(one, sight, now, uid=uid, program=self.id, name=self.options.name)
+            if found is not None:
+                said[one.id] = found
+        return said
+
+    def _sight(self, one: EventObject, now: datetime) -> Sight:
+        return self._sights.of(one, now, self._given)
 
     def _event(self, one: EventObject, now: datetime, problems: list[str]) -> Event | None:
         """The event in absolute times; None when it is over, cancelled, or asks nothing of us."""
@@ -304,11 +300,11 @@ class OpenAdr3Source:
         slots = resolve(one.schedule, sight, now)
         if not slots or slots[-1].end <= now:
             return None
-        memory = self._memories[one.id]
-        return Event(memory.uid, self.id, one.name or self.options.name, memory.seen_at, slots, one.priority)
+        uid = self._sights.uid_of(one.id)
+        return Event(uid, self.id, one.name or self.options.name, sight.seen_at, slots, one.priority)
 
     def _as_listed(self, one: EventObject, now: datetime) -> ListedEvent:
-        sight, uid = self._sight(one, now), self._memories[one.id].uid
+        sight, uid = self._sight(one, now), self._sights.uid_of(one.id)
         program = self._programs.get(one.program_id)
         return ListedEvent(
             id=one.id,
@@ -323,53 +319,6 @@ class OpenAdr3Source:
             targets=one.targets,
             typed_targets=one.typed_targets,
         )
-
-    def _sight(self, one: EventObject, now: datetime) -> Sight:
-        """First sight and anchor, remembered from now on. An event changed to start "now" does so at this sight."""
-        memory = self._memories.get(one.id) or self._recalled(one, now)
-        if not one.schedule.starts_now:
-            memory = replace(memory, anchor=None)
-        elif memory.anchor is None:
-            memory = replace(memory, anchor=now)
-        self._memories[one.id] = memory
-        return Sight(memory.seen_at, memory.anchor or memory.seen_at, self._seed)
-
-    def _recalled(self, one: EventObject, now: datetime) -> _Memory:
-        uid = f"{self.id}:{one.id}"
-        event = self._given.get(uid)
-        return _Memory(uid, now) if event is None else self._memory_of(event, one.schedule, now)
-
-    def _memory_of(self, event: Event, schedule: Schedule, now: datetime) -> _Memory:
-        """The memory behind an event given out before. What "now" meant follows from where its slots began."""
-        seen_at = event.announced_at
-        try:
-            slots = resolve(schedule, Sight(seen_at, seen_at, self._seed), now)
-        except ScheduleError:
-            return _Memory(event.uid, seen_at, seen_at)
-        if not slots or not {slot.start for slot in slots}.isdisjoint(slot.start for slot in event.slots):
-            return _Memory(event.uid, seen_at, seen_at)
-        return _Memory(event.uid, seen_at, max(seen_at, min(seen_at + (event.start - slots[0].start), now)))
-
-    def _continue_under_new_ids(self, objects: Iterable[EventObject], gone: Sequence[Event], now: datetime) -> None:
-        """A server restored from a backup gives an event a new id: the same name and slots go on as the same event."""
-        fresh = [one for one in objects if one.id not in self._memories and f"{self.id}:{one.id}" not in self._given]
-        for event in gone:
-            for one in fresh:
-                memory = self._memory_of(event, one.schedule, now)
-                if (
-                    one.name == event.name
-                    and one.priority == event.priority
-                    and event.slots == self._slots(one.schedule, memory, now)
-                ):
-                    self._memories[one.id] = memory
-                    fresh.remove(one)
-                    break
-
-    def _slots(self, schedule: Schedule, memory: _Memory, now: datetime) -> tuple[Slot, ...]:
-        try:
-            return resolve(schedule, Sight(memory.seen_at, memory.anchor or memory.seen_at, self._seed), now)
-        except ScheduleError:
-            return ()
 
 
 def _ids(rows: Iterable[Any]) -> set[str]:

@@ -1,13 +1,13 @@
 """OpenADR 3 alerts: of an event's ALERT_ payloads the warnings, each with its time. The text is for people only."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from edge_service.domain.model import Alert, AlertKind, SlotKind
-from edge_service.domain.timeline import FOREVER, Interval, Schedule, ScheduleError, Sight, end_of, resolve
+from edge_service.domain.model import Alert, AlertKind
+from edge_service.domain.timeline import FOREVER, Schedule, ScheduleError, Sight, end_of, lay_out
 
-# ALERT_FLEX_ALERT and ALERT_AIR_QUALITY ask nothing of a vehicle that stands here.
+# ALERT_AIR_QUALITY asks nothing of a vehicle that stands here; ALERT_FLEX_ALERT asks for power (openadr3_words).
 ALERTS: Mapping[str, AlertKind] = {f"ALERT_{kind.upper()}": kind for kind in AlertKind if kind is not AlertKind.WEATHER}
 
 # No warning lasts longer, or is given earlier: then it has no end that is worth the name.
@@ -30,7 +30,7 @@ def alerts_of(
     for one in found:
         if schedule.cancelled:
             return
-        start, end = _when(_marked(schedule, one.places), sight, now)
+        start, end = _when(schedule, one.places, sight, now)
         if start is None or start - now > LONGEST:
             continue
         end = None if end is not None and end - max(now, start) > LONGEST else end
@@ -38,25 +38,15 @@ def alerts_of(
             yield Alert(f"{uid}/{one.kind}", source, one.kind, one.text or name, start, end)
 
 
-def _marked(schedule: Schedule, places: frozenset[int]) -> Schedule:
-    """The same event, asking for something where it warns and for nothing elsewhere."""
-    return replace(
-        schedule,
-        intervals=tuple(
-            Interval(interval.period, SlotKind.NO_CHARGE)
-            if number in places
-            else Interval(interval.period, speaks=False)
-            for number, interval in enumerate(schedule.intervals)
-        ),
-    )
-
-
-def _when(schedule: Schedule, sight: Sight, now: datetime) -> tuple[datetime | None, datetime | None]:
+def _when(
+    schedule: Schedule, places: frozenset[int], sight: Sight, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """From the first to the last interval that warns."""
     try:
-        slots, last = resolve(schedule, sight, now), end_of(schedule, sight)
+        warned, last = lay_out(schedule, sight, now, places), end_of(schedule, sight)
     except ScheduleError:
         starts = (schedule.intervals[0].period.start, schedule.period.start, sight.anchor)
         return next(start for start in starts if start is not None), None
-    if not slots:
+    if not warned:
         return None, None
-    return slots[0].start, None if last is not None and last >= FOREVER else slots[-1].end
+    return warned[0].start, None if last is not None and last >= FOREVER else warned[-1].end

@@ -5,34 +5,22 @@ ObjectError, and one bad object says nothing about its siblings.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from edge_service.domain.model import SlotKind
+from edge_service.domain.model import frozen_map
 from edge_service.domain.timeline import MOST_SLOTS, Interval, Period, Schedule
 from edge_service.programs import iso8601
 from edge_service.programs.openadr3_alerts import ALERTS, AlertObject
+from edge_service.programs.openadr3_limits import LimitObject
+from edge_service.programs.openadr3_prices import PriceObject
+from edge_service.programs.openadr3_text import LONGEST_SHOWN, clean as clean, shown as shown
+from edge_service.programs.openadr3_words import LIMITS, PRICES, Meaning, Told, WordReader, told_by
 
-SETPOINT = "DISPATCH_SETPOINT"
-SIMPLE = "SIMPLE"
-
-# No house moves a gigawatt; what is larger is a mistake of unit or worse.
-MOST_W = 1_000_000_000
-LONGEST_NAME = 120
 # No event seen asks for more than four kinds of report.
 MOST_REPORTS = 50
-_LONGEST_SHOWN = 40
 _MOST_PROBLEMS_PER_EVENT = 5
-_LONGEST_PLAIN_NUMBER = 10**15
-
-# Watts of one unit, by its name in capitals. Others, also MW (megawatt or milliwatt?), are not followed.
-_UNIT_W = {"KW": 1000, "W": 1}
-
-# Levels of SIMPLE: moderate, high and special shed, as our documentation of the program tells the resident.
-_LEVELS = {0: None, 1: SlotKind.NO_CHARGE, 2: SlotKind.COVER_HOUSE, 3: SlotKind.MAX_DISCHARGE}
 
 _OBJECT_ID = re.compile(r"[a-zA-Z0-9_-]{1,128}", re.ASCII)
 
@@ -45,14 +33,14 @@ class ObjectError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProgramObject:
-    """A program as offered. ``setpoint_unit_w``: watts of one unit of its setpoints, None: not told or not known.
+    """A program as offered. ``told``: what its descriptors tell of each type of payload.
 
     ``report_descriptors``: those of its payload descriptors, as written, that are about reports.
     """
 
     id: str
     name: str
-    setpoint_unit_w: int | None
+    told: Mapping[str, Told] = field(default_factory=frozen_map)
     report_descriptors: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -81,26 +69,11 @@ class EventObject:
     typed_targets: frozenset[Target] = frozenset()
     problems: tuple[str, ...] = ()
     alerts: tuple[AlertObject, ...] = ()
+    limits: tuple[LimitObject, ...] = ()
+    prices: tuple[PriceObject, ...] = ()
     targets: tuple[str, ...] = ()
     interval_ids: tuple[int | None, ...] = ()
     report_descriptors: tuple[Mapping[str, Any], ...] = ()
-
-
-def clean(value: str, longest: int = LONGEST_NAME) -> str:
-    """A foreign text fit to be shown as text: no control, direction or broken characters, one line, bounded."""
-    kept = (char for char in value[: 4 * longest] if char.isspace() or unicodedata.category(char)[0] != "C")
-    return " ".join("".join(kept).split())[:longest].strip()
-
-
-def shown(value: object) -> str:
-    """A foreign value for a sentence of ours, bounded whatever it is."""
-    if isinstance(value, str):
-        return f'"{clean(value, _LONGEST_SHOWN)}"'
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, int | float):
-        return str(value) if -_LONGEST_PLAIN_NUMBER < value < _LONGEST_PLAIN_NUMBER else "a number out of all bounds"
-    return "a list" if isinstance(value, list) else "an object"
 
 
 def object_id(value: object) -> str | None:
@@ -116,7 +89,7 @@ def read_program(raw: object) -> ProgramObject:
         raise ObjectError(f"Program {own_id} was skipped: its programName is {shown(name)}.")
     descriptors = _objects(body.get("payloadDescriptors"))
     reports = tuple(one for one in descriptors if one.get("objectType") == "REPORT_PAYLOAD_DESCRIPTOR")
-    return ProgramObject(own_id, name, _unit_w(body.get("payloadDescriptors")), reports)
+    return ProgramObject(own_id, name, frozen_map(told_by(body.get("payloadDescriptors"))), reports)
 
 
 def read_ven(raw: object) -> VenObject:
@@ -126,10 +99,10 @@ def read_ven(raw: object) -> VenObject:
     return VenObject(own_id, name if isinstance(name, str) else "", _words(targets), frozenset(_typed_targets(targets)))
 
 
-def read_event(raw: object, programs: Mapping[str, ProgramObject], *, consumption_positive: bool) -> EventObject:
-    """An event in our words. A setpoint's unit is the event's own, else its program's. Raises ObjectError."""
+def read_event(raw: object, programs: Mapping[str, ProgramObject], meaning: Meaning | None = None) -> EventObject:
+    """An event in our words. A payload's unit is the event's own, else its program's. Raises ObjectError."""
     body, own_id = _identified(raw, "event", "EVENT")
-    reader = _EventReader(body, own_id, programs, 1 if consumption_positive else -1)
+    reader = _EventReader(body, own_id, programs, meaning or Meaning())
     try:
         return reader.read()
     except ValueError as error:
@@ -162,29 +135,6 @@ def _typed_targets(targets: object) -> Iterator[Target]:
             yield from ((target["type"], value) for value in target["values"] if isinstance(value, str))
 
 
-def _unit_w(descriptors: object) -> int | None:
-    """Watts of one unit of a setpoint; None: not told, not known, or told twice in different ways."""
-    told = {_unit_of(one) for one in _descriptors(descriptors)}
-    return told.pop() if len(told) == 1 else None
-
-
-def _unit_of(descriptor: dict[str, Any]) -> int | None:
-    units = descriptor.get("units")
-    return _UNIT_W.get(units.upper()) if isinstance(units, str) else None
-
-
-def _descriptors(descriptors: object) -> list[dict[str, Any]]:
-    rows = descriptors if isinstance(descriptors, list) else []
-    return [row for row in rows if isinstance(row, dict) and row.get("payloadType") == SETPOINT]
-
-
-def _number(value: object) -> float | None:
-    """A finite number; true is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if isinstance(value, int) or isfinite(value) else None
-
-
 def _label(value: object) -> int | None:
     """An interval's id: a whole number that only names it."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
@@ -205,12 +155,12 @@ def _period(value: object, where: str) -> Period:
         raise ValueError(f"{where} is {shown(value)}")
     found: dict[str, Any] = {}
     readers = {"start": iso8601.moment, "duration": iso8601.duration, "randomizeStart": iso8601.reach}
-    for field, read in readers.items():
-        text = value.get(field)
+    for key, read in readers.items():
+        text = value.get(key)
         try:
-            found[field] = None if text is None else read(text)
+            found[key] = None if text is None else read(text)
         except ValueError as error:
-            raise ValueError(f"{where}.{field} {shown(text)} {error}") from error
+            raise ValueError(f"{where}.{key} {shown(text)} {error}") from error
     return Period(found["start"], found["duration"], found["randomizeStart"])
 
 
@@ -223,46 +173,53 @@ def _first_text(values: object) -> str:
 class _EventReader:
     """Reads one event; gathers what is skipped inside it."""
 
-    def __init__(self, body: dict[str, Any], own_id: str, programs: Mapping[str, ProgramObject], sign: int) -> None:
+    def __init__(
+        self, body: dict[str, Any], own_id: str, programs: Mapping[str, ProgramObject], meaning: Meaning
+    ) -> None:
         name = body.get("eventName")
         self._body = body
         self._id = own_id
         self._name = clean(name) if isinstance(name, str) else ""
         self._programs = programs
-        self._sign = sign
-        self._unit_w: int | None = None
+        self._meaning = meaning
         self._problems: dict[str, None] = {}
         self._ignored: dict[str, None] = {}
         self._alerts: dict[str, tuple[str, set[int]]] = {}
-        self.label = f"Event {own_id}" + (f" ({clean(self._name, _LONGEST_SHOWN)})" if self._name else "")
+        self._limits: dict[str, dict[int, int]] = {}
+        self._prices: dict[str, dict[int, tuple[float, ...]]] = {}
+        self._reader = WordReader({}, meaning, self._note)
+        self.label = f"Event {own_id}" + (f" ({clean(self._name, LONGEST_SHOWN)})" if self._name else "")
 
     def read(self) -> EventObject:
-        body = self._body
+        body, targets = self._body, self._body.get("targets")
         program_id = _program_id(body)
-        self._unit_w = self._setpoint_unit_w(self._programs.get(program_id))
+        self._reader = WordReader(self._told(self._programs.get(program_id)), self._meaning, self._note)
         duration = _period({"duration": body.get("duration")}, "event").duration
         period, intervals = _period(body.get("intervalPeriod"), "intervalPeriod"), tuple(self._intervals())
-        schedule = Schedule(period, intervals, duration)
-        targets = body.get("targets")
-        alerts = tuple(AlertObject(ALERTS[word], text, frozenset(at)) for word, (text, at) in self._alerts.items())
-        priority = self._priority()
-        return EventObject(
+        read = EventObject(
             id=self._id,
             program_id=program_id,
             name=self._name,
-            priority=priority,
-            schedule=schedule,
+            priority=self._priority(),
+            schedule=Schedule(period, intervals, duration),
             typed_targets=frozenset(_typed_targets(targets)),
-            problems=self._sentences(),
-            alerts=alerts,
             targets=_words(targets),
             interval_ids=tuple(_label(row.get("id")) for row in (body.get("intervals") or ())[:MOST_SLOTS]),
             report_descriptors=_objects(body.get("reportDescriptors"))[:MOST_REPORTS],
         )
+        return replace(
+            read,
+            alerts=tuple(AlertObject(ALERTS[word], text, frozenset(at)) for word, (text, at) in self._alerts.items()),
+            limits=tuple(LimitObject(*LIMITS[word], at=frozen_map(at)) for word, at in self._limits.items()),
+            prices=tuple(
+                PriceObject(PRICES[word], self._reader.currency(word), frozen_map(at))
+                for word, at in self._prices.items()
+            ),
+            problems=self._sentences(),
+        )
 
-    def _setpoint_unit_w(self, program: ProgramObject | None) -> int | None:
-        own = self._body.get("payloadDescriptors")
-        return _unit_w(own) if _descriptors(own) or program is None else program.setpoint_unit_w
+    def _told(self, program: ProgramObject | None) -> Mapping[str, Told]:
+        return {**({} if program is None else program.told), **told_by(self._body.get("payloadDescriptors"))}
 
     def _priority(self) -> int | None:
         priority = self._body.get("priority")
@@ -284,16 +241,18 @@ class _EventReader:
             yield self._interval(period, row.get("payloads"), number)
 
     def _interval(self, period: Period, payloads: object, number: int) -> Interval:
-        """A setpoint counts before a level; an interval without a valid one of them does not speak of power."""
+        """What it asks of the vehicles, noting beside it what else it says; one without a valid word asks nothing."""
         where = f"interval {number}"
         found = dict(self._payloads(payloads, where))
-        for word in found.keys() & ALERTS.keys():
-            self._alerts.setdefault(word, (_first_text(found[word]), set()))[1].add(number)
-        if SETPOINT in found and (power_w := self._power_w(found[SETPOINT], where)) is not None:
-            return Interval(period, SlotKind.POWER, power_w)
-        if SIMPLE in found and (level := self._level(found[SIMPLE], where)) is not None:
-            return Interval(period, _LEVELS[level])
-        return Interval(period, speaks=False)
+        for word, values in found.items():
+            if word in ALERTS:
+                self._alerts.setdefault(word, (_first_text(values), set()))[1].add(number)
+            elif word in LIMITS and (limit_w := self._reader.limit_w(word, values, where)) is not None:
+                self._limits.setdefault(word, {})[number] = limit_w
+            elif word in PRICES and (prices := self._reader.prices(word, values, where)) is not None:
+                self._prices.setdefault(word, {})[number] = prices
+        asked = self._reader.ask(found, where)
+        return Interval(period, speaks=False) if asked is None else replace(asked, period=period)
 
     def _payloads(self, payloads: object, where: str) -> Iterator[tuple[str, object]]:
         if payloads is not None and not isinstance(payloads, list):
@@ -301,40 +260,12 @@ class _EventReader:
             return
         for payload in payloads or ():
             kind = payload.get("type") if isinstance(payload, dict) else None
-            if kind in (SETPOINT, SIMPLE) or (isinstance(kind, str) and kind in ALERTS):
-                yield str(kind), payload.get("values")
+            if isinstance(kind, str) and (kind in ALERTS or self._reader.knows(kind)):
+                yield kind, payload.get("values")
             elif isinstance(kind, str):
-                self._ignored[clean(kind, _LONGEST_SHOWN)] = None
+                self._ignored[clean(kind, LONGEST_SHOWN)] = None
             else:
                 self._note(f"{where}: a payload has no type")
-
-    def _power_w(self, values: object, where: str) -> int | None:
-        value = self._single(SETPOINT, values, where)
-        if value is None:
-            return None
-        if self._unit_w is None:
-            self._note(f"no known unit is told for {SETPOINT} (KW or W), so it is not followed")
-            return None
-        if not -MOST_W <= value * self._unit_w <= MOST_W:
-            self._note(f"{where}: {SETPOINT} is {shown(value)} and out of all bounds")
-            return None
-        return self._sign * round(value * self._unit_w)
-
-    def _level(self, values: object, where: str) -> int | None:
-        value = self._single(SIMPLE, values, where)
-        if value is not None and value not in _LEVELS:
-            self._note(f"{where}: {SIMPLE} is {shown(value)}, no level from 0 to 3")
-            return None
-        return None if value is None else int(value)
-
-    def _single(self, kind: str, values: object, where: str) -> float | None:
-        if not isinstance(values, list) or len(values) != 1:
-            self._note(f"{where}: {kind} has not exactly one value")
-            return None
-        value = _number(values[0])
-        if value is None:
-            self._note(f"{where}: {kind} is {shown(values[0])}, no number")
-        return value
 
     def _note(self, problem: str) -> None:
         self._problems[problem] = None
@@ -345,5 +276,5 @@ class _EventReader:
             rest = len(noted) - _MOST_PROBLEMS_PER_EVENT + 1
             noted[_MOST_PROBLEMS_PER_EVENT - 1 :] = [f"{rest} more such problems"]
         if self._ignored:
-            noted.append(f"does not speak of power to us: {clean(', '.join(self._ignored))}")
+            noted.append(f"not followed: {clean(', '.join(self._ignored))}")
         return tuple(f"{self.label}: {problem}." for problem in noted)

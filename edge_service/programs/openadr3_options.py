@@ -10,16 +10,21 @@ from typing import Any, Self
 
 from yarl import URL
 
-from edge_service.domain.model import Program, Scope
+from edge_service.domain.model import Program, Scope, frozen_map
 from edge_service.loopback import is_loopback
 from edge_service.ports import ConfigError
 from edge_service.programs.openadr3_client import Access
+from edge_service.programs.openadr3_words import MOST_LEVEL, Meaning, Percent, checked_map
 
 KIND = "openadr3"
 FASTEST_POLL_S = 1.0
 SLOWEST_POLL_S = 3600.0
+# The Date header counts whole seconds and travels for some; a day off is no clock at all.
+LEAST_SKEW_S, MOST_SKEW_S = 10.0, 86_400.0
 _LONGEST_TEXT = 500
+_NO_MAP: Mapping[str, str] = frozen_map()
 _PLAIN = Program("", "", KIND)
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _ID = re.compile(r"[a-z0-9_]{1,32}")
 # The record's subject of the site itself, the prefix and the program of events entered by hand.
 _RESERVED_IDS = frozenset({"site", "hand", "manual"})
@@ -79,6 +84,32 @@ def _pay(value: object) -> float | None:
     if value is not None and _number(value) < 0:
         raise ValueError("is no number from 0")
     return None if value is None else _number(value)
+
+
+def _offset_level(value: object) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_LEVEL):
+        raise ValueError(f"is a whole number from 1 to {MOST_LEVEL}")
+    return value
+
+
+def _percent(value: object) -> Percent:
+    try:
+        return Percent(str(value))
+    except ValueError as error:
+        raise ValueError(f"is one of {', '.join(Percent)}") from error
+
+
+def _currency(value: object) -> str:
+    text = _text(value).upper()
+    if text and not _CURRENCY.fullmatch(text):
+        raise ValueError("is a currency of three letters, such as USD")
+    return text
+
+
+def _skew_s(value: object) -> float:
+    if not LEAST_SKEW_S <= _number(value) <= MOST_SKEW_S:
+        raise ValueError(f"is a number of seconds from {LEAST_SKEW_S:g} to {MOST_SKEW_S:g}")
+    return _number(value)
 
 
 def _count(value: object) -> int:
@@ -158,6 +189,23 @@ class OpenAdr3Options:
     consumption_positive: bool = field(
         default=True, metadata=_about(_flag, "a positive setpoint consumes, as OpenADR has it")
     )
+    payload_map: Mapping[str, str] = field(
+        default=_NO_MAP,
+        metadata=_about(checked_map, 'what values mean here, such as {"SIMPLE:1": "cover_house"}'),
+    )
+    discharge_level: int | None = field(
+        default=None,
+        metadata=_about(_offset_level, "CONTROL_LEVEL_OFFSET from which on to discharge, 1 to 10; none: never"),
+    )
+    percent: Percent = field(
+        default=Percent.AUTO,
+        metadata=_about(_percent, "how a percentage is written: auto, fraction or percent"),
+    )
+    currency: str = field(default="", metadata=_about(_currency, "currency of prices, such as USD; empty: as told"))
+    most_skew_s: float = field(
+        default=120.0,
+        metadata=_about(_skew_s, "no event starts anew while the utility's clock and ours differ by more seconds"),
+    )
     pay_usd_per_kw: float | None = field(default=None, metadata=_about(_pay, "dollars per season and average kW"))
     season_events: int = field(default=_PLAIN.season_events, metadata=_about(_count, "events expected in a season"))
     token_hosts: tuple[str, ...] = field(
@@ -201,6 +249,11 @@ class OpenAdr3Options:
     def program(self) -> Program:
         """The program as the domain knows it."""
         return Program(self.id, self.name, KIND, self.scope, self.pay_usd_per_kw, self.season_events)
+
+    @property
+    def meaning(self) -> Meaning:
+        """What reading the payloads needs."""
+        return Meaning(self.consumption_positive, self.payload_map, self.discharge_level, self.percent, self.currency)
 
     @property
     def access(self) -> Access:

@@ -12,16 +12,15 @@ from edge_service.domain.model import Alert, AlertKind, Slot, SlotKind
 from edge_service.domain.timeline import ScheduleError, Sight, end_of, resolve
 from edge_service.programs.openadr3_alerts import alerts_of
 from edge_service.programs.openadr3_objects import (
-    LONGEST_NAME,
-    MOST_W,
     EventObject,
     ObjectError,
     ProgramObject,
-    clean,
     read_event,
     read_program,
     read_ven,
 )
+from edge_service.programs.openadr3_text import LONGEST_NAME, clean
+from edge_service.programs.openadr3_words import MOST_W, Meaning, Told
 
 RECORDED: dict[str, list[dict[str, Any]]] = json.loads(
     (Path(__file__).parent / "recordings" / "openleadr-rs-0.2.4-objects.json").read_text(encoding="utf-8")
@@ -32,8 +31,8 @@ HOUR = timedelta(hours=1)
 KW = [{"payloadType": "DISPATCH_SETPOINT", "units": "KW"}]
 
 
-def read(raw: object, *programs: ProgramObject, consumption_positive: bool = True) -> EventObject:
-    return read_event(raw, {one.id: one for one in programs}, consumption_positive=consumption_positive)
+def read(raw: object, *programs: ProgramObject, **meaning: Any) -> EventObject:
+    return read_event(raw, {one.id: one for one in programs}, Meaning(**meaning))
 
 
 def slots(one: EventObject, now: datetime = NOW) -> tuple[Slot, ...]:
@@ -100,13 +99,13 @@ def test_a_recorded_cancellation_is_no_event_without_end() -> None:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("curve", "CURVE"), ("private", "X_PRIVATE"), ("prices", "PRICE")],
+    [("curve", "CURVE"), ("private", "X_PRIVATE")],
 )
 def test_recorded_words_that_are_not_on_power_are_named_once(name: str, kind: str) -> None:
     one = recorded(name)
     assert slots(one) == ()
     assert len(one.problems) == 1
-    assert one.problems[0].endswith(f"({name}): does not speak of power to us: {kind}.")
+    assert one.problems[0].endswith(f"({name}): not followed: {kind}.")
 
 
 def test_a_recorded_alert_is_read_and_asks_for_no_power() -> None:
@@ -133,11 +132,11 @@ def test_an_alert_has_its_kind_its_time_and_a_text_for_people(word: str, kind: A
     assert alerts(one) == [Alert(f"peak:1/{kind}", "peak", kind, "Trees may fall <b>", EIGHT, EIGHT + HOUR)]
 
 
-@pytest.mark.parametrize("word", ["ALERT_FLEX_ALERT", "ALERT_AIR_QUALITY", "ALERT_WEATHER", "ALERT_COFFEE"])
+@pytest.mark.parametrize("word", ["ALERT_AIR_QUALITY", "ALERT_WEATHER", "ALERT_COFFEE"])
 def test_an_alert_that_asks_nothing_of_a_vehicle_is_named_and_passed_over(word: str) -> None:
     one = read(event(intervals=payload(word, "text")))
     assert alerts(one) == []
-    assert one.problems == (f"Event e1 (Peak): does not speak of power to us: {word}.",)
+    assert one.problems == (f"Event e1 (Peak): not followed: {word}.",)
 
 
 @pytest.mark.parametrize("values", [..., None, [], [7], "text", [None]])
@@ -215,7 +214,7 @@ def test_the_sign_of_a_program_can_be_turned_round() -> None:
     ],
 )
 def test_a_setpoint_without_a_known_unit_moves_nothing(descriptors: Any) -> None:
-    one = read(event(payloadDescriptors=descriptors), ProgramObject("p2", "Other", 1000))
+    one = read(event(payloadDescriptors=descriptors), ProgramObject("p2", "Other", {"DISPATCH_SETPOINT": Told("KW")}))
     assert slots(one) == ()
     assert one.problems == (
         "Event e1 (Peak): no known unit is told for DISPATCH_SETPOINT (KW or W), so it is not followed.",
@@ -290,7 +289,7 @@ def test_a_bad_payload_is_skipped_and_its_siblings_count() -> None:
         "interval 0: a payload has no type.",
         'interval 0: DISPATCH_SETPOINT is "-5", no number.',
         'interval 1: payloads are "none".',
-        "does not speak of power to us: X_PRIVATE.",
+        "not followed: X_PRIVATE.",
     ]
 
 
