@@ -6,9 +6,11 @@ from datetime import datetime
 from functools import partial
 
 from edge_service.domain import (
+    capacity,
     contacts,
     dark_start,
     drill,
+    event_limits,
     grid as grid_rules,
     islanding,
     loads,
@@ -29,6 +31,7 @@ from edge_service.domain.grid import Assessment, Weighed
 from edge_service.domain.letting_go import is_ceased
 from edge_service.domain.memory import ChargerMemory, Memory
 from edge_service.domain.model import (
+    CapacityLimit,
     Contact,
     Event,
     Grid,
@@ -261,7 +264,7 @@ def _order(view: View, charger: str, settled: Settled) -> Realised | None:
 def _remember(view: View, before: Memory, realised: Mapping[str, Realised]) -> Memory:
     now = view.observation.now
     chargers = {name: _remember_charger(view, name, realised.get(name)) for name in view.facts.chargers}
-    events = performance.follow(view, before.events, before.at)
+    events = event_limits.follow(view, performance.follow(view, before.events, before.at))
     return replace(
         view.memory,
         at=now,
@@ -313,7 +316,18 @@ def _site_reason(view: View, ladder: Sequence[Rung]) -> str:
     return settled[0] if settled else "idle"
 
 
-def next_change(events: Iterable[Event], memory: Memory, facts: SiteFacts, now: datetime) -> datetime | None:
-    """When time alone will change the decision, so that a cycle can be there on the moment; None: not foreseen."""
-    moments = [Timeline(events).next_change(now), *grid_rules.deadlines(memory.grid, facts)]
+def next_change(
+    events: Iterable[Event],
+    memory: Memory,
+    facts: SiteFacts,
+    now: datetime,
+    limits: Iterable[CapacityLimit] = (),
+) -> datetime | None:
+    """When time alone will change the decision, so that a cycle can be there on the moment; None: not foreseen.
+
+    Each event for itself: which of them people agree to, and order first, may be decided any moment.
+    """
+    moments = [Timeline([event]).next_change(now) for event in events]
+    moments += capacity.edges(limits)
+    moments += grid_rules.deadlines(memory.grid, facts)
     return min((moment for moment in moments if moment is not None and moment > now), default=None)

@@ -1,12 +1,15 @@
-"""An event's life and account: what it needs, what can be promised, what was delivered, what it earns."""
+"""An event's life and account: what it needs, what can be promised, what was delivered."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 from edge_service.domain.band import Sum
-from edge_service.domain.memory import OVER, EventMemory, EventStage, Memory, SeasonMemory
-from edge_service.domain.model import Event, Grid, Program, frozen_map
+from edge_service.domain.delivery import LONGEST_STEP as LONGEST_STEP, counted, unwatched
+from edge_service.domain.event_limits import is_outranked
+from edge_service.domain.memory import OVER, EventMemory, EventStage
+from edge_service.domain.model import Event, Grid, frozen_map
 from edge_service.domain.preparing import (
     Prospect,
     feasible_w,
@@ -20,16 +23,7 @@ from edge_service.domain.view import View
 
 # Below this share of the energy asked for an event counts as missed.
 MISSED_SHARE = 0.01
-# A longer gap between two decisions (a restart, a stall) is not filled with invented energy.
-LONGEST_STEP = timedelta(seconds=10)
 KEPT_OVER = 20
-
-
-def earnings_usd(event: EventMemory, program: Program | None) -> float | None:
-    """This event's part of the season's pay: pay per average kW, spread over the season's expected events."""
-    if program is None or program.pay_usd_per_kw is None:
-        return None
-    return event.average_w / 1000 * program.pay_usd_per_kw / program.season_events
 
 
 def follow(view: View, before: Mapping[str, EventMemory], last: datetime | None) -> Mapping[str, EventMemory]:
@@ -66,9 +60,10 @@ def _account(
             target_w(event),
             feasible_w(view, event, outlook),
             begun=is_prepared_for(view, event),
+            counted_to=now if now > event.start else None,
+            **_of_event(event),
         )
-    counted = before.stage is EventStage.RUNNING
-    account = _add_energy(view, before, last) if counted else replace(before, supplied_w=None, exported_w=None)
+    account = counted(view, before, last)
     stage = _stage(view, event, account, outlook)
     return replace(
         account,
@@ -80,7 +75,19 @@ def _account(
         target_w=target_w(event),
         feasible_w=feasible_w(view, event, outlook) if stage not in OVER else account.feasible_w,
         begun=is_prepared_for(view, event),
+        **_of_event(event),
     )
+
+
+def _of_event(event: Event) -> dict[str, Any]:
+    """What an account takes over of its event."""
+    return {
+        "day": event.day,
+        "flags": event.flags,
+        "asks": event.asks,
+        "rehearsal": event.rehearsal,
+        "dry": event.dry,
+    }
 
 
 def _stage(view: View, event: Event, account: EventMemory, outlook: Prospect) -> EventStage:
@@ -94,7 +101,8 @@ def _stage(view: View, event: Event, account: EventMemory, outlook: Prospect) ->
     if now >= event.start:
         # A restarted edge knows nothing for a moment; what it had begun goes on at the charger by its lease.
         goes_on = view.grid is Grid.UNKNOWN and account.stage is EventStage.RUNNING
-        return EventStage.RUNNING if view.tied or goes_on else EventStage.INTERRUPTED
+        served = (view.tied or goes_on) and not is_outranked(view, event.uid)
+        return EventStage.RUNNING if served else EventStage.INTERRUPTED
     return EventStage.PREPARING if lacks_energy(view, event, outlook) else EventStage.PREPARED
 
 
@@ -102,6 +110,7 @@ def _without_event(account: EventMemory, now: datetime) -> EventMemory:
     if account.is_over(now):
         return account
     if now >= account.end:
+        account = unwatched(account, now)
         return replace(account, stage=_result(account), since=now)
     return replace(account, stage=EventStage.CANCELLED, since=now)
 
@@ -112,72 +121,6 @@ def _result(account: EventMemory) -> EventStage:
     asked_wh = -(account.target_w or 0) * hours
     served = account.charger_wh > asked_wh * MISSED_SHARE if asked_wh > 0 else account.run_s > 0
     return EventStage.FINISHED if served else EventStage.MISSED
-
-
-def _add_energy(view: View, account: EventMemory, last: datetime | None) -> EventMemory:
-    """Count the time since the last decision at the mean of the powers at its two ends: a ramp counts half."""
-    now = min(view.observation.now, account.end)
-    step = min(now - last, LONGEST_STEP) if last is not None and now > last else timedelta(0)
-    hours = step.total_seconds() / 3600
-    readings = [view.reading(charger) for charger in view.facts.chargers]
-    supplied_w = -float(sum(reading.power_w or 0 for reading in readings if reading is not None))
-    exported_w = _exported_w(view)
-    site_wh = account.site_wh if view.facts.has_meter and exported_w is not None else None
-    return replace(
-        account,
-        run_s=account.run_s + step.total_seconds(),
-        charger_wh=account.charger_wh + _mean(account.supplied_w, supplied_w) * hours,
-        site_wh=None if site_wh is None else site_wh + _mean(account.exported_w, exported_w or 0.0) * hours,
-        supplied_w=supplied_w,
-        exported_w=exported_w,
-    )
-
-
-def _exported_w(view: View) -> float | None:
-    meter = view.facts.fresh(view.observation.meter, view.observation.now)
-    if meter is None or meter.power_w is None:
-        return None
-    return -float(meter.power_w)
-
-
-def _mean(before: float | None, now: float) -> float:
-    return now if before is None else (before + now) / 2
-
-
-def seasons(view: View, before: Memory, after: Mapping[str, EventMemory]) -> Mapping[str, SeasonMemory]:
-    """The tally of each program after this moment: an event counts when it is finished or missed, and only once."""
-    tallies = dict(before.seasons)
-    for uid in before.events.keys() | after.keys():
-        was, now = before.events.get(uid), after.get(uid)
-        if now is None or _result_of(was) == _result_of(now):
-            continue
-        (events_was, average_was), (events, average) = _result_of(was), _result_of(now)
-        tally = _tally_of(tallies, now)
-        if now.end.year == tally.year:
-            tally = replace(
-                tally, events=tally.events + events - events_was, average_w=tally.average_w + average - average_was
-            )
-        tallies[now.program_id] = tally
-    return frozen_map(tallies)
-
-
-def _tally_of(tallies: Mapping[str, SeasonMemory], account: EventMemory) -> SeasonMemory:
-    """The program's tally; a new one when the event is of a later year."""
-    kept = tallies.get(account.program_id)
-    return kept if kept is not None and kept.year >= account.end.year else SeasonMemory(account.end.year)
-
-
-def _result_of(account: EventMemory | None) -> tuple[int, float]:
-    if account is None or account.stage not in (EventStage.FINISHED, EventStage.MISSED):
-        return 0, 0.0
-    return 1, account.average_w if account.stage is EventStage.FINISHED else 0.0
-
-
-def season_usd(season: SeasonMemory, program: Program) -> float | None:
-    """What the season earned so far; None where the program names no pay."""
-    if program.pay_usd_per_kw is None:
-        return None
-    return season.average_w / 1000 * program.pay_usd_per_kw / program.season_events
 
 
 def _keep_recent(accounts: dict[str, EventMemory], now: datetime) -> dict[str, EventMemory]:

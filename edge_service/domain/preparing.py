@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf
 
-from edge_service.domain import service, storms
+from edge_service.domain import capacity, service, storms
 from edge_service.domain.band import MILLION, Sum
 from edge_service.domain.forecast import (
     EFFICIENCY,
@@ -164,6 +164,8 @@ def prospect(view: View, event: Event, bounds: Sequence[Sum]) -> Prospect:
             for name, giver in givers.items()
         }
     out_w = tuple([max(0.0, _others_w(view, bound, givers, -1) - bound.band.lo) for bound in bounds])
+    if out_w and (export_w := capacity.least_export_w(view, max(now, start), event.end)) is not None:
+        out_w = (min(out_w[0], max(0.0, export_w + (view.others_w or 0))), *out_w[1:])
     return Prospect(hours, before_h, givers, stock_wh, more_wh, into_wh, out_w)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from edge_service.domain import service
+from edge_service.domain import capacity, service
 from edge_service.domain.band import ANY, MILLION, Band, Sum
 from edge_service.domain.memory import ChargerMemory, DepartureStage
 from edge_service.domain.ruling import ruling
@@ -109,7 +109,7 @@ def _power_w(view: View, name: str, memory: ChargerMemory) -> int:
 
 
 def _bounds(view: View) -> list[Sum]:
-    return [Sum(service.site(view)), *service.legs(view)]
+    return [Sum(service.site(view).squeeze(capacity.site(view))), *service.legs(view)]
 
 
 def _left_u(bound: Sum, powers: Mapping[str, int], sign: int) -> int:

@@ -1,8 +1,14 @@
-"""Site limits: what the service and each of its legs carry, measured at the meter; or what a generator can give."""
+"""Site limits: what the service and each of its legs carry, measured at the meter; or what a generator can give.
 
-from edge_service.domain import rests, service, storms
+And what the utility leaves of that: its capacity limits, and a grid that is being built up again.
+"""
+
+from collections.abc import Iterator
+
+from edge_service.domain import capacity, rests, service, storms
 from edge_service.domain.band import ANY, ZERO, Band
 from edge_service.domain.model import frozen_map
+from edge_service.domain.program import Direction
 from edge_service.domain.view import Narrowing, Statement, View
 
 # A stale meter is waited for so long before charging stops: no breaker trips in that time on what it carried before.
@@ -21,7 +27,23 @@ def site_limits(view: View) -> tuple[Statement, ...]:
         return (_generator(view),)
     if not view.tied:
         return (Narrowing("no_export_off_grid", site=Band(0, max(0, view.facts.import_max_w))),)
-    return (*_black_start(view), *_service(view))
+    return (*_black_start(view), *_capacity(view), *_service(view))
+
+
+def _capacity(view: View) -> Iterator[Narrowing]:
+    """The utility's limits of now, each by its own name; like every limit they make no charger work.
+
+    While a meter that is there does not answer, the worst is assumed anyway, and no more can be.
+    """
+    if view.others_w is None and view.facts.has_meter:
+        return
+    for direction in Direction:
+        if (limit := capacity.standing(view, direction)) is None or not view.open_chargers:
+            continue
+        until = None if limit.end is None else limit.end.isoformat()
+        data = frozen_map({"limit_w": limit.power_w, "until": until, "program": limit.program_id})
+        reason = "import_capacity" if direction is Direction.IMPORT else "export_capacity"
+        yield Narrowing(reason, site=capacity.band(view, limit), data=data)
 
 
 def _black_start(view: View) -> tuple[Statement, ...]:
