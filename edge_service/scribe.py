@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from edge_service.domain.decide import Decision
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import Happening, Notice, Observation, Settings, SiteFacts, frozen_map
-from edge_service.minutes import MinuteMeans
+from edge_service.minutes import ClockTrust, MinuteMeans
 from edge_service.ports import Journal, Mark, NumberedHappening
 from edge_service.runner import Image
 
@@ -78,7 +78,7 @@ class Audience(Protocol):
 class Recorder(Protocol):
     """Keeps cycles for replay, for good where asked, and minute rows."""
 
-    def add_minute(self, at: datetime, values: Mapping[str, float | None]) -> None: ...
+    def add_minute(self, at: datetime, values: Mapping[str, Any]) -> None: ...
 
     def keep(self, marks: Sequence[Mark]) -> object: ...
 
@@ -130,11 +130,12 @@ class Scribe:
         audience: Audience,
         encode: Callable[[Memory], Mapping[str, Any]],
         standing: Sequence[Notice] = (),
+        clock: Callable[[], ClockTrust] = ClockTrust,
     ) -> None:
         self._journal, self._recorder, self._audience = journal, recorder, audience
         self._encode = encode
         self._queue: asyncio.Queue[Image] = asyncio.Queue(maxsize=1000)
-        self._minutes = MinuteMeans()
+        self._minutes = MinuteMeans(clock)
         self._memory_at: datetime | None = None
         self._untold: deque[Happening] = deque(maxlen=MOST_UNTOLD)
         self._repeats = Repeats()

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from edge_service.domain.decide import Decision
 from edge_service.domain.model import Observation, Settings, SiteFacts
+from edge_service.journal import seals
 from edge_service.journal.database import Database, JournalError, Layout, time_text, transaction
 from edge_service.journal.delta import columns, cycles_of, patch
 from edge_service.journal.digest import Digest, digest
@@ -67,6 +68,7 @@ LAYOUT = Layout(
         CREATE TABLE kept (id INTEGER PRIMARY KEY, at TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL,
                            first_at TEXT NOT NULL, last_at TEXT NOT NULL, UNIQUE (at, what, subject))
         """,
+        seals.STEP,
     ),
     synchronous="NORMAL",
 )
@@ -134,7 +136,7 @@ class _Row:
 class _Batch:
     cycles: list[_Cycle]
     marks: list[Mark]
-    minutes: list[tuple[str, float | None, float | None, str]]
+    minutes: list[seals.MinuteRow]
 
 
 class CycleRecorder:
@@ -160,7 +162,8 @@ class CycleRecorder:
         self._write_every = write_every
         self._cycles: deque[_Cycle] = deque()
         self._marks: deque[Mark] = deque(maxlen=MARKS_AT_MOST)
-        self._minutes: list[tuple[str, float | None, float | None, str]] = []
+        self._minutes: list[seals.MinuteRow] = []
+        self._sealed_on = ""
         self._writing: Future[None] | None = None
         self._last: _Last | None = None
         self._tidied_at: datetime | None = None
@@ -216,8 +219,8 @@ class CycleRecorder:
         self._marks.extend(granted)
         return granted
 
-    def add_minute(self, at: datetime, values: Mapping[str, float | None]) -> None:
-        """Take the means of one minute: ``grid_w``, ``house_w`` and any others, such as ``charger.power_w``."""
+    def add_minute(self, at: datetime, values: Mapping[str, Any]) -> None:
+        """Take the row of one minute: ``grid_w``, ``house_w`` and any others, such as ``charger.power_w``."""
         more = {name: value for name, value in values.items() if name not in ("grid_w", "house_w")}
         self._minutes.append((time_text(at), values.get("grid_w"), values.get("house_w"), _json(more)))
         del self._minutes[:-BUFFER_AT_MOST]
@@ -261,6 +264,7 @@ class CycleRecorder:
                     "INSERT INTO stretch (first_at, last_at, keyframe, body) VALUES (?, ?, ?, ?)", rows
                 )
                 connection.executemany("INSERT OR REPLACE INTO minute VALUES (?, ?, ?, ?)", batch.minutes)
+                sealed_on = self._sealed(connection, batch.minutes)
                 connection.executemany(
                     "INSERT OR IGNORE INTO kept (at, what, subject, first_at, last_at) VALUES (?, ?, ?, ?, ?)",
                     [_kept(connection, mark) for mark in batch.marks],
@@ -270,8 +274,19 @@ class CycleRecorder:
             self._marks.extendleft(reversed(batch.marks))
             self._last = None  # cycles are missing from here, so the next one must stand by itself
             raise
+        self._sealed_on = sealed_on
         if batch.cycles:
             self._tidy_if_due(connection, batch.cycles[-1].observation.now)
+
+    def _sealed(self, connection: sqlite3.Connection, minutes: Sequence[seals.MinuteRow]) -> str:
+        """Seal the days that are over, with the first row of another day and of a run. Returns the day that runs."""
+        if not minutes:
+            return self._sealed_on
+        seals.note(connection, minutes)
+        newest = minutes[-1][0]
+        if newest[: seals.DAY] != self._sealed_on:
+            seals.seal_days(connection, newest)
+        return newest[: seals.DAY]
 
     def _recorded(self, connection: sqlite3.Connection, cycles: list[_Cycle]) -> list[_Cycle]:
         """The cycles, none while the disk is nearly full: the journal needs what is left."""
@@ -327,7 +342,8 @@ class CycleRecorder:
                 (looked_at, time_text(now - RECORDING_KEPT)),
             )
             shrink(connection, time_text(now - RECORDING_KEPT), self._kept_bytes)
-            connection.execute("DELETE FROM minute WHERE at < ?", (time_text(now - MINUTES_KEPT),))
+            # Whole days, as they are sealed.
+            connection.execute("DELETE FROM minute WHERE at < ?", (time_text(now - MINUTES_KEPT)[: seals.DAY],))
 
 
 def _report(writing: Future[None]) -> None:
