@@ -4,19 +4,25 @@ import logging
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from edge_service.config import Config
-from edge_service.domain.model import Program, Scope
+from edge_service.domain.model import Program
 from edge_service.ports import ConfigError
-from edge_service.programs import PROGRAMS
+from edge_service.programs import PROGRAMS, rules, terms
 
 LOG = logging.getLogger(__name__)
 
 # Every house has one: events entered by hand have the rank of any program's.
 BY_HAND = "manual"
 PROGRAM_ID = re.compile(r"[a-z0-9_]{1,32}")
-MOST_USD_PER_KW = 100_000.0
-MOST_SEASON_EVENTS = 366
+# What every kind of program keeps; the rest is its protocol's. Some of it the protocols' options know, too.
+OUR_KEYS = frozenset({"kind", "rules", *terms.TERMS})
+PASSED_ON = frozenset({"name", "scope", "pay_usd_per_kw", "season_events"})
+# How keys end whose values nobody is shown.
+SECRET = ("secret", "password", "token", "key")
+# Kinds whose address tells nothing but where the server is.
+SHOWN_ADDRESSES = frozenset({"openadr3", "openadr2b"})
 
 
 def kept(document: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
@@ -36,29 +42,58 @@ def kept(document: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
 
 
 def program(name: str, entry: Any) -> Program:
-    """A kept program as the domain knows it. Raises ``ConfigError``."""
+    """A kept program as the domain knows it. Raises ``ConfigError`` naming every mistake at once."""
     if not isinstance(entry, Mapping):
         raise ConfigError("it is no object")
-    kind, scope = entry.get("kind"), entry.get("scope") or Scope.CHARGER.value
+    kind = entry.get("kind")
     if kind != BY_HAND and kind not in PROGRAMS:
         raise ConfigError(f"kind {kind} is not known; allowed: {', '.join([BY_HAND, *PROGRAMS])}")
-    if scope not in list(Scope):
-        raise ConfigError(f"scope {scope} is not known; allowed: {', '.join(Scope)}")
-    pay, events = entry.get("pay_usd_per_kw"), entry.get("season_events")
-    return Program(
-        id=name,
-        name=str(entry.get("name") or name),
-        kind=str(kind),
-        scope=Scope(scope),
-        pay_usd_per_kw=None if pay is None else _number("pay_usd_per_kw", pay, 0, MOST_USD_PER_KW),
-        season_events=45 if events is None else int(_number("season_events", events, 1, MOST_SEASON_EVENTS)),
-    )
+    unknown = [key for key in entry if key not in OUR_KEYS] if kind == BY_HAND else []
+    if unknown:
+        raise ConfigError(f"{', '.join(unknown)}: there is no such key; allowed: {', '.join(sorted(OUR_KEYS))}")
+    return terms.program(name, entry)
 
 
-def _number(name: str, value: Any, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigError(f"{name} is {value!r}; allowed: {low:g} to {high:g}")
-    return float(value)
+def problem(offer: Program, time_zone: str | None) -> str | None:
+    """What keeps a program's rules from being looked at; None: nothing does."""
+    if time_zone is None and rules.needs_zone(offer.rules):
+        return "its season, window and holidays are not looked at: site.yaml says no time_zone"
+    return None
+
+
+def is_secret(key: str) -> bool:
+    """Whether nobody is shown what a program keeps under this key."""
+    return key.endswith(SECRET)
+
+
+def without_secrets(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A kept program for showing: of what is secret, only that it is there; of an address, no more than its path.
+
+    The address of a private calendar is a secret by itself: of one, only its server is shown.
+    """
+    shown = {key: "***" if is_secret(key) and value else value for key, value in entry.items()}
+    if isinstance(url := entry.get("url"), str):
+        shown["url"] = _shown_url(url, whole=entry.get("kind") in SHOWN_ADDRESSES)
+    return shown
+
+
+def _shown_url(url: str, *, whole: bool) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "***"
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{place}{parts.path if whole else '/***'}" if place else "***"
+
+
+def scrubbed(text: str, entry: Mapping[str, Any]) -> str:
+    """Words of a server or of a library, without the secrets of this program, should they repeat one."""
+    secrets = [str(value) for key, value in entry.items() if value and is_secret(key)]
+    if entry.get("kind") not in SHOWN_ADDRESSES and entry.get("url"):
+        secrets.append(str(entry["url"]))
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
 
 
 def check_id(name: str, kind: Any, config: Config) -> None:
@@ -74,7 +109,8 @@ def source_options(name: str, entry: Mapping[str, Any]) -> dict[str, object]:
     """A kept program as its protocol's options. Raises ``ConfigError``."""
     if not entry.get("url"):
         raise ConfigError(f"program {name} names no url of its server")
+    ours = OUR_KEYS - PASSED_ON
     options: dict[str, object] = {
-        key: value for key, value in entry.items() if key not in ("kind", "url") and value is not None
+        key: value for key, value in entry.items() if key not in ours and key != "url" and value is not None
     }
     return options | {"id": name, "base_url": entry["url"]}

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Protocol
 
-from edge_service.domain.model import Alert, Event
+from edge_service.announced import Announced, AnnouncedStore
+from edge_service.domain.model import Alert, CapacityLimit, Event, Price
 from edge_service.domain.storms import WITHOUT_WORD
 from edge_service.ports import (
     Clock,
@@ -36,8 +37,16 @@ REFUSED_FOR = timedelta(hours=1)
 MOST_ALERTS = 100
 
 
-class EventStore(Protocol):
-    """Where known events and alerts are kept."""
+class Judge(Protocol):
+    """Says of events how they stand to their programs' rules."""
+
+    def judged(self, events: Iterable[Event]) -> list[Event]: ...
+
+    async def keep(self, events: Iterable[Event]) -> None: ...
+
+
+class EventStore(AnnouncedStore, Protocol):
+    """Where known events, alerts, limits and prices are kept."""
 
     async def save_events(self, events: Sequence[Event]) -> None: ...
 
@@ -78,7 +87,7 @@ class _Refusals:
 
 
 class Intake:
-    """Holds the known events of all programs, and the alerts of all who warn.
+    """Holds the known events, limits and prices of all programs, and the alerts of all who warn.
 
     ``changed`` is called when they or a contact changed.
     """
@@ -90,10 +99,16 @@ class Intake:
         known: Sequence[Event],
         changed: Callable[[], None],
         alerts: Sequence[Alert] = (),
+        *,
         chance: Callable[[], float] = random.random,
+        judge: Judge | None = None,
+        limits: Sequence[CapacityLimit] = (),
+        prices: Sequence[Price] = (),
     ) -> None:
         """``chance`` gives numbers from 0 to below 1."""
-        self._chance = chance
+        self._announced = Announced(store, limits, prices)
+        self._hints: dict[str, asyncio.Event] = {}
+        self._chance, self._judge = chance, judge
         self._clock, self._store, self._changed = clock, store, changed
         self._alerts: dict[str, Alert] = {alert.id: alert for alert in alerts}
         self._alerts_kept = True
@@ -116,6 +131,33 @@ class Intake:
         if alert.end is not None:
             return now < alert.end
         return now - self._heard_at.get(alert.source, now) < WITHOUT_WORD
+
+    def limits(self) -> tuple[CapacityLimit, ...]:
+        """The capacity limits of all utilities that run or come."""
+        return self._announced.limits(self._clock.now())
+
+    def prices(self) -> tuple[Price, ...]:
+        """The prices of all utilities that count now or later."""
+        return self._announced.prices(self._clock.now())
+
+    async def after_outage(self) -> None:
+        """The grid is back: of the limits only those subscribed count until each server, asked at once, has spoken."""
+        for hint in self._hints.values():
+            hint.set()
+        if self._announced.after_outage():
+            self._changed()
+            await self._keep_announced("after an outage")
+
+    async def _announce(self, program: str, news: ProgramNews) -> None:
+        if self._announced.say(program, news.limits, news.prices, self._clock.now()):
+            self._changed()
+        await self._keep_announced(program)
+
+    async def _keep_announced(self, source: str) -> None:
+        try:
+            await self._announced.keep()
+        except OSError as error:
+            LOG.error("%s: its limits and prices count, but are not on disk: %s", source, error)
 
     async def warn(self, source: str, alerts: Sequence[Alert]) -> None:
         """All alerts that stand by this source's word, a program's or Home Assistant's: others of its are over.
@@ -150,12 +192,18 @@ class Intake:
                 others = [known for known in self.known_of(event.program_id) if known.uid != uid]
                 await self._put(event.program_id, others)
 
+    async def judge_anew(self) -> None:
+        """The programs' rules have changed. Raises OSError; then the events stand as they were judged before."""
+        async with self._one_at_a_time:
+            await self._put("", [])
+
     async def forget(self, program: str) -> None:
         """A program that is followed no more: nothing of it is served. Raises OSError; then its events still are."""
         self.contacts.pop(program, None)
         async with self._one_at_a_time:
             await self._put(program, [])
         await self.warned_by(program, ())
+        await self._announce(program, ProgramNews(self._clock.now(), ()))
         self._changed()
 
     async def poll(self, source: ProgramSource) -> None:
@@ -163,11 +211,13 @@ class Intake:
 
         A source that hears of news is asked at once, and as often as others besides: a hint may be lost.
         """
-        hint = asyncio.Event()
+        hint = self._hints[source.id] = asyncio.Event()
         listening = asyncio.create_task(self._listen(source, hint.set), name=f"hints of {source.id}")
         try:
             await self._poll(source, hint)
         finally:
+            if self._hints.get(source.id) is hint:
+                del self._hints[source.id]
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 
@@ -187,6 +237,7 @@ class Intake:
                 self._found(source.id, news)
                 await self._take(source.id, news.events)
                 await self.warned_by(source.id, news.alerts)
+                await self._announce(source.id, news)
                 await _rest(source.poll_s, hint, at_least_s=HINTS_APART_S)
 
     async def _wait_failed(
@@ -264,9 +315,13 @@ class Intake:
             e.uid: e for e in self.known_of(program) if e.uid not in merged and e.end <= now < e.end + KEPT_AFTER_END
         }
         merged = {uid: event for uid, event in (merged | over).items() if now < event.end + KEPT_AFTER_END}
+        if self._judge is not None:
+            merged = {event.uid: event for event in self._judge.judged(merged.values())}
         if merged == self._events:
             return
         await self._store.save_events(list(merged.values()))
+        if self._judge is not None:
+            await self._judge.keep(merged.values())
         self._events = merged
         self._changed()
 

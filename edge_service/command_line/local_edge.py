@@ -60,9 +60,9 @@ class LocalEdge:
         """The last ``outages`` or ``drills``, the newest first."""
         return cast("Sequence[Mapping[str, Any]]", self.ask("GET", f"{LOG_PATH}/{of}").get("entries", ()))
 
-    def command(self, name: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+    def command(self, name: str, args: Mapping[str, Any], within_s: float = ANSWER_WITHIN_S) -> Mapping[str, Any]:
         """Give a command of the contract and return the data of its result."""
-        deadline = datetime.now(UTC) + timedelta(seconds=ANSWER_WITHIN_S)
+        deadline = datetime.now(UTC) + timedelta(seconds=within_s)
         wish = {
             "type": "command",
             "id": uuid.uuid4().hex,
@@ -70,7 +70,7 @@ class LocalEdge:
             "args": dict(args),
             "deadline": rfc3339.text(deadline),
         }
-        result = self.ask("POST", COMMAND_PATH, wish)
+        result = self.ask("POST", COMMAND_PATH, wish, within_s)
         if not result.get("ok"):
             error = result.get("error", {})
             raise CommandError(f"the edge refused {name}: {error.get('message') or error.get('code') or 'no reason'}")

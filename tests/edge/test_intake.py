@@ -33,7 +33,7 @@ class Office:
     def __init__(self, *known: Event, alerts: Sequence[Alert] = ()) -> None:
         self.journal, self.changes = MemoryJournal(), 0
         self.chance = 0.0
-        self.intake = Intake(LeapingClock(), self.journal, known, self._changed, alerts, lambda: self.chance)
+        self.intake = Intake(LeapingClock(), self.journal, known, self._changed, alerts, chance=lambda: self.chance)
 
     def _changed(self) -> None:
         self.changes += 1

@@ -52,6 +52,8 @@ LAYERS = (
         edge("programs.icalendar_file"),
         (DOMAIN, PORTS, *LOOPBACK, *edge("programs"), "aiohttp", "yarl", "icalendar", "recurring_ical_events"),
     ),
+    Layer(edge("programs.openadr3_push"), (DOMAIN, PORTS, *LOOPBACK, *edge("programs"), "aiomqtt", "yarl")),
+    Layer(edge("programs.openadr3_discovery"), (PORTS, "yarl", "zeroconf")),
     Layer(edge("programs"), (DOMAIN, PORTS, *LOOPBACK, "aiohttp", "yarl")),
     # Local time needs the time zones' files; the domain gets absolute times.
     Layer(edge("departures", "drill_times"), (DOMAIN,)),
@@ -68,8 +70,8 @@ LAYERS = (
     ),
     # What clients report counts as long as they are there, as a device's reading does.
     Layer(edge("reports", "ledger", "participation"), (DOMAIN, PORTS)),
-    # Days are told apart by the clock on the wall.
-    Layer(edge("baselines"), (DOMAIN,)),
+    # Days are told apart by the clock on the wall, and holidays as rules of programs do.
+    Layer(edge("baselines"), (DOMAIN, PORTS, *edge("ledger", "journal", "programs.rules"))),
     Layer(edge("capture"), (DOMAIN, PORTS, *edge("chargers"))),
     Layer(edge("replay", "scenario_export"), (DOMAIN, PORTS, *edge("journal"))),
     Layer(edge("export.parquet"), (*edge("export"), "pyarrow")),
