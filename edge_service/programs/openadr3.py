@@ -7,7 +7,7 @@ meaning of "now" and random starts.
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from operator import attrgetter
@@ -38,6 +38,7 @@ from edge_service.programs.openadr3_objects import (
     read_program,
 )
 from edge_service.programs.openadr3_options import OpenAdr3Options
+from edge_service.programs.openadr3_push import Push
 from edge_service.programs.openadr3_sights import Sights
 
 # Events looked up by id in one contact; others that left the list stay as they were until the next.
@@ -69,6 +70,7 @@ class OpenAdr3Source:
         self._seed = f"{installation_id}|{options.id}"
         suffix = hashlib.sha256(self._seed.encode()).hexdigest()[:8]
         self._enrolment = Enrolment(self._client, options.ven_name or f"ridethrough-{suffix}", suffix)
+        self._push = Push(self._client, options.access, options.push_terms)
         self._given = {event.uid: event for event in known if self._was_given_by_us(event)}
         self._sights = Sights(options.id, self._seed)
         self._beside: dict[str, Beside] = {}
@@ -100,6 +102,10 @@ class OpenAdr3Source:
     async def close(self) -> None:
         await self._client.close()
 
+    async def hear(self, wake: Callable[[], None]) -> None:
+        """As ``ports.WakesWhenNews``: by the server's MQTT broker, where it has one."""
+        await self._push.hear(wake)
+
     async def poll(self, now: datetime) -> ProgramNews:
         """One contact. While the server's own pause lasts (``retry_after_s``, at most 15 min) it is not asked."""
         self._respect_pause(now)
@@ -127,6 +133,8 @@ class OpenAdr3Source:
         problems: list[str] = []
         ven = await self._enrolment.meet(now, problems) if self.options.client_id else None
         self._programs = await self._read_programs(problems)
+        self._push.about(None if ven is None else ven.id, self._programs if self._filtered else ())
+        problems.extend([self._push.problem] if self._push.problem else [])
         rows = await self._read_events(ven, problems)
         gone, kept = await self._look_up_missing(rows, now)
         unheard = await self._look_up_beside(rows, now)

@@ -128,10 +128,21 @@ class OpenAdr3Client:
             await self._own_session.close()
             self._own_session = None
 
-    async def bearer(self, *, fresh: bool = False) -> str:
-        """A token, for another protocol of the same server; ``fresh``: the one in use was refused."""
-        self._token = None if fresh else self._token
-        return await self._bearer()
+    async def bearer(self, *, fresh: bool = False) -> tuple[str, float | None]:
+        """A token for another protocol of the same server, and for how many seconds; None: not told.
+
+        ``fresh``: the one in use was refused.
+        """
+        left_s = self._token_left_s()
+        if fresh or (left_s is not None and left_s <= 0):
+            self._token = None
+        return await self._bearer(), self._token_left_s()
+
+    def _token_left_s(self) -> float | None:
+        if self._token is None or self._token.until is None:
+            return None
+        since_s = asyncio.get_running_loop().time() - self._now_at_s
+        return (self._token.until - self._now).total_seconds() - since_s
 
     async def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Any:
         """The JSON of one object or list."""
@@ -140,6 +151,10 @@ class OpenAdr3Client:
     async def post(self, path: str, body: Mapping[str, object]) -> Any:
         """Create an object and return it as the server holds it."""
         return await self._ask("POST", path, body=body)
+
+    async def put(self, path: str, body: Mapping[str, object]) -> Any:
+        """Write an object anew and return it as the server holds it."""
+        return await self._ask("PUT", path, body=body)
 
     async def pages(self, path: str, query: Sequence[tuple[str, str]] = ()) -> list[Any]:
         """All rows of a list, each object once, as last seen.

@@ -14,6 +14,7 @@ from edge_service.domain.model import Program, Scope, frozen_map
 from edge_service.loopback import is_loopback
 from edge_service.ports import ConfigError
 from edge_service.programs.openadr3_client import Access
+from edge_service.programs.openadr3_push import PushTerms
 from edge_service.programs.openadr3_words import MOST_LEVEL, Meaning, Percent, checked_map
 
 KIND = "openadr3"
@@ -254,6 +255,11 @@ class OpenAdr3Options:
     def meaning(self) -> Meaning:
         """What reading the payloads needs."""
         return Meaning(self.consumption_positive, self.payload_map, self.discharge_level, self.percent, self.currency)
+
+    @property
+    def push_terms(self) -> PushTerms:
+        """What a person allows of push."""
+        return PushTerms(self.push, self.broker_hosts, self.plain_push)
 
     @property
     def access(self) -> Access:
