@@ -28,7 +28,10 @@ KINDS = frozenset(
         "return_announced",
         "power_back",
         "event_announced",
+        "event_asks",
+        "event_flagged",
         "event_result",
+        "event_short",
         "stopped",
         "stop_contact_silent",
         "generator",
@@ -117,6 +120,7 @@ class Notices:
         said |= {name: _plain(name, value) for name, value in notice["data"].items()}
         said |= {"site": site, "kind": notice["kind"], "raised_at": raised_at}
         said["ends"] = self._word(f"ends_{notice['data'].get('ends')}") or "–"
+        said["flags"] = ", ".join(self._word(f"flag_{flag}") or flag for flag in notice["data"].get("flags") or ())
         said["reason"] = self._reason(notice["data"].get("reason") or "no_contact")
         title, text = (self._word(f"notice_{kind}_{part}") or kind for part in ("title", "text"))
         return title.format_map(said), text.format_map(said)
