@@ -1,0 +1,35 @@
+"""What people are told of an event that comes soon and cannot be served in full, while they can still do something."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from edge_service.domain.event_limits import MET_SHARE, MET_W
+from edge_service.domain.memory import EventMemory, EventStage, Memory
+from edge_service.domain.model import Notice, frozen_map
+from edge_service.domain.view import View
+
+# Sooner a vehicle on the road would be a daily false alarm; later nobody can plug it in any more.
+AHEAD = timedelta(hours=1)
+COMING = frozenset({EventStage.ANNOUNCED, EventStage.PREPARING, EventStage.PREPARED})
+
+
+def notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
+    """Once per event: how much it will be of what is asked. It stands until the event begins or can be served."""
+    now = view.observation.now
+    for uid, account in after.events.items():
+        key = f"short:{uid}"
+        soon = account.stage in COMING and account.start - AHEAD <= now < account.start
+        if not soon or account.dry or not _is_short(account, told=key in before.notices):
+            continue
+        data: dict[str, Any] = {"uid": uid, "name": account.name, "start": account.start.isoformat()}
+        data |= {"power_w": account.target_w, "feasible_w": account.feasible_w}
+        yield Notice(key, "event_short", "warning", now, frozen_map(data))
+
+
+def _is_short(account: EventMemory, *, told: bool) -> bool:
+    """Less than asked by more than the last watts; once told, until it is nearly all of it."""
+    if account.target_w is None or account.feasible_w is None:
+        return False
+    missing_w, enough_w = abs(account.target_w - account.feasible_w), max(MET_W, MET_SHARE * abs(account.target_w))
+    return missing_w > (enough_w / 2 if told else enough_w)
