@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-from edge_service import enrolment, scenario_export
+from edge_service import enrolment, judgement, program_trial, scenario_export
+from edge_service.announced import Announced
 from edge_service.api import certificate, publish
 from edge_service.api.announce import Announcement
 from edge_service.api.commands import Commands
@@ -21,17 +22,23 @@ from edge_service.api.listener import Listen, Tls
 from edge_service.api.pairing import Pairing, Role, installation_id
 from edge_service.api.server import ApiServer, Edge as Door
 from edge_service.api.steady import SteadyRuntime
+from edge_service.baselines import BaselineFinder
+from edge_service.clock_trust import clock_trust
 from edge_service.config import Config
 from edge_service.domain.asked import CommandRefusedError, bad_argument
 from edge_service.domain.memory import Memory
-from edge_service.domain.model import Alert, Event, Notice, Settings, SiteFacts, frozen_map
+from edge_service.domain.model import Alert, CapacityLimit, Event, Notice, Price, Settings, SiteFacts, frozen_map
+from edge_service.domain.settlement import Settlement
 from edge_service.household import Household
-from edge_service.intake import Intake
+from edge_service.intake import Contact, Intake
 from edge_service.journal.encoding import EncodingError, from_plain, to_plain
 from edge_service.journal.recording import RECORDING_KEPT, CycleRecorder
 from edge_service.journal.store import SqliteJournal
-from edge_service.ports import Clock, ConfigError, Mark
-from edge_service.programs import PROGRAMS, PolledProgram
+from edge_service.ledger import Ledger
+from edge_service.measured import MeasuredHouse
+from edge_service.participation import Participation
+from edge_service.ports import Clock, ConfigError, FilesReports, Mark, TellsParticipation
+from edge_service.programs import PROGRAMS, PolledProgram, presets
 from edge_service.reports import Reports
 from edge_service.runner import Devices, Image, Pacing, Runner
 from edge_service.scribe import Scribe, marks_of
@@ -45,6 +52,8 @@ VERSION = metadata.version("ridethrough")
 MARKS_LOOKED_AT = 200
 # How old the last completed cycle may be before /health says so: three missed ones.
 HEALTHY_CYCLES = 3
+# An event's last minute is on disk by then; nobody waits for a baseline.
+BASELINES_EVERY_S = 60.0
 # A thread that computes is made to let the control go on after this; Python's own 5 ms would be spent at each of the
 # several steps from a lost grid to the protective act.
 THREADS_SWITCH_AFTER_S = 0.0005
@@ -82,12 +91,14 @@ class Edge:
         self.runtime_shown = SteadyRuntime()
         self.programs: dict[str, dict[str, Any]] = {}
         self.installation = ""
+        self.participation = Participation()
         self.port: int | None = None
         self._group: asyncio.TaskGroup | None = None
         self._refused: set[str] = set()
         self._changing_programs = asyncio.Lock()
         self._exporting = asyncio.Lock()
         self._polls: dict[str, tuple[asyncio.Task[None], PolledProgram]] = {}
+        self._filing: list[asyncio.Task[None]] = []
 
     async def prepare(self) -> None:
         """Read what the journal keeps; nothing is ordered from it."""
@@ -99,8 +110,26 @@ class Edge:
         events = await _readable(self.journal.load_events(), nothing_known, "events")
         nobody_warns: Sequence[Alert] = ()
         alerts = await _readable(self.journal.load_alerts(), nobody_warns, "alerts")
-        self.intake = Intake(self.clock, self.journal, events, self._programs_changed, alerts)
-        self.household = Household(settings, self.intake, self.journal, self.clock)
+        calls = await _readable(self.journal.load_document(judgement.DOCUMENT), None, "calls")
+        judge = judgement.Judgement(self._facts, self.journal, self.clock, calls)
+        unbound: Sequence[CapacityLimit] = ()
+        limits = await _readable(self.journal.load_limits(), unbound, "limits")
+        unpriced: Sequence[Price] = ()
+        prices = await _readable(self.journal.load_prices(), unpriced, "prices")
+        self.intake = Intake(
+            self.clock,
+            self.journal,
+            events,
+            self._programs_changed,
+            alerts,
+            judge=judge,
+            announced=Announced(self.journal, limits, prices),
+        )
+        no_rows: Sequence[Settlement] = ()
+        rows = await _readable(self.journal.load_settlements(), no_rows, "settlements")
+        self.ledger = Ledger(rows, self.journal, self.clock)
+        self.finder = BaselineFinder(self.ledger, self.journal, self.config.data, self.clock)
+        self.household = Household(settings, self.intake, self.journal, self.clock, self.ledger)
         self.hub = Hub(await self.journal.last_number())
         self.pairing = Pairing(self.journal, self.clock)
         await _readable(self.pairing.load(), None, "clients")
@@ -108,7 +137,7 @@ class Edge:
         standing = await self.journal.standing_notices()
         refusals = [notice.key for notice in standing if notice.kind == "credentials_refused"]
         self._refused = {key.partition(":")[2] for key in refusals}
-        self.scribe = Scribe(self.journal, self.recorder, self, _encoded_memory, standing)
+        self.scribe = Scribe(self.journal, self.recorder, self, _encoded_memory, standing, clock_trust)
         unmarked: Sequence[Mark] = ()
         self.recorder.keep(await _readable(self._marks_of_late(memory), unmarked, "happenings"))
         control = self.config.control
@@ -122,6 +151,7 @@ class Edge:
             pacing=Pacing(control.cycle_s, control.fast_lane_ms / 1000),
             reported=self.reports,
         )
+        await self._judge_anew()
         self.reports.told_people = self._brought
         self.reports.changed = self.runner.wake
         self.reports.warns = self._warned
@@ -172,6 +202,8 @@ class Edge:
 
     def show(self, image: Image, notices: Sequence[Any]) -> None:
         """Make the state of this cycle and hand it to whoever is connected."""
+        self.ledger.follow(image.decision.memory.events, image.decision.at)
+        self.participation.follow(image.observation.events, image.settings)
         shown = publish.Shown(
             observation=image.observation,
             settings=image.settings,
@@ -184,10 +216,7 @@ class Edge:
             standing={
                 name: publish.Standing(one, image.decision.adjusted.get(name)) for name, one in image.progress.items()
             },
-            contacts={
-                name: publish.Contact(one.connected, one.last_at, one.problem, one.version)
-                for name, one in self.intake.contacts.items()
-            },
+            contacts=self._contacts(image.facts),
             notices=[publish.notice(one) for one in notices],
             started_at=self.started_at,
             cycle_late_p99_ms=image.cycle_late_p99_ms,
@@ -195,6 +224,15 @@ class Edge:
             switch_wanted=self.reports.wanted,
         )
         self.hub.publish(publish.state(shown))
+
+    def _contacts(self, facts: SiteFacts) -> dict[str, publish.Contact]:
+        """How it stands with each program, and with its rules."""
+        shown = {}
+        for name, offer in facts.programs.items():
+            one, of_rules = self.intake.contacts.get(name, Contact()), enrolment.problem(offer, facts.time_zone)
+            told = "; ".join(word for word in (one.problem, of_rules) if word is not None) or None
+            shown[name] = publish.Contact(one.connected, one.last_at, told, one.version)
+        return shown
 
     def occurred(self, numbered: Any) -> None:
         self.hub.occurred(numbered)
@@ -217,6 +255,8 @@ class Edge:
                 await self._change_programs(name, args, local=local)
             self.runner.wake()
             return {}
+        if name in ("list_programs", "test_program"):
+            return {"stage": "accepted", "data": await self._of_programs(name, args, local=local)}
         image = self.runner.image
         data = await self.household.carry_out(
             name,
@@ -249,16 +289,39 @@ class Edge:
         programs = {other: entry for other, entry in self.programs.items() if other != key}
         if name == "set_program":
             given = args.get("program")
-            entry = dict(given) if isinstance(given, Mapping) else {}
-            self._check_program(key, entry)
+            entry = self._checked_program(key, dict(given) if isinstance(given, Mapping) else {})
             programs[key] = entry
         await self.journal.save_document("programs", {"programs": programs})
         self.programs = enrolment.kept({"programs": programs})
         self.runner.set_programs(self._facts())
+        await self._judge_anew()
         if self._group is not None:
             await self._poll_programs(self._group)
         if key not in self.programs:
             await self.intake.forget(key)
+
+    async def _judge_anew(self) -> None:
+        """By the programs as they are now."""
+        try:
+            await self.intake.judge_anew()
+        except OSError as error:
+            LOG.error("events stand as they were judged before: %s", error)
+
+    async def _of_programs(self, name: str, args: Mapping[str, Any], *, local: bool) -> Mapping[str, Any]:
+        """Questions about programs, from the edge's own command line."""
+        if not local:
+            raise CommandRefusedError("not_permitted", "programs are listed and tried at the edge itself")
+        if name == "list_programs":
+            return {"programs": {key: enrolment.without_secrets(entry) for key, entry in self.programs.items()}}
+        key = str(args.get("id") or "")
+        if key not in self.programs:
+            known = ", ".join(self.programs)
+            raise CommandRefusedError(
+                "unknown_program", f"no program {key}; there are: {known}", found=key, allowed=known
+            )
+        zone, entry = self.config.facts().time_zone, self.programs[key]
+        found = await program_trial.checks(key, entry, self.installation, zone, self.clock.now())
+        return {"checks": [{"what": check.what, "ok": check.ok, "text": check.text} for check in found]}
 
     async def _tell_stop(self, name: str) -> None:
         try:
@@ -266,12 +329,15 @@ class Edge:
         except OSError as error:
             LOG.error("%s is not in the journal: %s", name, error)
 
-    def _check_program(self, key: str, entry: Mapping[str, Any]) -> None:
+    def _checked_program(self, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What is kept of it, with the terms of its preset."""
         try:
+            entry = presets.filled(given)
             enrolment.check_id(key, entry.get("kind"), self.config)
             program = enrolment.program(key, entry)
             if program.kind != enrolment.BY_HAND:
                 PROGRAMS[program.kind](enrolment.source_options(key, entry), self.installation)
+            return entry
         except ConfigError as error:
             raise CommandRefusedError("bad_argument", str(error), argument="program") from error
 
@@ -300,6 +366,15 @@ class Edge:
             if source is not None:
                 task = group.create_task(self.intake.poll(source), name=f"program {name}")
                 self._polls[name] = task, source
+                self._file_reports(name, source, group)
+        asking = {name: source for name, (_, source) in self._polls.items() if isinstance(source, TellsParticipation)}
+        self.participation.sources = asking
+
+    def _file_reports(self, name: str, source: object, group: asyncio.TaskGroup) -> None:
+        if isinstance(source, FilesReports):
+            measured = MeasuredHouse(name, lambda: self.runner.image, self.recorder, self.journal)
+            filing = source.file_reports(measured, self.journal, self.clock)
+            self._filing.append(group.create_task(filing, name=f"reports {name}"))
 
     def _source(self, name: str, entry: Mapping[str, Any]) -> PolledProgram | None:
         """The program's source; None without a server, or with options that are no longer allowed."""
@@ -312,7 +387,20 @@ class Edge:
             LOG.error("program %s is not asked: %s; set it anew with: ridethrough program add", name, error)
             return None
 
+    async def _find_baselines(self) -> None:
+        """For ever: what the site would have drawn by itself, of events that are compared with it."""
+        while True:
+            await asyncio.sleep(BASELINES_EVERY_S)
+            try:
+                await self.finder.find_all(self.runner.facts)
+            except OSError as error:
+                LOG.error("baselines are looked for later: %s", error)
+
     async def _end_polls(self) -> None:
+        for filing in self._filing:
+            filing.cancel()
+        await asyncio.gather(*self._filing, return_exceptions=True)
+        self._filing = []
         for task, source in self._polls.values():
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -328,6 +416,9 @@ class Edge:
                 self._group = group
                 await self._poll_programs(group)
                 group.create_task(self.scribe.write(), name="scribe")
+                group.create_task(self.ledger.write(), name="ledger")
+                group.create_task(self.participation.run(), name="participation")
+                group.create_task(self._find_baselines(), name="baselines")
                 group.create_task(self.runner.run(), name="runner")
 
     async def _open_door(self, stack: AsyncExitStack) -> None:
@@ -368,6 +459,7 @@ class Edge:
         await self.runner.close()
         try:
             await self.scribe.drain()
+            await self.ledger.drain()
             await self.journal.save_document("memory", _encoded_memory(self.runner.memory))
         except OSError as error:
             LOG.error("the last words are not on disk: %s", error)

@@ -5,15 +5,27 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
-from edge_service.departures import next_time
+from edge_service.departures import local_date, next_time
+from edge_service.domain import event_commands
 from edge_service.domain.asked import Asked, CommandRefusedError
 from edge_service.domain.commands import carry_out
 from edge_service.domain.departure_commands import departure_plan, skip_departure
 from edge_service.domain.memory import Memory
-from edge_service.domain.model import Alert, Event, Observation, Settings, SiteFacts
+from edge_service.domain.model import (
+    Alert,
+    CapacityLimit,
+    Event,
+    Observation,
+    Price,
+    Program,
+    Settings,
+    SiteFacts,
+    frozen_map,
+)
 from edge_service.domain.runtime_commands import QUESTIONS
+from edge_service.domain.tally import Tally
 from edge_service.intake import Intake
 from edge_service.ports import Clock, Journal
 from edge_service.programs.manual import ManualEventError, by_hand, enter_event
@@ -41,11 +53,19 @@ COUNTS_UNKEPT = frozenset(
 )
 
 
+class Books(Protocol):
+    """What each program's season has come to."""
+
+    def seasons(self, programs: Mapping[str, Program], now: datetime) -> Mapping[str, Tally]: ...
+
+
 class Household:
     """``runner.People``, and the one place where commands are carried out, one at a time."""
 
-    def __init__(self, settings: Settings, intake: Intake, journal: Journal, clock: Clock) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: Settings, intake: Intake, journal: Journal, clock: Clock, books: Books | None = None
+    ) -> None:
+        self._settings, self._books = settings, books
         self._intake, self._journal, self._clock = intake, journal, clock
         self._one_at_a_time = asyncio.Lock()
         self._saving: set[asyncio.Task[Any]] = set()
@@ -62,6 +82,19 @@ class Household:
 
     def alerts(self) -> Sequence[Alert]:
         return self._intake.alerts()
+
+    def capacity_limits(self) -> tuple[CapacityLimit, ...]:
+        return self._intake.limits()
+
+    def prices(self) -> tuple[Price, ...]:
+        return self._intake.prices()
+
+    def outage_over(self) -> None:
+        """The utilities' limits of before count no more; written behind the cycle's back."""
+        self._write_behind(self._intake.after_outage())
+
+    def seasons(self, programs: Mapping[str, Program], now: datetime) -> Mapping[str, Tally]:
+        return frozen_map() if self._books is None else self._books.seasons(programs, now)
 
     def replace_expired(self, settings: Settings) -> None:
         """Take over settings from which only time has taken something away; written behind the cycle's back."""
@@ -157,8 +190,9 @@ class Household:
         special = self._special.get(name)
         if special is not None:
             return await special(self, asked)
-        settings = carry_out(name, asked)
-        stood = {"stood": asked.settings.stopped} if name == "reset_stop" else {}
+        settings, stood = carry_out(name, asked), event_commands.told(name, asked)
+        if name == "reset_stop":
+            stood["stood"] = asked.settings.stopped
         try:
             await self._journal.save_settings(settings, name, asked.args, asked.now)
         except OSError as error:
@@ -185,6 +219,20 @@ class Household:
         self._settings = settings
         return {} if at is None else {"skipped": at.isoformat()}
 
+    async def _opt_out_day(self, asked: Asked) -> Mapping[str, Any]:
+        return await self._change_day(asked, "opt_out_day")
+
+    async def _opt_in_day(self, asked: Asked) -> Mapping[str, Any]:
+        return await self._change_day(asked, "opt_in_day")
+
+    async def _change_day(self, asked: Asked, name: str) -> Mapping[str, Any]:
+        """Which date it is needs the site's clock on the wall, so it is found here."""
+        asked.need_time_zone()
+        settings = event_commands.DAY_COMMANDS[name](asked, local_date(asked.now, asked.facts.time_zone))
+        await self._journal.save_settings(settings, name, asked.args, asked.now)
+        self._settings = settings
+        return {}
+
     async def _enter_event(self, asked: Asked) -> Mapping[str, Any]:
         program = asked.program()
         power_w = int(asked.number("power_w", 1, 1_000_000))
@@ -209,6 +257,8 @@ class Household:
         "enter_event": _enter_event,
         "cancel_event": _cancel_event,
         "skip_departure": _skip_departure,
+        "opt_out_day": _opt_out_day,
+        "opt_in_day": _opt_in_day,
     }
 
 

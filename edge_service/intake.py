@@ -102,11 +102,10 @@ class Intake:
         *,
         chance: Callable[[], float] = random.random,
         judge: Judge | None = None,
-        limits: Sequence[CapacityLimit] = (),
-        prices: Sequence[Price] = (),
+        announced: Announced | None = None,
     ) -> None:
-        """``chance`` gives numbers from 0 to below 1."""
-        self._announced = Announced(store, limits, prices)
+        """``chance`` gives numbers from 0 to below 1. ``announced``: the limits and prices that are known."""
+        self._announced = announced or Announced(store)
         self._hints: dict[str, asyncio.Event] = {}
         self._chance, self._judge = chance, judge
         self._clock, self._store, self._changed = clock, store, changed

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
+from edge_service.domain.decide import Decision
 from edge_service.domain.model import (
     Alert,
     Capability,
@@ -19,12 +21,15 @@ from edge_service.domain.model import (
     LoadReading,
     MeterReading,
     Notice as Notice,
+    Observation,
     Order,
     Price,
     Settings,
+    SiteFacts,
     SwitchOrder,
     SwitchReading,
 )
+from edge_service.domain.settlement import Settlement
 
 
 class DeviceError(Exception):
@@ -241,6 +246,15 @@ class ProgramNews:
     version: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was tried of a program: ``what``, whether it is as it must be, and words for a person."""
+
+    what: str
+    ok: bool
+    text: str
+
+
 class ProgramSource(Protocol):
     """One utility program, polled. Raises ``ProgramError``."""
 
@@ -270,6 +284,97 @@ class TellsParticipation(Protocol):
 
     async def tell_participation(self, event: str, *, takes_part: bool) -> None:
         """Tell the utility. Again with each change of mind; costs nothing when that was told already."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the last cycle knew and decided, for one program."""
+
+    program: str
+    observation: Observation
+    decision: Decision
+    facts: SiteFacts
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineFound:
+    """What a site would have supplied by itself from ``start`` to ``end``; negative: drawn."""
+
+    supplied_wh: float
+    start: datetime
+    end: datetime
+
+
+class Measured(Protocol):
+    """What is known of the house, for what a utility wants reported."""
+
+    def live(self) -> Live | None:
+        """None before the first cycle."""
+        ...
+
+    async def minutes(self, start: datetime, end: datetime) -> Mapping[datetime, Mapping[str, Any]]:
+        """The rows of ``minutes.py`` that touch [start, end), by the minute's beginning. Raises OSError."""
+        ...
+
+    async def baseline(self, uid: str) -> BaselineFound | None:
+        """Of an event that is over; None: not known, or none is wanted. Raises OSError."""
+        ...
+
+
+class FilingStage(StrEnum):
+    """How far a report to a utility got. ``sending``: it was or is being sent, and may be there already."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    FILED = "filed"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """A report to a utility: the ``number``-th of what one descriptor (``wish``) of one event asks for.
+
+    ``event_id``, ``report_id``: the server's. ``part``: 1 and more where it was too large for one. ``body``: what is,
+    or is to be, at the server. ``final``: nothing better can come.
+    """
+
+    program: str
+    event_id: str
+    wish: str
+    number: int
+    due: datetime
+    body: Mapping[str, Any]
+    stage: FilingStage = FilingStage.WAITING
+    report_id: str = ""
+    part: int = 0
+    final: bool = False
+
+
+class FilingStore(Protocol):
+    """Where reports to utilities are kept until they are there, and what was filed. Raises OSError."""
+
+    async def load_filings(self, program: str) -> Sequence[Filing]:
+        """In the order in which they were due."""
+        ...
+
+    async def save_filing(self, filing: Filing) -> None: ...
+
+    async def forget_filings(self, program: str, event_id: str, before: datetime) -> None:
+        """Those of the event that were due before that."""
+        ...
+
+    async def load_document(self, name: str) -> Mapping[str, Any] | None: ...
+
+    async def save_document(self, name: str, document: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class FilesReports(Protocol):
+    """A program source whose utility may ask for reports."""
+
+    async def file_reports(self, measured: Measured, store: FilingStore, clock: Clock) -> None:
+        """Make and send what is asked for, for ever. Trouble with it is its own."""
         ...
 
 
@@ -322,6 +427,26 @@ class Journal(Protocol):
         ...
 
     async def save_alerts(self, alerts: Sequence[Alert]) -> None: ...
+
+    async def load_limits(self) -> Sequence[CapacityLimit]:
+        """The capacity limits of the last ``save_limits``."""
+        ...
+
+    async def save_limits(self, limits: Sequence[CapacityLimit]) -> None: ...
+
+    async def load_prices(self) -> Sequence[Price]:
+        """The prices of the last ``save_prices``."""
+        ...
+
+    async def save_prices(self, prices: Sequence[Price]) -> None: ...
+
+    async def load_settlements(self) -> Sequence[Settlement]:
+        """What every event that is over came to, the oldest first."""
+        ...
+
+    async def save_settlement(self, row: Settlement, at: datetime) -> None:
+        """Write the row of an event, in the place of a former one. It is kept for good."""
+        ...
 
     async def append_happenings(self, happenings: Sequence[Happening]) -> Sequence[NumberedHappening]: ...
 

@@ -19,10 +19,11 @@ from edge_service.departures import next_departures
 from edge_service.domain import islanding
 from edge_service.domain.commands import expire
 from edge_service.domain.decide import Decision, decide, next_change
-from edge_service.domain.memory import Memory
+from edge_service.domain.memory import Memory, OutageMemory
 from edge_service.domain.model import (
     Alert,
     Capability,
+    CapacityLimit,
     Contact,
     Event,
     Evidence,
@@ -33,12 +34,15 @@ from edge_service.domain.model import (
     MeterReading,
     Mode,
     Observation,
+    Price,
+    Program,
     Settings,
     SiteFacts,
     SwitchOrder,
     SwitchReading,
     frozen_map,
 )
+from edge_service.domain.tally import Tally
 from edge_service.drill_times import next_drill
 from edge_service.load_desk import LoadDesk
 from edge_service.ports import (
@@ -68,7 +72,10 @@ KEPT_LATENESS = 600
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Everything that one cycle knew and decided, for those who show and record it."""
+    """Everything that one cycle knew and decided, for those who show and record it.
+
+    ``clock_set_s``: by how much the clock was set since the cycle before, 0 where it was not.
+    """
 
     observation: Observation
     memory_before: Memory
@@ -79,6 +86,7 @@ class Image:
     progress: Mapping[str, Evidence]
     happenings: tuple[Happening, ...]
     cycle_late_p99_ms: float | None
+    clock_set_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,18 @@ class People(Protocol):
 
     def alerts(self) -> Sequence[Alert]: ...
 
+    def capacity_limits(self) -> tuple[CapacityLimit, ...]: ...
+
+    def prices(self) -> tuple[Price, ...]: ...
+
+    def outage_over(self) -> None:
+        """The grid is back after an outage. Must not block."""
+        ...
+
+    def seasons(self, programs: Mapping[str, Program], now: datetime) -> Mapping[str, Tally]:
+        """What each program's season has come to."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Devices:
@@ -196,6 +216,7 @@ class Runner:
         # Per charger: of what its orders' evidence was last told, so that nothing is told each cycle.
         self._cycle_at: float | None = None
         self._told: tuple[datetime, float] | None = None
+        self._clock_set_s = 0.0
         self._woken_at: float | None = None
         self.image: Image | None = None
 
@@ -349,10 +370,12 @@ class Runner:
     def _follow_clock(self) -> None:
         """Carry delays over a clock that was set: they are counted in time that passed, not in time that was told."""
         told, passed_s = self._clock.now(), self._clock.monotonic()
+        self._clock_set_s = 0.0
         if self._told is not None:
             jump_s = (told - self._told[0]).total_seconds() - (passed_s - self._told[1])
             if abs(jump_s) > CLOCK_JUMP_S:
                 LOG.warning("the clock was set by %.1f s; running delays go on as they were", jump_s)
+                self._clock_set_s = jump_s
                 self._memory = self._memory.shifted(timedelta(seconds=jump_s))
                 for desk in self._desks.values():
                     desk.clock_set(timedelta(seconds=jump_s))
@@ -367,6 +390,8 @@ class Runner:
         observation = self._freeze()
         decision = decide(observation, before, settings, facts)
         self._memory = decision.memory
+        if _runs(before.outage) and not _runs(decision.memory.outage):
+            self._people.outage_over()
         if decision.pressed:
             self._latch_stop(settings)
         self._act(decision)
@@ -397,6 +422,9 @@ class Runner:
             departures=frozen_map(next_departures(self._people.settings.departures, now, self._facts.time_zone)),
             drill_due=next_drill(self._people.settings.drill_schedule, self._memory.drill, now, self._facts.time_zone),
             brought=self._reported.brought(),
+            capacity_limits=self._people.capacity_limits(),
+            prices=self._people.prices(),
+            seasons=self._people.seasons(self._facts.programs, now),
         )
 
     def _relay_readings(self) -> dict[str, LoadReading]:
@@ -453,6 +481,7 @@ class Runner:
             progress=self._evidence(),
             happenings=decision.happenings,
             cycle_late_p99_ms=self._late_p99_ms(),
+            clock_set_s=self._clock_set_s,
         )
         self._witness.witness(self.image)
 
@@ -476,6 +505,10 @@ class Runner:
         for device in (self._meter, self._switch, *(desk.contact for desk in self._contacts.values())):
             if device is not None:
                 await device.close()
+
+
+def _runs(outage: OutageMemory | None) -> bool:
+    return outage is not None and outage.ended_at is None
 
 
 def _contacts(reading: SwitchReading | None) -> tuple[bool | None, ...] | None:

@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from edge_service.domain.model import Alert, Event, Happening, Notice, Settings, frozen_map
+from edge_service.domain.model import Alert, CapacityLimit, Event, Happening, Notice, Price, Settings, frozen_map
+from edge_service.domain.settlement import Settlement
 from edge_service.journal.database import Database, JournalError, Layout, make_ballast, time_text, transaction
 from edge_service.journal.encoding import EncodingError, from_plain, to_plain
-from edge_service.ports import NumberedHappening
+from edge_service.ports import Filing, NumberedHappening
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -46,6 +47,16 @@ LAYOUT = Layout(
         CREATE TABLE event (uid TEXT PRIMARY KEY, until TEXT NOT NULL, current INTEGER NOT NULL, event TEXT NOT NULL)
                            WITHOUT ROWID;
         CREATE TABLE document (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
+        """,
+        # What events came to is kept for good: no tidying touches it.
+        """
+        CREATE TABLE settlement (uid TEXT PRIMARY KEY, program TEXT NOT NULL, day TEXT NOT NULL,
+                                 written_at TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE filing (program TEXT NOT NULL, event_id TEXT NOT NULL, wish TEXT NOT NULL, number INTEGER NOT NULL,
+                             part INTEGER NOT NULL, due TEXT NOT NULL, filing TEXT NOT NULL,
+                             PRIMARY KEY (program, event_id, wish, number, part)) WITHOUT ROWID
         """,
     ),
     synchronous="FULL",
@@ -138,6 +149,57 @@ class SqliteJournal:
     async def save_alerts(self, alerts: Sequence[Alert]) -> None:
         """Make ``alerts`` the current ones."""
         await self.save_document("alerts", {"alerts": [to_plain(alert, Alert) for alert in alerts]})
+
+    async def load_limits(self) -> Sequence[CapacityLimit]:
+        document = await self.load_document("limits") or {}
+        return tuple(_decoded(CapacityLimit, limit) for limit in document.get("limits", ()))
+
+    async def save_limits(self, limits: Sequence[CapacityLimit]) -> None:
+        """Make ``limits`` the current ones."""
+        await self.save_document("limits", {"limits": [to_plain(limit, CapacityLimit) for limit in limits]})
+
+    async def load_prices(self) -> Sequence[Price]:
+        document = await self.load_document("prices") or {}
+        return tuple(_decoded(Price, price) for price in document.get("prices", ()))
+
+    async def save_prices(self, prices: Sequence[Price]) -> None:
+        """Make ``prices`` the current ones."""
+        await self.save_document("prices", {"prices": [to_plain(price, Price) for price in prices]})
+
+    # --------------------------------------------------------------------------------------------------- settlements
+
+    async def load_settlements(self) -> Sequence[Settlement]:
+        rows = await self._all("SELECT body FROM settlement ORDER BY day, uid")
+        return tuple(_decoded(Settlement, json.loads(row[0])) for row in rows)
+
+    async def save_settlement(self, row: Settlement, at: datetime) -> None:
+        await self._write(
+            "INSERT OR REPLACE INTO settlement VALUES (?, ?, ?, ?, ?)",
+            row.uid,
+            row.program_id,
+            row.day,
+            time_text(at),
+            _json(row),
+        )
+
+    # ----------------------------------------------------------------------------------------- reports to utilities
+
+    async def load_filings(self, program: str) -> Sequence[Filing]:
+        rows = await self._all(
+            "SELECT filing FROM filing WHERE program = ? ORDER BY due, event_id, wish, number, part", program
+        )
+        return tuple(_decoded(Filing, json.loads(row[0])) for row in rows)
+
+    async def save_filing(self, filing: Filing) -> None:
+        named = filing.program, filing.event_id, filing.wish, filing.number, filing.part
+        await self._write(
+            "INSERT OR REPLACE INTO filing VALUES (?, ?, ?, ?, ?, ?, ?)", *named, time_text(filing.due), _json(filing)
+        )
+
+    async def forget_filings(self, program: str, event_id: str, before: datetime) -> None:
+        await self._write(
+            "DELETE FROM filing WHERE program = ? AND event_id = ? AND due < ?", program, event_id, time_text(before)
+        )
 
     # ---------------------------------------------------------------------------------------------------- happenings
 

@@ -16,6 +16,7 @@ from typing import Any, Never
 from edge_service.domain.model import (
     Alert,
     Capability,
+    CapacityLimit,
     ChargerReading,
     ChargerState,
     CompanionReading,
@@ -27,13 +28,15 @@ from edge_service.domain.model import (
     Notice,
     Order,
     Power,
+    Price,
     Release,
     Settings,
     Stop,
     SwitchOrder,
     SwitchReading,
 )
-from edge_service.ports import DeviceIdentity, FastReading, NumberedHappening, ProgramNews
+from edge_service.domain.settlement import Settlement
+from edge_service.ports import DeviceIdentity, FastReading, Filing, NumberedHappening, ProgramNews
 from tests.edge.domain.houses import DER, T0, a_reading
 
 # So many rounds of the loop at one moment are a task that never waits.
@@ -269,6 +272,8 @@ class FakeSource:
     def __init__(self, name: str, *answers: Sequence[Event] | Exception, poll_s: float = 10.0) -> None:
         self.id, self.poll_s = name, poll_s
         self.alerts: tuple[Alert, ...] = ()
+        self.limits: tuple[CapacityLimit, ...] = ()
+        self.prices: tuple[Price, ...] = ()
         self.answers: deque[Sequence[Event] | Exception] = deque(answers)
         self.problems: tuple[str, ...] = ()
         self.version: str | None = None
@@ -279,7 +284,15 @@ class FakeSource:
         answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return ProgramNews(now, tuple(answer), self.problems, alerts=self.alerts, version=self.version)
+        return ProgramNews(
+            now,
+            tuple(answer),
+            self.problems,
+            alerts=self.alerts,
+            limits=self.limits,
+            prices=self.prices,
+            version=self.version,
+        )
 
     async def close(self) -> None: ...
 
@@ -300,6 +313,10 @@ class MemoryJournal:
         self.settings = Settings()
         self.events: tuple[Event, ...] = ()
         self.alerts: tuple[Alert, ...] = ()
+        self.limits: tuple[CapacityLimit, ...] = ()
+        self.prices: tuple[Price, ...] = ()
+        self.settlements: dict[str, Settlement] = {}
+        self.filings: dict[tuple[str, str, str, int, int], Filing] = {}
         self.happenings: list[NumberedHappening] = []
         self.notices: dict[int, Notice] = {}
         self.documents: dict[str, Mapping[str, Any]] = {}
@@ -338,6 +355,44 @@ class MemoryJournal:
     async def save_alerts(self, alerts: Sequence[Alert]) -> None:
         await self._write("alerts")
         self.alerts = tuple(alerts)
+
+    async def load_limits(self) -> Sequence[CapacityLimit]:
+        self._look()
+        return self.limits
+
+    async def save_limits(self, limits: Sequence[CapacityLimit]) -> None:
+        await self._write("limits")
+        self.limits = tuple(limits)
+
+    async def load_prices(self) -> Sequence[Price]:
+        self._look()
+        return self.prices
+
+    async def save_prices(self, prices: Sequence[Price]) -> None:
+        await self._write("prices")
+        self.prices = tuple(prices)
+
+    async def load_settlements(self) -> Sequence[Settlement]:
+        self._look()
+        return tuple(self.settlements.values())
+
+    async def save_settlement(self, row: Settlement, at: datetime) -> None:
+        await self._write(f"settlement: {row.uid}")
+        self.settlements[row.uid] = row
+
+    async def load_filings(self, program: str) -> Sequence[Filing]:
+        self._look()
+        kept = [one for key, one in self.filings.items() if key[0] == program]
+        return sorted(kept, key=lambda one: (one.due, one.event_id, one.wish, one.number, one.part))
+
+    async def save_filing(self, filing: Filing) -> None:
+        await self._write(f"filing: {filing.number}")
+        self.filings[filing.program, filing.event_id, filing.wish, filing.number, filing.part] = filing
+
+    async def forget_filings(self, program: str, event_id: str, before: datetime) -> None:
+        await self._write("filings forgotten")
+        kept = {key: one for key, one in self.filings.items() if key[:2] != (program, event_id) or one.due >= before}
+        self.filings = kept
 
     async def append_happenings(self, happenings: Sequence[Happening]) -> Sequence[NumberedHappening]:
         await self._write("happenings")

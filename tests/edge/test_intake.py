@@ -7,7 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from edge_service.domain.model import Alert, AlertKind, Event
+from edge_service.announced import Announced
+from edge_service.domain.model import Alert, AlertKind, CapacityLimit, Event, Price
+from edge_service.domain.program import Direction, PriceKind
 from edge_service.domain.storms import WITHOUT_WORD
 from edge_service.intake import KEPT_AFTER_END, MOST_ALERTS, Contact, Intake
 from edge_service.ports import ProgramCredentialsError, ProgramError
@@ -415,3 +417,102 @@ async def test_more_warnings_than_any_region_has_are_cut() -> None:
     office = Office()
     await office.intake.warn("peak", [an_alert(f"{number:04}") for number in range(MOST_ALERTS + 50)])
     assert len(office.warned) == MOST_ALERTS
+
+
+# --------------------------------------------------------------------------------------------------- limits and prices
+
+
+def a_limit(own_id: str, *, subscribed: bool = False, end: float | None = 3600, program: str = "peak") -> CapacityLimit:
+    last = None if end is None else after(end)
+    return CapacityLimit(own_id, program, Direction.IMPORT, 5000, after(0), last, subscribed=subscribed)
+
+
+def a_price(end: float, program: str = "peak") -> Price:
+    return Price(program, PriceKind.IMPORT, after(0), after(end), -0.02, "USD")
+
+
+@leaping
+async def test_limits_and_prices_stand_until_their_source_takes_them_back_or_they_are_over() -> None:
+    office, source, other = Office(), FakeSource("peak", []), FakeSource("net", [])
+    source.limits, source.prices = (a_limit("a"), a_limit("b", end=25)), (a_price(15), a_price(3600))
+    other.limits = (a_limit("net", program="net"),)
+    async with office.polling(source, other):
+        await until(lambda: len(office.intake.limits()) == 3)
+        assert len(office.intake.prices()) == 2
+        assert {limit.id for limit in office.journal.limits} == {"a", "b", "net"}
+        await passes(15)
+        assert len(office.intake.prices()) == 1
+        assert office.intake.prices() is office.intake.prices()
+        await passes(10)
+        assert {limit.id for limit in office.intake.limits()} == {"a", "net"}
+        source.limits, source.prices = (), ()
+        await until(lambda: office.intake.limits() == other.limits)
+        assert (office.intake.prices(), office.journal.prices) == ((), ())
+    await office.intake.forget("net")
+    assert (office.intake.limits(), office.journal.limits) == ((), ())
+
+
+@leaping
+async def test_limits_and_prices_outlive_a_lost_contact_and_a_restart() -> None:
+    journal = MemoryJournal()
+    journal.limits, journal.prices = (a_limit("a"), a_limit("b", end=-1)), (a_price(3600),)
+    announced = Announced(journal, journal.limits, journal.prices)
+    intake = Intake(LeapingClock(), journal, [], lambda: None, announced=announced)
+    task = asyncio.create_task(intake.poll(FakeSource("peak", DOWN)))
+    await passes(60)
+    assert ([limit.id for limit in intake.limits()], intake.prices()) == (["a"], (a_price(3600),))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@leaping
+async def test_limits_count_although_the_disk_fails_and_are_kept_once_it_works() -> None:
+    office, source = Office(), FakeSource("peak", [])
+    source.limits = (a_limit("a"),)
+    office.journal.disk_fails = True
+    async with office.polling(source):
+        await until(lambda: office.intake.limits() == source.limits)
+        assert office.journal.limits == ()
+        office.journal.disk_fails = False
+        await until(lambda: office.journal.limits == source.limits, within_s=15)
+
+
+@leaping
+async def test_the_same_limits_again_write_nothing_and_wake_nobody() -> None:
+    office, source = Office(), FakeSource("peak", [])
+    source.limits = (a_limit("a"), a_limit("b"))
+    async with office.polling(source):
+        await until(office.intake.limits)
+        before = office.changes, list(office.journal.wrote)
+        source.limits = source.limits[::-1]
+        await passes(60)
+        assert (office.changes, office.journal.wrote) == before
+
+
+@leaping
+async def test_after_an_outage_only_what_is_subscribed_counts_until_the_server_asked_at_once_has_spoken() -> None:
+    office, source = Office(), FakeSource("peak", [], DOWN, [], poll_s=300)
+    always = a_limit("always", subscribed=True, end=None)
+    source.limits = (a_limit("today"), always)
+    async with office.polling(source):
+        await until(lambda: len(office.intake.limits()) == 2)
+        await passes(100)
+        source.limits = (a_limit("new"), always)
+        await office.intake.after_outage()
+        await passes(1)
+        assert office.intake.limits() == office.journal.limits == (always,)
+        assert waits(source) == pytest.approx([100], abs=1)
+        await until(lambda: len(office.intake.limits()) == 2, within_s=400)
+        assert {limit.id for limit in office.intake.limits()} == {"new", "always"}
+
+
+@leaping
+async def test_after_an_outage_a_limit_does_not_come_back_while_its_server_is_silent() -> None:
+    office = Office()
+    source = FakeSource("peak", [], DOWN)
+    source.limits = (a_limit("today"),)
+    async with office.polling(source):
+        await until(office.intake.limits)
+        await office.intake.after_outage()
+        await passes(60)
+        assert (office.intake.limits(), office.journal.limits) == ((), ())

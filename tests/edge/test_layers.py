@@ -65,9 +65,11 @@ LAYERS = (
     Layer(edge("clock_trust"), edge("minutes")),
     # What people and utilities want; an event entered by hand is made by the program of that name.
     Layer(
-        edge("household", "intake", "judgement"),
+        edge("announced", "household", "intake", "judgement"),
         (DOMAIN, PORTS, *edge("departures", "programs.manual", "programs.rules")),
     ),
+    # What is known of the house, for what a utility wants reported.
+    Layer(edge("measured"), (DOMAIN, PORTS, *edge("runner"))),
     # What clients report counts as long as they are there, as a device's reading does.
     Layer(edge("reports", "ledger", "participation"), (DOMAIN, PORTS)),
     # Days are told apart by the clock on the wall, and holidays as rules of programs do.

@@ -1,10 +1,10 @@
 """The cycle: what is written, when it looks, what may hold it up, and what ends it. In leaping time, with fakes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from edge_service.domain.memory import IslandStep
 from edge_service.domain.model import (
     Alert,
+    CapacityLimit,
     Event,
     Grid,
     Happening,
@@ -19,6 +20,8 @@ from edge_service.domain.model import (
     ManualOrder,
     Mode,
     Power,
+    Price,
+    Program,
     Release,
     Settings,
     SiteFacts,
@@ -27,6 +30,8 @@ from edge_service.domain.model import (
     SwitchOrder,
     frozen_map,
 )
+from edge_service.domain.program import Direction, PriceKind
+from edge_service.domain.tally import Tally
 from edge_service.ports import DeviceError, DeviceRefusedError, DeviceUnreachableError
 from edge_service.runner import READ_SHARE, Devices, Image, Pacing, Runner
 from tests.edge.domain.houses import a_site, after, an_event
@@ -42,6 +47,9 @@ class Residents:
     settings: Settings = field(default_factory=Settings)
     called: list[Event] = field(default_factory=list)
     warned: list[Alert] = field(default_factory=list)
+    bounds: tuple[CapacityLimit, ...] = ()
+    quoted: tuple[Price, ...] = ()
+    outages_over: int = 0
     expired: list[Settings] = field(default_factory=list)
 
     def replace_expired(self, settings: Settings) -> None:
@@ -56,6 +64,18 @@ class Residents:
 
     def alerts(self) -> Sequence[Alert]:
         return self.warned
+
+    def capacity_limits(self) -> tuple[CapacityLimit, ...]:
+        return self.bounds
+
+    def prices(self) -> tuple[Price, ...]:
+        return self.quoted
+
+    def outage_over(self) -> None:
+        self.outages_over += 1
+
+    def seasons(self, programs: Mapping[str, Program], now: datetime) -> Mapping[str, Tally]:
+        return frozen_map()
 
 
 @dataclass
@@ -596,3 +616,31 @@ async def test_a_stop_counts_as_proven_from_its_first_read_back_and_only_while_i
         home.charger.trouble["order"] = DeviceUnreachableError("no answer")
         await passes(3)
         assert not home.album.images[-1].observation.stopped
+
+
+# --------------------------------------------------------------------------------------------- what utilities announced
+
+
+@leaping
+async def test_limits_and_prices_are_in_the_process_image() -> None:
+    home = Home()
+    home.people.bounds = (CapacityLimit("a", "peak", Direction.EXPORT, 0, after(0)),)
+    home.people.quoted = (Price("peak", PriceKind.IMPORT, after(0), after(60), 0.3, "USD"),)
+    async with home.at_work():
+        seen = home.album.images[-1].observation
+        assert (seen.capacity_limits, seen.prices) == (home.people.bounds, home.people.quoted)
+
+
+@leaping
+async def test_the_end_of_an_outage_is_told_once() -> None:
+    home = Home(settings=Settings(mode=Mode.READ_ONLY))
+    async with home.at_work():
+        home.lose_grid()
+        await until(lambda: home.grid is Grid.OUTAGE)
+        await passes(60)
+        assert home.people.outages_over == 0
+        home.meter.voltage_v = FakeMeter().voltage_v
+        home.charger.shows.clear()
+        await until(lambda: home.people.outages_over, within_s=900)
+        await passes(30)
+        assert (home.people.outages_over, home.grid) == (1, Grid.ON)
