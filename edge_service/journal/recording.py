@@ -226,6 +226,18 @@ class CycleRecorder:
         del self._minutes[:-BUFFER_AT_MOST]
         self._write_soon()
 
+    async def minutes(self, start: datetime, end: datetime) -> dict[datetime, dict[str, Any]]:
+        """The minute rows that touch [start, end), those just taken too, by their time. Raises ``JournalError``."""
+        await self.flush()
+        first = start.replace(second=0, microsecond=0)
+
+        def read(connection: sqlite3.Connection) -> list[tuple[str, float | None, float | None, str]]:
+            query = "SELECT at, grid_w, house_w, more FROM minute WHERE at >= ? AND at < ? ORDER BY at"
+            return connection.execute(query, (time_text(first), time_text(end))).fetchall()
+
+        rows = await self._database.run(read)
+        return {_moment(at): {"grid_w": grid, "house_w": house, **json.loads(more)} for at, grid, house, more in rows}
+
     async def flush(self) -> None:
         """Return when everything taken so far is written. Raises ``JournalError``."""
         batch = self._take()

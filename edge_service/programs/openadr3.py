@@ -17,7 +17,7 @@ import aiohttp
 
 from edge_service.domain.model import Event, Program
 from edge_service.domain.timeline import ScheduleError, Sight, end_of, resolve
-from edge_service.ports import ProgramError, ProgramNews
+from edge_service.ports import Clock, FilingStore, Measured, ProgramError, ProgramNews
 from edge_service.programs.openadr3_beside import Beside, alerts_in, beside, limits_in, prices_in
 from edge_service.programs.openadr3_client import (
     MOST_RETRY_AFTER_S,
@@ -39,6 +39,7 @@ from edge_service.programs.openadr3_objects import (
 )
 from edge_service.programs.openadr3_options import OpenAdr3Options
 from edge_service.programs.openadr3_push import Push
+from edge_service.programs.openadr3_reporter import House, Reporter
 from edge_service.programs.openadr3_sights import Sights
 
 # Events looked up by id in one contact; others that left the list stay as they were until the next.
@@ -98,6 +99,27 @@ class OpenAdr3Source:
     def listed(self) -> tuple[ListedEvent, ...]:
         """All events of the last good contact that are meant for us; empty before the first."""
         return self._listed
+
+    async def file_reports(self, measured: Measured, store: FilingStore, clock: Clock) -> None:
+        """As ``ports.FilesReports``: what the events of the last contact ask for, and nothing before the first."""
+        house = House(
+            program=self.id,
+            scope=self.program.measured_at,
+            sign=1 if self.options.consumption_positive else -1,
+            client=lambda: self._enrolment.ven_name,
+            resource=lambda: self._enrolment.resource_name,
+            names=self._names,
+            listed=self.listed,
+        )
+        await Reporter(house, self._client, measured, store, clock).run()
+
+    def _names(self) -> frozenset[str] | None:
+        """What we go by in the targets of a wish for reports; None: the server did not tell."""
+        ven = self._enrolment.ven
+        if ven is None:
+            return None
+        granted = (*ven.targets, *(value for _, value in ven.typed_targets))
+        return frozenset({self._enrolment.ven_name, self._enrolment.resource_name, *granted})
 
     async def close(self) -> None:
         await self._client.close()
