@@ -10,14 +10,12 @@ from edge_service.config import Config
 from edge_service.domain.model import Program
 from edge_service.ports import ConfigError
 from edge_service.programs import PROGRAMS, rules, terms
+from edge_service.programs.terms import BY_HAND as BY_HAND, OUR_KEYS
 
 LOG = logging.getLogger(__name__)
 
-# Every house has one: events entered by hand have the rank of any program's.
-BY_HAND = "manual"
 PROGRAM_ID = re.compile(r"[a-z0-9_]{1,32}")
-# What every kind of program keeps; the rest is its protocol's. Some of it the protocols' options know, too.
-OUR_KEYS = frozenset({"kind", "rules", *terms.TERMS})
+# What every program keeps and the protocols' options know, too.
 PASSED_ON = frozenset({"name", "scope", "pay_usd_per_kw", "season_events"})
 # How keys end whose values nobody is shown.
 SECRET = ("secret", "password", "token", "key")
@@ -48,9 +46,6 @@ def program(name: str, entry: Any) -> Program:
     kind = entry.get("kind")
     if kind != BY_HAND and kind not in PROGRAMS:
         raise ConfigError(f"kind {kind} is not known; allowed: {', '.join([BY_HAND, *PROGRAMS])}")
-    unknown = [key for key in entry if key not in OUR_KEYS] if kind == BY_HAND else []
-    if unknown:
-        raise ConfigError(f"{', '.join(unknown)}: there is no such key; allowed: {', '.join(sorted(OUR_KEYS))}")
     return terms.program(name, entry)
 
 

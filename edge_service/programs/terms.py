@@ -110,6 +110,10 @@ TERMS: Mapping[str, Rule] = {
     "ramp_s": or_null(number(0, 1800, "seconds")),
     "floor_pct": or_null(number(0, 100, "percent")),
 }
+# Every house has one: events entered by hand have the rank of any program's.
+BY_HAND = "manual"
+# What every kind of program keeps; the rest is its protocol's.
+OUR_KEYS = frozenset({"kind", "rules", *TERMS})
 RULES_SECTION = Section({}, RULES)
 PROGRAM_SECTION = Section({}, {**TERMS, "rules": Rule(RULES_SECTION.allowed, lambda value: value)}, open_ended=True)
 
@@ -121,9 +125,11 @@ def check(entry: Mapping[str, Any]) -> dict[str, Any]:
     """
     mistakes: list[str] = []
     found = _clean(PROGRAM_SECTION, entry, mistakes)
-    rules = found.pop("rules", None)
-    if rules is not None:
-        found["rules"] = _clean(RULES_SECTION, rules, mistakes, "rules")
+    if entry.get("rules") is not None:
+        found["rules"] = _clean(RULES_SECTION, entry["rules"], mistakes, "rules")
+    if entry.get("kind") == BY_HAND:
+        unknown = [key for key in entry if key not in OUR_KEYS]
+        mistakes += [f"{key}: there is no such key; allowed: {', '.join(sorted(OUR_KEYS))}" for key in unknown]
     if mistakes:
         raise ConfigError("; ".join(mistakes))
     return found
