@@ -225,7 +225,7 @@ class Intake:
         while True:
             hint.clear()
             try:
-                news = await self._ask(source)
+                await self.contact(source)
             except ProgramError as error:
                 failures += 1
                 told = refusals.count(error, self._clock.monotonic())
@@ -233,11 +233,15 @@ class Intake:
                 await self._wait_failed(source, error, failures, hint)
             else:
                 failures, refusals = 0, _Refusals(proven=True)
-                self._found(source.id, news)
-                await self._take(source.id, news.events)
-                await self.warned_by(source.id, news.alerts)
-                await self._announce(source.id, news)
                 await _rest(source.poll_s, hint, at_least_s=HINTS_APART_S)
+
+    async def contact(self, source: ProgramSource) -> None:
+        """Ask once, and take what is told. Raises ``ProgramError``; then nothing has changed."""
+        news = await self._ask(source)
+        self._found(source.id, news)
+        await self._take(source.id, news.events)
+        await self.warned_by(source.id, news.alerts)
+        await self._announce(source.id, news)
 
     async def _wait_failed(
         self, source: ProgramSource, error: ProgramError, failures: int, hint: asyncio.Event

@@ -293,12 +293,21 @@ class Runner:
             if started >= due:
                 self._lateness_s.append(started - due)
                 due = max(due + self._pacing.cycle_s, started)
-                await self._observe()
-            self._urgent.clear()
-            self._decide_and_act()
+                await self.cycle()
+            else:
+                self._decide()
             if self._is_urgent_time():
                 due = min(due, self._clock.monotonic() + self._pacing.transfer_s)
             await self._wait_until(due)
+
+    async def cycle(self) -> None:
+        """One whole cycle, now: read, decide, act. For those who have a pace of their own, such as simulations."""
+        await self._observe()
+        self._decide()
+
+    def _decide(self) -> None:
+        self._urgent.clear()
+        self._decide_and_act()
 
     def _is_urgent_time(self) -> bool:
         """A suspicion wants the other sources' word at once, a transfer the next contact."""
