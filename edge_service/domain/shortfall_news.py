@@ -7,6 +7,7 @@ from typing import Any
 from edge_service.domain.event_limits import MET_SHARE, MET_W
 from edge_service.domain.memory import EventMemory, EventStage, Memory
 from edge_service.domain.model import Notice, frozen_map
+from edge_service.domain.preparing import is_withheld
 from edge_service.domain.view import View
 
 # Sooner a vehicle on the road would be a daily false alarm; later nobody can plug it in any more.
@@ -15,12 +16,16 @@ COMING = frozenset({EventStage.ANNOUNCED, EventStage.PREPARING, EventStage.PREPA
 
 
 def notices(view: View, before: Memory, after: Memory) -> Iterator[Notice]:
-    """Once per event: how much it will be of what is asked. It stands until the event begins or can be served."""
+    """Once per event: how much it will be of what is asked. It stands until the event begins or can be served.
+
+    Whoever chose a mode, a stop or a storm's reserve knows why nothing is given.
+    """
     now = view.observation.now
+    kept = {event.uid for event in view.observation.events if event.slots and is_withheld(view, event)}
     for uid, account in after.events.items():
         key = f"short:{uid}"
         soon = account.stage in COMING and account.start - AHEAD <= now < account.start
-        if not soon or account.dry or not _is_short(account, told=key in before.notices):
+        if not soon or account.dry or uid in kept or not _is_short(account, told=key in before.notices):
             continue
         data: dict[str, Any] = {"uid": uid, "name": account.name, "start": account.start.isoformat()}
         data |= {"power_w": account.target_w, "feasible_w": account.feasible_w}

@@ -1,5 +1,6 @@
 """Demand response: the utility's event that runs now, or the charging that one to come needs."""
 
+import math
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -77,16 +78,15 @@ def _wants(view: View, event: Event, left_w: int, low: list[str]) -> dict[str, i
 
 def _to_nearest_step(view: View, wants: Mapping[str, int], left_w: int) -> dict[str, int]:
     """Where all move in steps, the sum is the nearest to the target, not the one below it."""
-    given, missing_w = dict(wants), left_w - sum(wants.values())
-    sign = 1 if missing_w > 0 else -1
-    for name, want_w in wants.items():
-        capability = view.capability(name)
-        step_w = 1 if capability is None else capability.step_w
-        next_w = want_w + sign * step_w
-        if step_w > 1 and want_w * sign > 0 and abs(missing_w) * 2 > step_w and next_w in view.bands[name]:
-            given[name] = next_w
-            break
-    return given
+    steps = {name: capability.step_w for name in wants if (capability := view.capability(name)) is not None}
+    done = {name: want_w - math.fmod(want_w, steps.get(name, 1)) for name, want_w in wants.items()}
+    missing_w = left_w - sum(done.values())
+    for name, step_w in steps.items():
+        next_w = round(done[name] + math.copysign(step_w, missing_w))
+        grows = done[name] * missing_w > 0
+        if step_w > 1 and grows and step_w / 2 < abs(missing_w) and next_w in view.bands[name]:
+            return {**wants, name: next_w}
+    return dict(wants)
 
 
 def _caps(view: View, call: Call) -> dict[str, Band]:

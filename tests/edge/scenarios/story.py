@@ -24,6 +24,7 @@ from edge_service.domain.model import (
     Authority,
     Backup,
     Capability,
+    CapacityLimit,
     ChargerFacts,
     ChargerReading,
     ChargerState,
@@ -73,6 +74,7 @@ from edge_service.domain.model import (
     order_kind,
 )
 from edge_service.domain.policy import Rung
+from edge_service.domain.program import Direction
 from edge_service.drill_times import next_drill
 
 START = datetime(2026, 7, 15, 20, 0, tzinfo=UTC)
@@ -170,6 +172,7 @@ def settings_from(before: Settings, given: Mapping[str, Any]) -> Settings:
         "not_participating": frozenset,
         "drivers_reserve_pct": frozen_map,
         "event_floor_pct": frozen_map,
+        "program_order": tuple,
         "manual": lambda orders: frozen_map({name: _manual(order) for name, order in orders.items()}),
         "departures": lambda plans: frozen_map({name: tuple(map(_plan, of)) for name, of in plans.items()}),
         "miles_per_kwh": frozen_map,
@@ -215,8 +218,11 @@ def _alert(given: Mapping[str, Any]) -> Alert:
     )
 
 
+_SLOT_KEYS = ("start", "end", "kind", "power_w", "share", "soc_pct", "energy_wh")
+
+
 def _event(given: Mapping[str, Any]) -> Event:
-    slots = given.get("slots") or [{key: given[key] for key in ("start", "end", "kind", "power_w") if key in given}]
+    slots = given.get("slots") or [{key: given[key] for key in _SLOT_KEYS if key in given}]
     return Event(
         uid=given["uid"],
         program_id=given.get("program", "peak"),
@@ -225,12 +231,37 @@ def _event(given: Mapping[str, Any]) -> Event:
         slots=tuple(_slot(slot) for slot in slots),
         priority=given.get("priority"),
         cancelled=given.get("cancelled", False),
+        rehearsal=given.get("rehearsal", False) or given.get("dry", False),
+        dry=given.get("dry", False),
     )
 
 
 def _slot(given: Mapping[str, Any]) -> Slot:
     kind = SlotKind(given.get("kind", "power"))
-    return Slot(moment(given["start"]), moment(given["end"]), kind, given.get("power_w", 0))
+    return Slot(
+        moment(given["start"]),
+        moment(given["end"]),
+        kind,
+        given.get("power_w", 0),
+        given.get("share", 1.0),
+        given.get("soc_pct"),
+        given.get("energy_wh"),
+    )
+
+
+def _limit(given: Mapping[str, Any]) -> CapacityLimit:
+    """A capacity limit of ``peak`` that runs at once and without an end, unless the story says otherwise."""
+    end = given.get("end")
+    return CapacityLimit(
+        given.get("id", given["direction"]),
+        given.get("program", "peak"),
+        Direction(given["direction"]),
+        given["power_w"],
+        moment(given.get("start", 0)),
+        None if end is None else moment(end),
+        given.get("priority"),
+        given.get("subscribed", False),
+    )
 
 
 def order_words(order: Order | None) -> str:
@@ -282,6 +313,7 @@ class House:
     chargers: dict[str, Device] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    limits: tuple[CapacityLimit, ...] = ()
     drains: float = 0.0
     obeyed_at: datetime | None = None
     evidence: list[Mapping[str, Any]] = field(default_factory=list)
@@ -340,6 +372,7 @@ class House:
             companions=frozen_map({name: self.seen[name] for name in self.facts.companions if name in self.seen}),
             orders=frozen_map(self.orders),
             alerts=self.alerts,
+            capacity_limits=self.limits,
             loads=frozen_map({name: LoadReading(now, state) for name, state in self.loads.items() if state}),
         )
 
@@ -529,6 +562,7 @@ class Play:
                 self.house, "departures", {name: _departure(departure) for name, departure in given.items()}
             ),
             "alerts": lambda alerts: setattr(self.house, "alerts", tuple(_alert(alert) for alert in alerts)),
+            "limits": lambda limits: setattr(self.house, "limits", tuple(_limit(limit) for limit in limits)),
             "events": lambda events: setattr(self.house, "events", tuple(_event(event) for event in events)),
             "settings": lambda given: setattr(self, "settings", settings_from(self.settings, given)),
             "command": lambda given: self._command(given, now),
@@ -614,6 +648,7 @@ def decided(play: Play, decision: Decision) -> dict[str, Any]:
         "events": {uid: account.stage.value for uid, account in decision.memory.events.items()},
         "delivered_wh": {uid: round(account.charger_wh, 1) for uid, account in decision.memory.events.items()},
         "promised_w": {uid: account.feasible_w for uid, account in decision.memory.events.items()},
+        "limited_by": {uid: account.limited_by for uid, account in decision.memory.events.items()},
         "refused": play.refused,
         "evidence": decision.memory.grid.evidence,
         "disputed": decision.disputed,
@@ -672,6 +707,7 @@ PARTIAL = frozenset(
         "adjusted",
         "delivered_wh",
         "promised_w",
+        "limited_by",
     }
 )
 
