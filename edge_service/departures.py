@@ -96,3 +96,8 @@ def _gap_end(before: datetime, after: datetime, zone: tzinfo) -> datetime:
 
 def _whole_minute(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
+
+
+def local_date(now: datetime, time_zone: str | None) -> date:
+    """The date at the site; by UTC where it does not say in which zone it is."""
+    return now.astimezone(ZoneInfo(time_zone) if time_zone else UTC).date()

@@ -2,9 +2,10 @@
 
 from edge_service.api import wire
 from edge_service.api.shown import Contact, Shown, moment, time
-from edge_service.domain.memory import EventMemory, SeasonMemory
+from edge_service.domain.memory import EventMemory
 from edge_service.domain.model import Program
-from edge_service.domain.performance import earnings_usd, season_usd
+from edge_service.domain.settlement import earned_usd, left_out, season_at, stake
+from edge_service.domain.tally import Tally
 
 
 def program(shown: Shown, offer: Program) -> wire.ProgramWire:
@@ -12,27 +13,26 @@ def program(shown: Shown, offer: Program) -> wire.ProgramWire:
     contact = shown.contacts.get(offer.id, Contact())
     accounts = [(uid, a) for uid, a in shown.decision.memory.events.items() if a.program_id == offer.id]
     accounts.sort(key=lambda pair: (pair[1].start, pair[0]))
-    season = shown.decision.memory.seasons.get(offer.id) or SeasonMemory(shown.observation.now.year)
-    earned = season_usd(season, offer)
+    season = _season(shown, offer)
     return {
         "name": offer.name,
         "kind": offer.kind,
         "connected": contact.connected,
         "last_contact": time(contact.last_at),
         "participating": offer.id not in shown.settings.not_participating,
-        "event_floor_pct": shown.settings.event_floor(offer.id),
+        "event_floor_pct": shown.decision.settings.event_floor(offer.id),
         "events": [_event(shown, uid, account, offer) for uid, account in accounts],
-        "season_average_w": round(season.average_w / season.events) if season.events else None,
-        "season_earnings_usd": round(earned, 2) if season.events and earned is not None else None,
+        "season_average_w": _whole(season.average_w),
+        "season_earnings_usd": _cents(season.usd),
         "season_events": season.events,
         "preset": offer.preset,
         "measure": offer.measured_at,
         "days_opted_out": sorted(shown.settings.days_opted_out.get(offer.id, ())),
         "season_year": season.year,
-        "season_site_average_w": None,
-        "season_missed": 0,
-        "season_opted_out": 0,
-        "season_projection_usd": None,
+        "season_site_average_w": _whole(season.site_average_w),
+        "season_missed": season.missed,
+        "season_opted_out": season.opted_out,
+        "season_projection_usd": _cents(season.projection_usd),
         "season_events_expected": offer.season_events,
         "problem": contact.problem,
         "version": contact.version,
@@ -40,8 +40,10 @@ def program(shown: Shown, offer: Program) -> wire.ProgramWire:
 
 
 def _event(shown: Shown, uid: str, account: EventMemory, offer: Program) -> wire.EventWire:
-    earned = earnings_usd(account, offer)
+    earned = earned_usd(account, offer)
     begun = account.run_s > 0
+    season, now = shown.observation.seasons.get(offer.id), shown.observation.now
+    at_stake = stake(account, offer, season, now)
     return {
         "uid": uid,
         "name": account.name,
@@ -53,15 +55,29 @@ def _event(shown: Shown, uid: str, account: EventMemory, offer: Program) -> wire
         "energy_wh": round(account.charger_wh),
         "average_w": round(account.average_w) if begun else None,
         "site_energy_wh": None if account.site_wh is None else round(account.site_wh),
-        "earnings_usd": round(earned, 2) if begun and earned is not None else None,
-        "site_average_w": None,
+        "earnings_usd": _cents(earned) if begun else None,
+        "site_average_w": _whole(account.site_average_w) if begun else None,
         "gap_s": round(account.gap_s),
         "flags": list(account.flags),
         "asks": account.asks,
         "rehearsal": account.rehearsal,
         "dry": account.dry,
         "day": account.day,
-        "stake_usd": None,
+        "stake_usd": None if at_stake is None else _cents(at_stake.usd),
         "limited_by": account.limited_by,
-        "opted_out": uid in shown.settings.opted_out,
+        "opted_out": left_out(uid, account, shown.settings),
     }
+
+
+def _season(shown: Shown, offer: Program) -> Tally:
+    """What the books say, nothing yet for a program that has just come."""
+    known = shown.observation.seasons.get(offer.id)
+    return known or Tally(*season_at(shown.observation.now.date().isoformat(), offer))
+
+
+def _whole(power_w: float | None) -> int | None:
+    return None if power_w is None else round(power_w)
+
+
+def _cents(usd: float | None) -> float | None:
+    return None if usd is None else round(usd, 2)

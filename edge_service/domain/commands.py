@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from edge_service.domain import load_commands, reserve_commands, storm_commands
+from edge_service.domain import event_commands, load_commands, program_commands, reserve_commands, storm_commands
 from edge_service.domain.asked import Asked, CommandRefusedError
 from edge_service.domain.departure_commands import clear_departure, departures_left, set_departure
 from edge_service.domain.drill_commands import cancel_drill, clear_drill_schedule, set_drill_schedule, start_drill
@@ -49,6 +49,8 @@ def expire(settings: Settings, memory: Memory, now: datetime) -> Settings:
         settings,
         manual=frozen_map({name: order for name, order in settings.manual.items() if now < order.until}),
         opted_out=settings.opted_out - over,
+        opted_in=settings.opted_in - over,
+        days_opted_out=event_commands.days_left(settings, now),
         end_backup=settings.end_backup and not tied,
         return_not_before=not_before if not_before is not None and now < not_before and not tied else None,
         departures=departures_left(settings, now),
@@ -67,12 +69,6 @@ def _set_mode(asked: Asked) -> Settings:
     if mode is Mode.READ_ONLY and asked.memory.island.step in IN_TRANSFER:
         raise CommandRefusedError("outage_running", "the house is between two supplies; that must be finished first")
     return replace(asked.settings, mode=mode)
-
-
-def _set_participation(asked: Asked) -> Settings:
-    program, left_out = asked.program(), set(asked.settings.not_participating)
-    (left_out.discard if asked.flag("participating") else left_out.add)(program)
-    return replace(asked.settings, not_participating=frozenset(left_out))
 
 
 def _manual(kind: ManualKind) -> Callable[[Asked], Settings]:
@@ -124,24 +120,6 @@ def _reset_stop(asked: Asked) -> Settings:
     return replace(asked.settings, stopped=False)
 
 
-def _event(asked: Asked) -> str:
-    uid = asked.text("event")
-    account = asked.memory.events.get(uid)
-    if account is None:
-        raise CommandRefusedError("unknown_event", f"no event {uid}", found=uid, allowed=", ".join(asked.memory.events))
-    if account.is_over(asked.now) or asked.now >= account.end:
-        raise CommandRefusedError("event_over", f"event {account.name} is over")
-    return uid
-
-
-def _opt_out(asked: Asked) -> Settings:
-    return replace(asked.settings, opted_out=asked.settings.opted_out | {_event(asked)})
-
-
-def _opt_in(asked: Asked) -> Settings:
-    return replace(asked.settings, opted_out=asked.settings.opted_out - {_event(asked)})
-
-
 def _end_backup(asked: Asked) -> Settings:
     if asked.memory.island.step not in ENDABLE:
         raise CommandRefusedError("no_backup_running", "no backup is running")
@@ -177,19 +155,18 @@ def _set_miles_per_kwh(asked: Asked) -> Settings:
 
 
 COMMANDS: Mapping[str, Callable[[Asked], Settings]] = {
+    **event_commands.COMMANDS,
     **load_commands.COMMANDS,
+    **program_commands.COMMANDS,
     **reserve_commands.COMMANDS,
     **storm_commands.COMMANDS,
     "set_mode": _set_mode,
-    "set_participation": _set_participation,
     "charge": _manual(ManualKind.CHARGE),
     "discharge": _manual(ManualKind.DISCHARGE),
     "hold": _manual(ManualKind.HOLD),
     "resume": _resume,
     "stop": _stop,
     "reset_stop": _reset_stop,
-    "opt_out": _opt_out,
-    "opt_in": _opt_in,
     "end_backup": _end_backup,
     "retry_backup": _retry_backup,
     "postpone_return": _postpone_return,

@@ -114,15 +114,22 @@ class IslandMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """A part of an event in which nobody measured."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class EventMemory:
     """What was delivered in an event. Energies positive when the chargers (or the site) supplied.
 
-    ``supplied_w`` and ``exported_w``: the powers up to which that is counted; None while nothing is. ``begun``: the
-    vehicles are being charged for it. ``gap_s``: time of the event in which nobody measured (``site_gap_s``: at the
-    meter). ``by_charger_wh``: each one's part. ``flags``, ``asks``, ``rehearsal``, ``dry``, ``day``: as in the event.
-    ``limited_by``: what keeps the target from being met now; ``base_w``: the power from which a change counts, by the
-    beginning of its slot (``base_since``). ``baseline_wh``: what the site would have supplied by itself; None: not
-    found yet, or none is wanted.
+    ``counted_to``: its time up to which that is counted, ``supplied_w`` (per charger) and ``exported_w`` the powers
+    there, None: not measured. ``begun``: the vehicles are being charged for it. ``gap_s``: time of the event in which
+    a charger was not measured, ``gaps`` where (``site_gap_s``: at the meter). ``by_charger_wh``: each one's part.
+    ``flags``, ``asks``, ``rehearsal``, ``dry``, ``day``: as in the event. ``limited_by``: what keeps the target from
+    being met now; ``base_w``: the power from which a change counts, by the beginning of its slot (``base_since``).
     """
 
     stage: EventStage
@@ -136,11 +143,13 @@ class EventMemory:
     run_s: float = 0.0
     charger_wh: float = 0.0
     site_wh: float | None = 0.0
-    supplied_w: float | None = None
+    supplied_w: Mapping[str, float | None] = field(default_factory=frozen_map)
     exported_w: float | None = None
+    counted_to: datetime | None = None
     begun: bool = False
     gap_s: float = 0.0
     site_gap_s: float = 0.0
+    gaps: tuple[Gap, ...] = ()
     by_charger_wh: Mapping[str, float] = field(default_factory=frozen_map)
     day: str = ""
     flags: tuple[Flag, ...] = ()
@@ -150,7 +159,6 @@ class EventMemory:
     limited_by: str | None = None
     base_w: int | None = None
     base_since: datetime | None = None
-    baseline_wh: float | None = None
 
     def is_over(self, now: datetime) -> bool:
         """Nothing more will happen in this event."""
@@ -162,14 +170,11 @@ class EventMemory:
         hours = (self.end - self.start).total_seconds() / 3600
         return self.charger_wh / hours if hours > 0 else 0.0
 
-
-@dataclass(frozen=True, slots=True)
-class SeasonMemory:
-    """What a program's events of one calendar year added up to. ``average_w``: the sum of their averages."""
-
-    year: int
-    events: int = 0
-    average_w: float = 0.0
+    @property
+    def site_average_w(self) -> float | None:
+        """Likewise, by net export at the point of connection; None: there is no meter."""
+        hours = (self.end - self.start).total_seconds() / 3600
+        return None if self.site_wh is None or hours <= 0 else self.site_wh / hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +238,19 @@ class Lately:
 
 
 @dataclass(frozen=True, slots=True)
+class Trim:
+    """What is added to a charger's order in a slot of an event, so that what is measured is what was asked.
+
+    ``sum_w``: found so far, with its fractions; ``w``: what is added, in steps that do not move with each noise.
+    """
+
+    event: str
+    slot: datetime
+    sum_w: float = 0.0
+    w: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ChargerMemory:
     """What was last wanted of a charger and since when; ``low``: the floors it is below, with hysteresis,
     and ``full``. ``ceased``: our stop stands, and no start was proven since.
@@ -242,7 +260,7 @@ class ChargerMemory:
     ``no_charge_since`` and ``no_discharge_since``: since when a limit keeps it from what it did.
     ``tells``: its power is known now. ``seen_w``: the power last measured, ``lately`` those that the meter's word may
     still be of. ``held``: between which powers a silent one may still be, until ``held_until``, None: until it is seen.
-    ``capacity_wh``: of its vehicle, as last told.
+    ``capacity_wh``: of its vehicle, as last told. ``trim``: on its order in an event.
     """
 
     order_w: int | None = None
@@ -265,6 +283,7 @@ class ChargerMemory:
     held_until: datetime | None = None
     complaints: frozenset[str] = frozenset()
     capacity_wh: int | None = None
+    trim: Trim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,7 +539,6 @@ class Memory:
     island: IslandMemory = IslandMemory()
     chargers: Mapping[str, ChargerMemory] = field(default_factory=frozen_map)
     events: Mapping[str, EventMemory] = field(default_factory=frozen_map)
-    seasons: Mapping[str, SeasonMemory] = field(default_factory=frozen_map)
     outage: OutageMemory | None = None
     notices: Mapping[str, str] = field(default_factory=frozen_map)
     rotation: int = 0
@@ -578,7 +596,15 @@ class Memory:
     def after_restart(self) -> Memory:
         """What may be believed after a restart: accounts and notices. Grid and switch are read anew first."""
         chargers = {
-            name: replace(charger, order_w=None, order_since=None, silent_since=None, lately=(), complaints=frozenset())
+            name: replace(
+                charger,
+                order_w=None,
+                order_since=None,
+                silent_since=None,
+                lately=(),
+                complaints=frozenset(),
+                trim=None,
+            )
             for name, charger in self.chargers.items()
         }
         contacts = {contact: replace(known, silent_since=None) for contact, known in self.contacts.items()}

@@ -20,6 +20,7 @@ from edge_service.domain.program import (
     Slot as Slot,
     SlotKind as SlotKind,
 )
+from edge_service.domain.tally import Tally
 
 
 def frozen_map[K, V](items: Mapping[K, V] | None = None) -> Mapping[K, V]:
@@ -792,6 +793,7 @@ class Observation:
     ``evidence``: of sources that are no device here, such as an entity of Home Assistant. ``loads``: by load group.
     ``drill_due``: the next time of a scheduled drill. ``brought``: keys of standing notices that a client has brought
     to people. ``capacity_limits`` and ``prices``: those that utilities have told and that are not over.
+    ``seasons``: what each program's season has come to, by the rows of its events that are over.
     """
 
     now: datetime
@@ -812,6 +814,7 @@ class Observation:
     brought: frozenset[str] = frozenset()
     capacity_limits: tuple[CapacityLimit, ...] = ()
     prices: tuple[Price, ...] = ()
+    seasons: Mapping[str, Tally] = field(default_factory=frozen_map)
 
 
 # -------------------------------------------------------------------------------- what is found out

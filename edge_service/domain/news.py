@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from edge_service.domain import drill_news, grid_news, island_news, load_news, reserve_news, storm_news
+from edge_service.domain import (
+    drill_news,
+    grid_news,
+    island_news,
+    load_news,
+    reserve_news,
+    settlement,
+    shortfall_news,
+    storm_news,
+)
 from edge_service.domain.evidence import unfollowed_since
 from edge_service.domain.islanding import IN_TRANSFER
 from edge_service.domain.islanding_situation import announcement_s, closes_in_step
@@ -24,7 +33,6 @@ from edge_service.domain.model import (
     order_kind,
 )
 from edge_service.domain.outage_account import report as outage_report
-from edge_service.domain.performance import earnings_usd
 from edge_service.domain.realise import order_power_w
 from edge_service.domain.view import View
 
@@ -220,10 +228,10 @@ STAGE_NEWS: Mapping[EventStage, str] = {
 
 def _of_event(view: View, uid: str, old: EventMemory | None, new: EventMemory) -> Iterator[Happening]:
     if old is None or (old.stage is EventStage.CANCELLED and new.stage not in OVER):
-        yield _happening(view, "event_announced", new.program_id, uid=uid, **_terms(new))
+        yield _happening(view, "event_announced", new.program_id, uid=uid, **_terms(view, new))
         return
     if _changed(old, new):
-        yield _happening(view, "event_updated", new.program_id, uid=uid, **_terms(new))
+        yield _happening(view, "event_updated", new.program_id, uid=uid, **_terms(view, new))
     if old.stage is new.stage:
         return
     if old.stage is EventStage.OPTED_OUT and new.stage not in OVER:
@@ -234,18 +242,21 @@ def _of_event(view: View, uid: str, old: EventMemory | None, new: EventMemory) -
         yield _happening(view, STAGE_NEWS[new.stage], new.program_id, uid=uid, **_result(view, new))
 
 
-def _terms(account: EventMemory) -> dict[str, Any]:
+def _terms(view: View, account: EventMemory) -> dict[str, Any]:
+    program, season = account.program_id, view.observation.seasons.get(account.program_id)
+    stake = settlement.stake(account, view.facts.programs.get(program), season, view.observation.now)
     return {
         "name": account.name,
         "start": account.start.isoformat(),
         "end": account.end.isoformat(),
         "power_w": account.target_w,
         "feasible_w": account.feasible_w,
+        "stake_usd": None if stake is None else round(stake.usd, 2),
     }
 
 
 def _result(view: View, account: EventMemory) -> dict[str, Any]:
-    earned = earnings_usd(account, view.facts.programs.get(account.program_id))
+    earned = settlement.earned_usd(account, view.facts.programs.get(account.program_id))
     return {
         "name": account.name,
         "energy_wh": round(account.charger_wh),
@@ -283,6 +294,7 @@ def _notices(view: View, before: Memory, after: Memory, lasts: Runtime | None) -
     yield from _of_orders(view)
     for uid, account in after.events.items():
         yield from _event_notice(view, uid, account)
+    yield from shortfall_news.notices(view, before, after)
 
 
 def _departure_notices(view: View, after: Memory) -> Iterator[Notice]:
@@ -380,7 +392,24 @@ def _event_notice(view: View, uid: str, account: EventMemory) -> Iterator[Notice
         EventStage.RUNNING,
         EventStage.INTERRUPTED,
     )
-    if account.stage in coming:
-        yield _notice(view, f"event:{uid}", "event_announced", "info", uid=uid, **_terms(account))
+    if account.stage in coming and account.flags:
+        yield _notice(view, f"event:{uid}", "event_flagged", "info", uid=uid, **_flagged(view, account))
+    elif account.stage in coming:
+        yield _notice(view, f"event:{uid}", "event_announced", "info", uid=uid, **_terms(view, account))
+    elif _awaits_answer(view, uid, account):
+        yield _notice(view, f"event:{uid}", "event_asks", "warning", uid=uid, **_flagged(view, account))
     elif account.stage in (EventStage.FINISHED, EventStage.MISSED) and account.since == view.observation.now:
         yield _notice(view, f"event:{uid}", "event_result", "info", uid=uid, **_result(view, account))
+
+
+def _flagged(view: View, account: EventMemory) -> dict[str, Any]:
+    return {"flags": list(account.flags), **_terms(view, account)}
+
+
+def _awaits_answer(view: View, uid: str, account: EventMemory) -> bool:
+    """It asks, is not over, and nobody has said a word on it, its day or its program."""
+    settings, program = view.settings, account.program_id
+    answered = uid in settings.opted_out or program in settings.not_participating
+    answered = answered or account.day in settings.days_opted_out.get(program, frozenset())
+    opted_out = account.stage is EventStage.OPTED_OUT and view.observation.now < account.end
+    return account.asks and opted_out and not answered

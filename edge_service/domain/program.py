@@ -103,6 +103,8 @@ class Program:
     expected, for the estimate. ``preset``: the terms it was made from. ``exports``: what flows out at the point of
     connection counts and is wanted; the site's own permission stands above. ``ramp_s``: time from nothing to the full
     power at the start of an event, and back. ``floor_pct``: the event floor until a person sets another.
+    ``opted_out_counts``: an event that a person leaves out is part of the average, as nothing delivered.
+    ``baseline_cap_pct``: the adjustment of a baseline on the day is at most so much of it.
     """
 
     id: str
@@ -119,6 +121,8 @@ class Program:
     exports: bool = True
     ramp_s: float = 0.0
     floor_pct: float = 0.0
+    opted_out_counts: bool = True
+    baseline_cap_pct: float = 20.0
 
     @property
     def measured_at(self) -> Scope:
@@ -127,7 +131,10 @@ class Program:
 
 
 class Flag(StrEnum):
-    """How an event departs from its program's own rules. All but ``short_notice`` and ``too_short`` want a yes."""
+    """How an event departs from its program's own rules. All but ``short_notice`` and ``too_short`` want a yes.
+
+    ``unsure_clock`` is no matter of rules: the utility's clock and ours differ, so nobody knows when it is to start.
+    """
 
     OUT_OF_SEASON = "out_of_season"
     WRONG_WEEKDAY = "wrong_weekday"
@@ -137,6 +144,7 @@ class Flag(StrEnum):
     TOO_SHORT = "too_short"
     SHORT_NOTICE = "short_notice"
     TOO_MANY = "too_many"
+    UNSURE_CLOCK = "unsure_clock"
 
 
 # What a utility may well mean so: it is said, and served.

@@ -35,7 +35,8 @@ _KEYS: Mapping[Path, str] = {
     ("settings", "event_floor_pct"): PROGRAM,
     ("memory", "chargers"): CHARGER,
     ("memory", "events"): EVENT,
-    ("memory", "seasons"): PROGRAM,
+    ("observation", "seasons"): PROGRAM,
+    ("settings", "days_opted_out"): PROGRAM,
     ("memory", "notices"): NOTICE,
     ("memory", "loads", "groups"): LOAD,
     **{("memory", "runtime", name): LOAD for name in ("groups", "groups_w", "gains_h")},
@@ -44,6 +45,10 @@ _KEYS: Mapping[Path, str] = {
     ("decision", "orders"): CHARGER,
     ("decision", "adjusted"): CHARGER,
     ("decision", "events"): EVENT,
+}
+# Likewise, below another id.
+_KEYS_BELOW: Mapping[tuple[str | None, ...], str] = {
+    ("memory", "events", ANY, name): CHARGER for name in ("by_charger_wh", "supplied_w")
 }
 # Where they are values.
 _VALUES: Mapping[tuple[str | None, ...], str] = {
@@ -55,7 +60,7 @@ _VALUES: Mapping[tuple[str | None, ...], str] = {
     ("settings", "storm", "alert"): ALERT,
     ("settings", "drill", "id"): DRILL,
     ("settings", "drill_cancelled"): DRILL,
-    ("settings", "opted_out", ANY): EVENT,
+    **{("settings", name, ANY): EVENT for name in ("opted_out", "opted_in")},
     ("settings", "not_participating", ANY): PROGRAM,
     ("memory", "grid", "evidence"): EVIDENCE,
     ("memory", "grid", "islanders", ANY): DEVICE,
@@ -184,8 +189,12 @@ def _column(column: Mapping[str, Any], rename: _Rename) -> dict[str, Any]:
 
 
 def _step(above: Path, step: str | int, rename: _Rename) -> str | int:
-    kind = _KEYS.get(above)
+    kind = _KEYS.get(above) or next((kind for pattern, kind in _KEYS_BELOW.items() if _is_like(above, pattern)), None)
     return step if kind is None or not isinstance(step, str) else rename(kind, step)
+
+
+def _is_like(path: Path, pattern: tuple[str | None, ...]) -> bool:
+    return len(pattern) == len(path) and all(want in (ANY, step) for want, step in zip(pattern, path, strict=True))
 
 
 def _walk(plain: Any, path: Path, rename: _Rename) -> Any:
@@ -198,6 +207,6 @@ def _walk(plain: Any, path: Path, rename: _Rename) -> Any:
 
 def _value(text: str, path: Path, rename: _Rename) -> str:
     for pattern, kind in _VALUES.items():
-        if len(pattern) == len(path) and all(want in (ANY, step) for want, step in zip(pattern, path, strict=True)):
+        if _is_like(path, pattern):
             return rename(kind, text)
     return text

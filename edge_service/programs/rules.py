@@ -40,11 +40,13 @@ def judge(event: Event, program: Program | None, zone: str | None, calls: Iterab
     day = None if own_zone is None else event.start.astimezone(own_zone).date()
     found = () if program is None or event.rehearsal else tuple(_flags(event, program.rules, own_zone, calls))
     asked = program is not None and program.rules.outside is OutsideRules.ASK and not by_hand(event)
+    # Its source says so where it cannot tell when the event is to start: no rule takes that back.
+    doubted = (Flag.UNSURE_CLOCK,) if Flag.UNSURE_CLOCK in event.flags else ()
     return replace(
         event,
         day="" if day is None else day.isoformat(),
-        flags=found,
-        asks=asked and not MILD_FLAGS.issuperset(found),
+        flags=found + doubted,
+        asks=bool(doubted) or (asked and not MILD_FLAGS.issuperset(found)),
     )
 
 
@@ -155,11 +157,6 @@ def _holidays(country: str, subdivision: str | None, year: int) -> Mapping[date,
     import holidays  # noqa: PLC0415 - most houses have no program that knows holidays
 
     return holidays.country_holidays(country, subdiv=subdivision, years=year)
-
-
-def is_holiday(rules: Rules, day: date) -> bool:
-    """Whether the program has a holiday on this date; never, where it names no calendar."""
-    return rules.holidays is not None and day in _holidays(rules.holidays, rules.subdivision, day.year)
 
 
 def is_holiday(rules: Rules, day: date) -> bool:

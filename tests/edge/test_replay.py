@@ -27,7 +27,6 @@ from edge_service.domain.memory import (
     Memory,
     OutageMemory,
     RuntimeMemory,
-    SeasonMemory,
     Track,
 )
 from edge_service.domain.model import (
@@ -62,6 +61,7 @@ from edge_service.domain.model import (
     frozen_map,
 )
 from edge_service.domain.policies import LADDER
+from edge_service.domain.tally import Tally as SeasonTally
 from edge_service.journal.recording import CycleRecorder, RecordedCycle, kept_stretches, keyframed_parts, read_stretch
 from edge_service.journal.store import SqliteJournal
 from edge_service.ports import Mark
@@ -290,7 +290,7 @@ async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_
     async with a_recording(tmp_path) as house:
         companion = CompanionFacts("attic_leaf", "Attic")
         house.facts = replace(site, programs=frozen_map(programs), companions=frozen_map({"attic_leaf": companion}))
-        house.memory = Memory(seasons=frozen_map({"mill_road_peak": SeasonMemory(2026, 1, 900.0)}))
+        season = SeasonTally("2026-01-01", "2026-12-31", 1, average_w=900.0)
         house.settings = Settings(
             drivers_reserve_pct=frozen_map({"mint_leaf": 40.0}),
             manual=frozen_map({"blue_leaf": ManualOrder(ManualKind.CHARGE, after(0), after(60))}),
@@ -316,6 +316,7 @@ async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_
                 a_meter(now, power_w=9000, voltage_v=240.0 if grid_there else None),
                 SwitchReading(now, commanded_open=False, open_proven=False, closed_proven=True),
                 events=(event, opted_out),
+                seasons=frozen_map({"mill_road_peak": season}),
                 alerts=alerts if second < 110 else (),
                 companions=frozen_map(
                     {

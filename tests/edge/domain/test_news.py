@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edge_service.domain.decide import Decision, decide
-from edge_service.domain.memory import EventStage, GridMemory, IslandMemory, IslandStep, Memory
+from edge_service.domain.memory import EventStage, Gap, GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import (
     AtEnd,
     Backup,
@@ -183,7 +183,10 @@ def test_time_without_a_decision_is_not_filled_with_energy() -> None:
     life = ready()
     served(life, 4, 20, 21)
     served(life, 59)
-    assert life.memory.events["e1"].charger_wh == pytest.approx(5000 * (1 + 10) / 3600)
+    account = life.memory.events["e1"]
+    assert account.charger_wh == pytest.approx(5000 * 0.5 / 3600)
+    assert (account.gap_s, account.site_gap_s) == (38, 38)
+    assert account.gaps == (Gap(after(21), after(59)),)
 
 
 def test_the_account_of_a_whole_event_adds_up() -> None:
@@ -191,9 +194,10 @@ def test_the_account_of_a_whole_event_adds_up() -> None:
     life.at(4, EVENT)
     served(life, *range(20, 61))
     account = life.memory.events["e1"]
-    assert account.run_s == 40
-    assert account.charger_wh == pytest.approx(5000 * 40 / 3600)
-    assert account.average_w == pytest.approx(5000)
+    assert (account.run_s, account.gap_s) == (40, 0)
+    # Up from nothing in the first second, which counts half.
+    assert account.charger_wh == pytest.approx(5000 * 39.5 / 3600)
+    assert account.average_w == pytest.approx(5000 * 39.5 / 40)
 
 
 def test_results_of_forgotten_events_do_not_stand_for_ever() -> None:
