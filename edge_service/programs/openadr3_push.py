@@ -45,8 +45,8 @@ _LONGEST_TOPIC = 1000
 _OWN_ID = "{clientID}"
 # The standard's OAUTH2_BEARER_TOKEN is spelled OAUTH2BEARERTOKEN by openleadr-rs 0.2.4.
 _ANONYMOUS, _BY_TOKEN, _BY_CERTIFICATE = "ANONYMOUS", "OAUTH2BEARERTOKEN", "CERTIFICATE"
-# CONNACK of MQTT 3.1.1: bad user name or password, not authorised.
-_REFUSED_CODES = (4, 5)
+# CONNACK: bad user name or password, not authorised, as MQTT 3.1.1 and 5 number them (the library tells the latter).
+_REFUSED_CODES = (4, 5, 134, 135)
 _TOPIC_REFUSED = 0x80
 _NOT_OFFERED = (
     HTTPStatus.BAD_REQUEST,

@@ -32,6 +32,8 @@ class Broker:
         self._visitors: set[_Visitor] = set()
         self.port = 0
         self.connects: list[tuple[str | None, str | None]] = []
+        # Passwords that are good no more, and whether subscriptions are denied.
+        self.refused: set[str] = set()
         self.refuses_topics = False
         self.retained: list[tuple[str, bytes]] = []
 
@@ -80,7 +82,7 @@ class Broker:
             return False
         credentials = _credentials(body)
         self.connects.append(credentials)
-        welcome = self._lets_in(*credentials)
+        welcome = credentials[1] not in self.refused and self._lets_in(*credentials)
         _send(visitor, _CONNACK << 4, bytes([0, 0 if welcome else _BAD_CREDENTIALS]))
         return welcome
 
