@@ -74,7 +74,7 @@ from edge_service.domain.model import (
     order_kind,
 )
 from edge_service.domain.policy import Rung
-from edge_service.domain.program import Direction
+from edge_service.domain.program import Direction, Flag
 from edge_service.drill_times import next_drill
 
 START = datetime(2026, 7, 15, 20, 0, tzinfo=UTC)
@@ -233,6 +233,9 @@ def _event(given: Mapping[str, Any]) -> Event:
         cancelled=given.get("cancelled", False),
         rehearsal=given.get("rehearsal", False) or given.get("dry", False),
         dry=given.get("dry", False),
+        day=given.get("day", ""),
+        flags=tuple(map(Flag, given.get("flags", ()))),
+        asks=given.get("asks", False),
     )
 
 
