@@ -253,7 +253,12 @@ class SimulatedUtility:
             self._garbage_given += 1
             text = GARBAGE[self._garbage_given % len(GARBAGE) - 1]
             return web.Response(text=text, content_type="application/json")
-        return _lost(path, request, faults) or await handler(request)
+        if faults.most_body_bytes is not None and (request.content_length or 0) > faults.most_body_bytes:
+            return _problem(413, "The body is too large")
+        answer = _lost(path, request, faults) or await handler(request)
+        if faults.swallows_answers and request.method != "GET" and request.transport is not None:
+            request.transport.close()
+        return answer
 
     @web.middleware
     async def _answer_problems(self, request: web.Request, handler: Answer) -> web.StreamResponse:

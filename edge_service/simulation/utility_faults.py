@@ -22,6 +22,8 @@ class Faults:
     ``only`` limits status and garbage to paths that begin so. ``token_status`` is the token endpoint's,
     ``token_expires_in`` what it says (``absent``: nothing), ``token_url`` what /auth/server names.
     ``denied_status`` stands in for 403. ``forgets_vens``: they are made and never found. ``empty_lists``: data lost.
+    ``swallows_answers``: what is written is kept, and the line is cut instead of an answer. ``most_body_bytes``: larger
+    bodies are refused (413).
     """
 
     status: int | None = None
@@ -41,6 +43,8 @@ class Faults:
     forgets_vens: bool = False
     empty_lists: bool = False
     bomb: bool = False
+    swallows_answers: bool = False
+    most_body_bytes: int | None = None
 
     def changed(self, wish: JsonObject) -> Faults:
         """These faults with the named ones set, null taking one away. Raises ValueError naming what is wrong."""
@@ -60,6 +64,7 @@ _BOUNDS = {
     "clock_off_s": (-(10**9), 10**9),
     "token_status": (300, 599),
     "denied_status": (401, 403),
+    "most_body_bytes": (0, 10**9),
 }
 _TEXTS = ("retry_after", "only", "token_expires_in", "token_url")
 
