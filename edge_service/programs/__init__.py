@@ -5,6 +5,7 @@ from typing import Protocol
 
 from edge_service.domain.model import Event, Program
 from edge_service.ports import ProgramSource
+from edge_service.programs.icalendar_file import CalendarSource
 from edge_service.programs.openadr2b import OpenAdr2Source
 from edge_service.programs.openadr3 import OpenAdr3Source
 
@@ -27,4 +28,5 @@ class OpenProgram(Protocol):
 PROGRAMS: Mapping[str, OpenProgram] = {
     "openadr3": OpenAdr3Source.open,
     "openadr2b": OpenAdr2Source.open,
+    "calendar": CalendarSource.open,
 }

@@ -73,6 +73,7 @@ class OpenAdr2Source:
         self._asked_poll_s = 0.0
         self._held: dict[str, _Held] = {}
         self._given = {one.uid: one for one in known if one.uid.startswith(f"{options.id}:") and not one.cancelled}
+        self._wanted: dict[str, bool] = {}
         self._told: dict[str, tuple[int, bool]] = {}
         self._list_due = self._unsure = True
 
@@ -116,9 +117,12 @@ class OpenAdr2Source:
             raise
 
     async def tell_participation(self, event: str, *, takes_part: bool) -> None:
-        """optIn or optOut, where the event asks for an answer. Before a registration there is nobody to tell."""
+        """optIn or optOut, where the event asks for an answer. Each new version of it is then answered so, too."""
         held = next((one for one in self._held.values() if self._uid(one.message) == event), None)
-        if held is not None and self._registration:
+        if held is None:
+            return
+        self._wanted[held.message.id] = takes_part
+        if self._registration:
             await self._answer(held, takes_part=takes_part)
 
     async def _contact(self, now: datetime) -> ProgramNews:
@@ -168,7 +172,7 @@ class OpenAdr2Source:
             ven_name=self._ven_name,
             ven_id=ven_id or None,
             http_pull_model=True,
-            xml_signature=bool(self.options.certificate and self.options.sign),
+            xml_signature=bool(self.options.certificate_file and self.options.sign),
             report_only=False,
             profile_name="2.0b",
             transport_name="simpleHttp",
@@ -251,6 +255,7 @@ class OpenAdr2Source:
                 held[event.id] = before
         self._held = held
         self._told = {own_id: told for own_id, told in self._told.items() if own_id in held}
+        self._wanted = {own_id: wish for own_id, wish in self._wanted.items() if own_id in held}
 
     def _first_seen(self, event: EventMessage, now: datetime) -> datetime:
         given = self._given.get(self._uid(event))
@@ -301,7 +306,7 @@ class OpenAdr2Source:
     # ------------------------------------------------------------------------------------------------- what we answer
 
     async def _answer_ourselves(self, problems: list[str]) -> None:
-        """Answer what no person is asked: a cancellation, a test, and what asks nothing of a house."""
+        """Answer what no person is asked: a cancellation, a test, what asks nothing of a house, a new version."""
         for held in list(self._held.values()):
             try:
                 await self._answer_one(held)
@@ -318,6 +323,8 @@ class OpenAdr2Source:
                 await self._answer(held, takes_part=False, code=SIGNAL_NOT_SUPPORTED)
             elif not slots:
                 await self._answer(held, takes_part=True)
+            elif message.id in self._wanted:
+                await self._answer(held, takes_part=self._wanted[message.id])
 
     async def _answer(self, held: _Held, *, takes_part: bool, code: int = ACCEPTED) -> None:
         message, told = held.message, (held.message.modification, takes_part)

@@ -58,7 +58,7 @@ def fingerprint(options: OpenAdr2Options) -> str | None:
     try:
         return str(certificate_fingerprint(certificate))
     except ValueError as error:
-        raise ConfigError(f"{options.certificate} is no certificate in PEM") from error
+        raise ConfigError(f"{options.certificate_file} is no certificate in PEM") from error
 
 
 class OpenAdr2Client:
@@ -103,7 +103,7 @@ class OpenAdr2Client:
             kind,
             cert=self._certificate,
             key=self._key,
-            passphrase=self._options.key_passphrase or None,
+            passphrase=self._options.key_password or None,
             **{key: _escaped(value) for key, value in payload.items()},
         )
         return text.encode()

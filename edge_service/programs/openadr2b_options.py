@@ -26,8 +26,8 @@ _TERMS = frozenset(one.name for kind in (Program, Rules) for one in fields(kind)
 class OpenAdr2Options:
     """One program of one server (VTN).
 
-    ``base_url`` goes before ``/OadrPoll``, such as ``https://host/OpenADR2/Simple/2.0b``. ``certificate``, ``key`` and
-    ``ca`` are files in PEM; the first two show who we are, in TLS and as the signature of messages (``sign``).
+    ``base_url`` goes before ``/OadrPoll``, such as ``https://host/OpenADR2/Simple/2.0b``. ``certificate_file``,
+    ``key_file`` and ``ca_file`` are in PEM; the first two show who we are, in TLS and as the signature (``sign``).
     ``vtn_fingerprint``: answers count only when signed with that certificate. ``market_context``: only events of this
     one.
     """
@@ -37,10 +37,10 @@ class OpenAdr2Options:
     base_url: str
     ven_name: str = ""
     ven_id: str = ""
-    certificate: str = ""
-    key: str = ""
-    key_passphrase: str = ""
-    ca: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+    key_password: str = ""
+    ca_file: str = ""
     vtn_fingerprint: str = ""
     sign: bool = True
     check_hostname: bool = True
@@ -71,8 +71,8 @@ class OpenAdr2Options:
                 found[name] = _CHECKS.get(name, _text)(values[name])
             except ValueError as error:
                 mistakes.append(f"{name} {error}")
-        if not mistakes and bool(found.get("certificate")) != bool(found.get("key")):
-            mistakes.append("certificate and key belong together: say both or none")
+        if not mistakes and bool(found.get("certificate_file")) != bool(found.get("key_file")):
+            mistakes.append("certificate_file and key_file belong together: say both or none")
         if mistakes:
             raise ConfigError("; ".join(mistakes))
         return cls(**found)
@@ -87,22 +87,22 @@ class OpenAdr2Options:
         if URL(self.base_url).scheme == "http":
             return None
         try:
-            context = ssl.create_default_context(cafile=self.ca or None)
+            context = ssl.create_default_context(cafile=self.ca_file or None)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.check_hostname = self.check_hostname
-            if self.certificate:
-                context.load_cert_chain(self.certificate, self.key, self.key_passphrase or None)
+            if self.certificate_file:
+                context.load_cert_chain(self.certificate_file, self.key_file, self.key_password or None)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            files = ", ".join(name for name in (self.certificate, self.key, self.ca) if name)
+            files = ", ".join(name for name in (self.certificate_file, self.key_file, self.ca_file) if name)
             raise ConfigError(f"the files {files} do not serve: {error}") from error
         return context
 
     def identity(self) -> tuple[bytes | None, bytes | None]:
         """Certificate and key in PEM, to sign with; None without. Raises ConfigError."""
-        if not self.certificate:
+        if not self.certificate_file:
             return None, None
         try:
-            return Path(self.certificate).read_bytes(), Path(self.key).read_bytes()
+            return Path(self.certificate_file).read_bytes(), Path(self.key_file).read_bytes()
         except OSError as error:
             raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
 

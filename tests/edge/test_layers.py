@@ -49,8 +49,8 @@ LAYERS = (
     # The utility's older protocol stands on an optional extra, imported in one file.
     Layer(edge("programs.openadr2b_client"), (DOMAIN, PORTS, *LOOPBACK, *edge("programs"), "aiohttp", "openleadr")),
     Layer(
-        edge("programs.icalendar_file"),
-        (DOMAIN, PORTS, *LOOPBACK, *edge("programs"), "aiohttp", "yarl", "icalendar", "recurring_ical_events"),
+        edge("programs.icalendar_entries"),
+        (DOMAIN, PORTS, *edge("programs"), "icalendar", "recurring_ical_events"),
     ),
     Layer(edge("programs.openadr3_push"), (DOMAIN, PORTS, *LOOPBACK, *edge("programs"), "aiomqtt", "yarl")),
     Layer(edge("programs.openadr3_discovery"), (PORTS, "yarl", "zeroconf")),
@@ -82,6 +82,7 @@ LAYERS = (
     Layer(
         edge(
             *("api.publish", "api.publish_charger", "api.publish_drill", "api.publish_loads", "api.publish_programs"),
+            "api.publish_settlements",
             *("api.publish_site", "api.shown", "api.steady"),
         ),
         (DOMAIN, WIRE, *edge("api.rfc3339")),

@@ -228,7 +228,6 @@ async def test_after_a_restart_and_after_a_modification_it_is_told_anew() -> Non
             assert vtn.answered_of("e1") == ["optOut", "optOut"]
         vtn.change(called)
         await source.poll(NOW)
-        await source.tell_participation(event.uid, takes_part=False)
         assert vtn.answered_of("e1") == ["optOut", "optOut", "optOut"]
 
 

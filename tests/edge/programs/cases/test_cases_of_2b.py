@@ -77,7 +77,6 @@ async def test_case_46_a_server_that_has_forgotten_us_is_registered_at_anew_and_
         vtn.forget_us()
         assert (await source.poll(DURING)).events == (running,)
         assert vtn.asked.count("registration of house") == 2
-        await source.tell_participation(running.uid, takes_part=True)
         assert vtn.answered_of("e1") == ["optIn", "optIn"]  # it forgot that too
         vtn.cancel(event)
         assert (await source.poll(DURING)).events == ()
