@@ -25,8 +25,9 @@ from edge_service.programs.openadr3_client import (
     ProgramAnswerError,
     ProgramDeniedError,
 )
+from edge_service.programs.openadr3_clock import ClockWatch
 from edge_service.programs.openadr3_enrolment import NOT_SERVED, Enrolment
-from edge_service.programs.openadr3_listed import ListedEvent
+from edge_service.programs.openadr3_listed import ListedEvent, equal_ranks
 from edge_service.programs.openadr3_objects import (
     EventObject,
     ObjectError,
@@ -74,6 +75,7 @@ class OpenAdr3Source:
         self._push = Push(self._client, options.access, options.push_terms)
         self._given = {event.uid: event for event in known if self._was_given_by_us(event)}
         self._sights = Sights(options.id, self._seed)
+        self._clocks = ClockWatch(options.most_skew_s)
         self._beside: dict[str, Beside] = {}
         self._programs: dict[str, ProgramObject] = {}
         self._listed: tuple[ListedEvent, ...] = ()
@@ -102,6 +104,10 @@ class OpenAdr3Source:
 
     async def file_reports(self, measured: Measured, store: FilingStore, clock: Clock) -> None:
         """As ``ports.FilesReports``: what the events of the last contact ask for, and nothing before the first."""
+        await self.reporter(measured, store, clock).run()
+
+    def reporter(self, measured: Measured, store: FilingStore, clock: Clock) -> Reporter:
+        """Who makes and sends them, for one who keeps the time himself."""
         house = House(
             program=self.id,
             scope=self.program.measured_at,
@@ -111,7 +117,7 @@ class OpenAdr3Source:
             names=self._names,
             listed=self.listed,
         )
-        await Reporter(house, self._client, measured, store, clock).run()
+        return Reporter(house, self._client, measured, store, clock)
 
     def _names(self) -> frozenset[str] | None:
         """What we go by in the targets of a wish for reports; None: the server did not tell."""
@@ -164,13 +170,16 @@ class OpenAdr3Source:
         self._sights.continue_under_new_ids(objects.values(), gone, now, self._given)
         said = unheard | await self._place_beside(objects.values(), now)
         events = await self._place(objects.values(), now, problems)
-        self._given, self._beside = {event.uid: event for event in [*kept, *events]}, said
+        events = self._clocks.doubted([*kept, *events], self._client.clock_skew_s, self._given, now)
+        self._given, self._beside = {event.uid: event for event in events}, said
         self._listed = tuple(self._as_listed(one, now) for one in objects.values())
         self._sights.forget_all_but(_ids(rows) | unheard.keys(), self._given)
         return self._news(now, problems)
 
     def _news(self, now: datetime, problems: list[str]) -> ProgramNews:
         said = self._beside.values()
+        first = (self._clocks.problem(self._client.clock_skew_s), equal_ranks(self._given.values()))
+        problems = [problem for problem in first if problem is not None] + problems
         return ProgramNews(
             at=now,
             events=tuple(self._given.values()),

@@ -155,7 +155,8 @@ def lasting(one: Reported) -> str:
         return f"PT{seconds:.6f}".rstrip("0") + "S"
     hours, rest = divmod(int(seconds), 3600)
     minutes, left = divmod(rest, 60)
-    return "PT" + "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M"), (left, "S")) if n) or "PT0S"
+    parts = "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M"), (left, "S")) if n)
+    return f"PT{parts or '0S'}"
 
 
 def qualities(report: Mapping[str, Any]) -> list[str]:

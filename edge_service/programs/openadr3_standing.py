@@ -1,7 +1,7 @@
 """How the house stands at a moment, in the words in which OpenADR 3 wants it reported: state, level, storage, room."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from edge_service.domain.memory import EventStage
@@ -112,15 +112,21 @@ def _state(live: Live, event: Event | None, readings: list[ChargerReading], *, u
     runs = abs(sum(one.power_w or 0 for one in readings)) >= RUNS_FROM_W
     doing = "RUNNING" if runs else "IDLE"
     slot = _slot(event, live)
-    if event is not None and slot is not None and not live.decision.settings.takes_part(event):
+    if event is not None and slot is not None and _is_left_out(live, event):
         return f"{doing}_OPTED_OUT"
     if all(one.state is ChargerState.FAULT for one in readings):
         return "SGD_ERROR_CONDITION"
+    if slot is not None and all(one.plugged is False for one in readings):
+        return "SGD_ERROR_CONDITION"  # "no response to the grid": there is no vehicle to answer with
     if slot is None or event is None or not _is_served(live, event):
         return f"{doing}_NORMAL"
-    if all(one.plugged is False for one in readings):
-        return "SGD_ERROR_CONDITION"  # "no response to the grid": there is no vehicle to answer with
     return f"{doing}_{'HEIGHTENED' if _asks_for_more(slot) else 'CURTAILED'}"
+
+
+def _is_left_out(live: Live, event: Event) -> bool:
+    """A person said no. That nobody has said yes to an event that asks for it is no such word."""
+    settings = live.decision.settings
+    return not settings.takes_part(replace(event, asks=False))
 
 
 def _slot(event: Event | None, live: Live) -> Slot | None:
