@@ -232,9 +232,8 @@ class SimulatedUtility:
             return await handler(request)
         at = self._now().isoformat(timespec="microseconds")
         response = await handler(request)
-        if self.faults.clock_off_s is not None:
-            theirs = datetime.now(UTC) + timedelta(seconds=self.faults.clock_off_s)
-            response.headers["Date"] = format_datetime(theirs, usegmt=True)
+        theirs = self._now() + timedelta(seconds=self.faults.clock_off_s or 0)
+        response.headers["Date"] = format_datetime(theirs.astimezone(UTC), usegmt=True)
         path = request.path_qs.removeprefix(self.base_path)
         self.requests.append(RequestSeen(at, request.method, path, response.status))
         return response
