@@ -14,7 +14,7 @@ from typing import Any
 
 from edge_service import enrolment, judgement, program_trial, scenario_export
 from edge_service.announced import Announced
-from edge_service.api import certificate, publish
+from edge_service.api import certificate, publish, publish_settlements
 from edge_service.api.announce import Announcement
 from edge_service.api.commands import Commands
 from edge_service.api.hub import Hub
@@ -25,6 +25,7 @@ from edge_service.api.steady import SteadyRuntime
 from edge_service.baselines import BaselineFinder
 from edge_service.clock_trust import clock_trust
 from edge_service.config import Config
+from edge_service.departures import local_date
 from edge_service.domain.asked import CommandRefusedError, bad_argument
 from edge_service.domain.memory import Memory
 from edge_service.domain.model import Alert, CapacityLimit, Event, Notice, Price, Settings, SiteFacts, frozen_map
@@ -351,6 +352,12 @@ class Edge:
             await self.recorder.flush()
             return await asyncio.to_thread(scenario_export.export, self.config.data, self.clock.now(), VERSION)
 
+    def settlements(self, program: str | None, year: int | None) -> Mapping[str, Any]:
+        """What events and seasons have come to, of one program, of seasons begun in one year, or of all."""
+        facts = self.runner.facts
+        today = local_date(self.clock.now(), facts.time_zone).isoformat()
+        return publish_settlements.books(self.ledger.rows, facts.programs, today, program, year)
+
     def is_healthy(self) -> bool:
         """A control cycle was completed lately."""
         age_s = self.runner.age_s()
@@ -436,6 +443,7 @@ class Edge:
             self.is_healthy,
             self.check,
             self.recording,
+            self.settlements,
         )
         server = ApiServer(door, listen)
         await server.start()

@@ -1,8 +1,9 @@
 """The benchmarks still measure: a figure that nobody can make again is worth nothing. How fast is not asked here."""
 
 import asyncio
+from pathlib import Path
 
-from benchmarks import chargers_per_core, decision_cost, runtime_estimate
+from benchmarks import chargers_per_core, decision_cost, export, runtime_estimate
 from benchmarks.figures import Spread, table
 from benchmarks.grid_loss import CYCLE, EDGE, HEADS, LANE, Plan, rows, run
 
@@ -52,3 +53,10 @@ def test_how_long_backup_lasts_is_judged_on_houses_that_nobody_tuned_with() -> N
     assert all(one.low_h <= one.mid_h <= one.high_h for one in found)
     assert all(one.true_h > 0 for one in found)
     assert len(runtime_estimate.cost_rows(2)) == 2
+
+
+def test_an_export_is_timed_beside_a_plain_loop_and_a_dump(tmp_path: Path) -> None:
+    found = export.measure(tmp_path, days=2)
+    assert len(found) == 5
+    assert all(run.seconds > 0 and run.written_mb > 0.1 for run in found)
+    assert "| plain CSV loop" in export.report(found, 1.0, export.machine("pyarrow"))
