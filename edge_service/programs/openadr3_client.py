@@ -251,6 +251,8 @@ class OpenAdr3Client:
         if answer.status in (HTTPStatus.BAD_REQUEST, *_DENIED):
             told = f"{answer.status}{_detail(answer)}"
             raise ProgramCredentialsError(f"{url} gave no token ({told}); check client id and secret")
+        if answer.status in _NO_SUCH_ENDPOINT:
+            raise ProgramError(f"{url} gives no tokens ({answer.status}); check the address with the utility")
         self._refuse_errors(answer, f"POST {url}")
         body = _json(answer.body, f"POST {url}")
         token = body.get("access_token") if isinstance(body, dict) else None

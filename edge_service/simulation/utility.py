@@ -148,8 +148,8 @@ class SimulatedUtility:
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._record, self._misbehave, self._answer_problems])
         app.router.add_post(f"{self.base_path}/auth/token", self._give_token)
+        app.router.add_get(f"{self.base_path}/auth/server", self._tell_token_url)
         if not self._older:
-            app.router.add_get(f"{self.base_path}/auth/server", self._tell_token_url)
             app.router.add_get(f"{self.base_path}/notifiers", self._tell_notifiers)
             app.router.add_get(f"{self.base_path}/notifiers/mqtt/topics/{{path:.+}}", self._tell_topics)
         for kind in KINDS:
@@ -199,7 +199,7 @@ class SimulatedUtility:
         return bad_siblings(kind, rows, self._now().isoformat(timespec="microseconds"))
 
     async def _tell_token_url(self, _: web.Request) -> web.Response:
-        if self.faults.hides_auth_server:
+        if self.faults.hides_auth_server or (self._older and not self.faults.shows_auth_server):
             raise web.HTTPNotFound
         return json_answer({"tokenURL": self.faults.token_url or f"{self.base_url}/auth/token"})
 
