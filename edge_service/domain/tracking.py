@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from edge_service.domain.band import Band
 from edge_service.domain.memory import ChargerMemory, Trim
 from edge_service.domain.model import Capability, Stage, frozen_map
 from edge_service.domain.others import SKEW
@@ -34,31 +35,33 @@ EVENT = "event"
 RUNG = "demand_response"
 
 
-def trimmed(view: View, call: Call, wants: Mapping[str, int]) -> dict[str, int]:
-    """The wants with what each charger is known to miss added; nothing is added to none."""
-    return {name: want_w + _trim_w(view, call, name, want_w) for name, want_w in wants.items()}
-
-
-def _trim_w(view: View, call: Call, charger: str, want_w: int) -> int:
+def trimmed_w(view: View, call: Call, charger: str, asked_w: int) -> int:
+    """What the charger is told, so that what was asked of it is measured; never the other direction, nor rest."""
     trim, capability = view.memory.charger(charger).trim, view.capability(charger)
-    if not want_w or trim is None or capability is None or not _is_of(trim, call):
-        return 0
-    trim_w = _applied_w(trim, want_w, capability)
-    return trim_w if (want_w + trim_w) * want_w > 0 else 0
+    if not asked_w or capability is None:
+        return asked_w
+    bound_w = _bound_w(capability, asked_w)
+    trim_w = max(-bound_w, min(bound_w, trim.w)) if trim is not None and _is_of(trim, call) else 0
+    told_w = stepped_w(view, charger, asked_w + trim_w)
+    return told_w if told_w * asked_w > 0 else asked_w
 
 
-def _applied_w(trim: Trim, want_w: int, capability: Capability) -> int:
-    """Inside the bound, and whole steps of the device: less would be rounded away, or to a whole step too much."""
-    bound_w, step_w = _bound_w(capability, want_w), capability.step_w
-    return round(max(-bound_w, min(bound_w, trim.w)) / step_w) * step_w
+def stepped_w(view: View, charger: str, power_w: int) -> int:
+    """The nearest power that the charger's steps allow, inside its band; as it is where there is none."""
+    capability = view.capability(charger)
+    step_w = 1 if capability is None else capability.step_w
+    nearest_w = round(power_w / step_w) * step_w
+    return nearest_w if nearest_w in view.bands[charger] else power_w
 
 
 def _is_of(trim: Trim, call: Call) -> bool:
     return (trim.event, trim.slot) == (call.event.uid, call.slot.start)
 
 
-def _bound_w(capability: Capability, want_w: int) -> int:
-    return int(capability.tolerance_of(want_w) * BOUND_SHARE)
+def _bound_w(capability: Capability, power_w: int) -> int:
+    """A device of coarse steps may be a whole one away from what was asked, and yet do just what it is told."""
+    coarse_w = capability.step_w if capability.step_w > 1 else 0
+    return max(int(capability.tolerance_of(power_w) * BOUND_SHARE), coarse_w)
 
 
 def follow(view: View, before: Mapping[str, ChargerMemory]) -> Mapping[str, ChargerMemory]:
@@ -81,9 +84,17 @@ def _followed(view: View, call: Call | None, charger: str, memory: ChargerMemory
 def _moved(view: View, call: Call, charger: str, memory: ChargerMemory, settled: Settled) -> Trim | None:
     """The trim after this moment: as it is, a little on toward what is missed, or none where no trim helps."""
     capability, reading, trim, want_w = view.capability(charger), view.reading(charger), memory.trim, settled.want_w
-    if not want_w or trim is None or capability is None or reading is None or reading.power_w is None:
+    allowed = settled.allowed
+    if (
+        not want_w
+        or capability is None
+        or reading is None
+        or reading.power_w is None
+        or trim is None
+        or allowed is None
+    ):
         return trim
-    aim_w, outward = _aim_w(settled, want_w, trim, capability)
+    aim_w, outward = _aim_w(view, charger, allowed, want_w)
     missed_w = aim_w - reading.power_w
     if not _is_steady(view, call, memory, capability) or abs(missed_w) <= _enough_w(aim_w, capability):
         return trim
@@ -103,12 +114,12 @@ def _summed(view: View, trim: Trim, missed_w: int, aim_w: int, capability: Capab
     return Trim(trim.event, trim.slot, sum_w, trim.w if abs(sum_w - trim.w) < STEP_W else round(sum_w))
 
 
-def _aim_w(settled: Settled, want_w: int, trim: Trim, capability: Capability) -> tuple[int, int]:
-    """What was asked without the trim, and the direction in which no more can be ordered (0: both are free)."""
-    allowed = settled.allowed
-    if allowed is not None and want_w in (allowed.lo, allowed.hi):
-        return want_w, 1 if want_w == allowed.hi else -1
-    return want_w - _applied_w(trim, want_w, capability), 0
+def _aim_w(view: View, charger: str, allowed: Band, want_w: int) -> tuple[int, int]:
+    """What was asked, as far as it is allowed, and the direction in which no more can be told (0: both are free)."""
+    outward = 0 if want_w not in (allowed.lo, allowed.hi) else 1 if want_w == allowed.hi else -1
+    steps = view.steps.get(charger, ())
+    asked_w = steps[-1].data.get("asked_w") if steps else None
+    return allowed.nearest(want_w if asked_w is None else asked_w), outward
 
 
 def _is_steady(view: View, call: Call, memory: ChargerMemory, capability: Capability) -> bool:

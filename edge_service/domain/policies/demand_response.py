@@ -1,7 +1,7 @@
 """Demand response: the utility's event that runs now, or the charging that one to come needs."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from edge_service.domain.model import Event, SlotKind, frozen_map
 from edge_service.domain.preparing import lacks, limits, spare_wh
 from edge_service.domain.ruling import ruling
 from edge_service.domain.timeline import Call
-from edge_service.domain.tracking import trimmed
+from edge_service.domain.tracking import stepped_w, trimmed_w
 from edge_service.domain.view import Narrowing, Statement, View
 
 # An event this far ahead is prepared for; utilities announce a day before.
@@ -48,7 +48,14 @@ def _serve(view: View, call: Call) -> tuple[Statement, ...]:
                 waits = frozen_map(dict.fromkeys(view.open_chargers, ANY))
                 return (floors, Narrowing("event_waits_for_power", bands=waits, data=data))
             wants = _wants(view, event, dispatch.left_w(view, call, target_w), low)
-    return (floors, Narrowing("event", wants=frozen_map(trimmed(view, call, wants)), data=data))
+    return (floors, *_asks(view, call, wants, data))
+
+
+def _asks(view: View, call: Call, wants: Mapping[str, int], data: Mapping[str, Any]) -> Iterator[Narrowing]:
+    """Of each charger its part, and what it is told so that just that is measured."""
+    for name, asked_w in wants.items():
+        told_w = frozen_map({name: trimmed_w(view, call, name, asked_w)})
+        yield Narrowing("event", wants=told_w, data=frozen_map({**data, "asked_w": asked_w}))
 
 
 def _rehearse(view: View, call: Call) -> tuple[Statement, ...]:
@@ -78,13 +85,13 @@ def _wants(view: View, event: Event, left_w: int, low: list[str]) -> dict[str, i
 
 def _to_nearest_step(view: View, wants: Mapping[str, int], left_w: int) -> dict[str, int]:
     """Where all move in steps, the sum is the nearest to the target, not the one below it."""
-    steps = {name: capability.step_w for name in wants if (capability := view.capability(name)) is not None}
-    done = {name: want_w - math.fmod(want_w, steps.get(name, 1)) for name, want_w in wants.items()}
-    missing_w = left_w - sum(done.values())
-    for name, step_w in steps.items():
-        next_w = round(done[name] + math.copysign(step_w, missing_w))
-        grows = done[name] * missing_w > 0
-        if step_w > 1 and grows and step_w / 2 < abs(missing_w) and next_w in view.bands[name]:
+    missing_w = left_w - sum(stepped_w(view, name, want_w) for name, want_w in wants.items())
+    for name, want_w in wants.items():
+        capability = view.capability(name)
+        step_w = 1 if capability is None else capability.step_w
+        next_w = want_w + round(math.copysign(step_w, missing_w))
+        odd = step_w > 1 and want_w * missing_w > 0 and want_w % step_w == 0
+        if odd and step_w / 2 < abs(missing_w) and next_w in view.bands[name]:
             return {**wants, name: next_w}
     return dict(wants)
 
