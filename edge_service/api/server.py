@@ -40,13 +40,17 @@ async def _nothing_recorded() -> str:
     return '{"recordings":[]}'
 
 
+def _nothing_settled(program: str | None, year: int | None) -> Mapping[str, Any]:
+    return {"entries": [], "seasons": []}
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """What stands behind the door.
 
     ``is_fresh``: whether the control cycle has completed lately. ``check``: what each device says, a list of
     ``{"device": ..., "ok": ..., "text": ...}``. ``recording``: what was recorded lately, without names, as JSON; it
-    may raise ``OSError``.
+    may raise ``OSError``. ``settlements``: what events and seasons came to, of one program, of one year, or of all.
     """
 
     installation: str
@@ -58,6 +62,7 @@ class Edge:
     is_fresh: Callable[[], bool]
     check: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]]
     recording: Callable[[], Awaitable[str]] = _nothing_recorded
+    settlements: Callable[[str | None, int | None], Mapping[str, Any]] = _nothing_settled
 
 
 class ApiServer:
@@ -211,9 +216,12 @@ class ApiServer:
 
     async def _log(self, request: web.Request) -> web.Response:
         """The last outages or drills, the newest first: the data of the occurrence that ended each."""
+        if request.match_info["of"] == "settlements":
+            return self._settlements(request)
         kinds = LOGS.get(request.match_info["of"])
         if kinds is None:
-            return _failed(HTTPStatus.NOT_FOUND, "bad_argument", f"there is a log of {' and of '.join(LOGS)}")
+            known = " and of ".join([*LOGS, "settlements"])
+            return _failed(HTTPStatus.NOT_FOUND, "bad_argument", f"there is a log of {known}")
         try:
             kept = await self._edge.journal.last_happenings(kinds, LOG_ENTRIES)
         except OSError as error:
@@ -222,6 +230,14 @@ class ApiServer:
             {"at": one.happening.at.isoformat(), "kind": one.happening.kind, **one.happening.data} for one in kept
         ]
         return web.json_response({"entries": entries})
+
+    def _settlements(self, request: web.Request) -> web.Response:
+        """What events and seasons have come to: ``program`` and ``year`` narrow it."""
+        year = request.query.get("year")
+        if year is not None and not (year.isascii() and year.isdigit()):
+            return _failed(HTTPStatus.BAD_REQUEST, "bad_argument", "year must be a year, such as 2026")
+        books = self._edge.settlements(request.query.get("program"), None if year is None else int(year))
+        return web.json_response(text=wire.encode(books))
 
     async def _clients(self, request: web.Request) -> web.Response:
         _require_local(request)

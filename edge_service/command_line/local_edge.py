@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, cast
+from urllib.parse import urlencode
 
 from edge_service.api import rfc3339
 from edge_service.api.paths import CHECK_PATH, COMMAND_PATH, LOCAL_TOKEN_FILE, LOG_PATH, STATE_PATH
@@ -59,6 +60,12 @@ class LocalEdge:
     def log(self, of: str) -> Sequence[Mapping[str, Any]]:
         """The last ``outages`` or ``drills``, the newest first."""
         return cast("Sequence[Mapping[str, Any]]", self.ask("GET", f"{LOG_PATH}/{of}").get("entries", ()))
+
+    def settlements(self, program: str | None, year: int | None) -> Mapping[str, Any]:
+        """What events (``entries``) and ``seasons`` have come to; of one program, of one year, or of all."""
+        asked = {"program": program, "year": year}
+        query = urlencode({key: value for key, value in asked.items() if value is not None})
+        return self.ask("GET", f"{LOG_PATH}/settlements?{query}")
 
     def command(self, name: str, args: Mapping[str, Any], within_s: float = ANSWER_WITHIN_S) -> Mapping[str, Any]:
         """Give a command of the contract and return the data of its result."""

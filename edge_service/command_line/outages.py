@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from edge_service.command_line import settlements
 from edge_service.command_line.outcome import Commands, add_config, say
 
 if TYPE_CHECKING:
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Commands) -> None:
     """Declare them; nothing of the edge is loaded yet."""
-    log = commands.add_parser("log", help="show the last outages or drills of the running edge")
-    log.add_argument("of", choices=("outages", "drills"))
+    log = commands.add_parser("log", help="show the last outages or drills, or what events came to")
+    log.add_argument("of", choices=("outages", "drills", "settlements"))
+    log.add_argument("--program", help="of settlements: of this program only")
+    log.add_argument("--year", type=int, help="of settlements: of seasons that began in this year")
     add_config(log)
     log.add_argument("--json", action="store_true", help="every entry whole, for programs")
     log.set_defaults(act=_log)
@@ -38,6 +41,8 @@ def _edge(args: argparse.Namespace) -> LocalEdge:
 
 
 def _log(args: argparse.Namespace) -> int:
+    if args.of == "settlements":
+        return settlements.show_log(args, _edge(args))
     entries = _edge(args).log(args.of)
     if args.json:
         say(json.dumps(entries, indent=2, ensure_ascii=False))

@@ -106,6 +106,8 @@ TERMS: Mapping[str, Rule] = {
     "pay_usd_per_kwh": or_null(number(0, MOST_USD_PER_KWH, "dollars per kWh")),
     "season_events": or_null(whole(1, 366, "events expected in a season")),
     "baseline": or_null(choice(Baseline)),
+    "baseline_cap_pct": or_null(number(0, 1000, "percent of the baseline")),
+    "opted_out_counts": or_null(flag()),
     "exports": or_null(flag()),
     "ramp_s": or_null(number(0, 1800, "seconds")),
     "floor_pct": or_null(number(0, 100, "percent")),

@@ -66,7 +66,7 @@ LAYERS = (
     # What people and utilities want; an event entered by hand is made by the program of that name.
     Layer(
         edge("announced", "household", "intake", "judgement"),
-        (DOMAIN, PORTS, *edge("departures", "programs.manual", "programs.rules")),
+        (DOMAIN, PORTS, *edge("departures", "programs.calendar_report", "programs.manual", "programs.rules")),
     ),
     # What is known of the house, for what a utility wants reported.
     Layer(edge("measured"), (DOMAIN, PORTS, *edge("runner"))),

@@ -115,6 +115,7 @@ SAID: dict[str, Any] = {
     "energy_wh": 20_700,
     "average_w": 6900,
     "earnings_usd": 12.5,
+    "stake_usd": 30.56,
     "soc_pct": 24.0,
     "duration_s": 600,
     "at": at(60),
