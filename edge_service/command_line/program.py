@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from edge_service.command_line import program_openadr3, program_terms
+from edge_service.command_line import program_discover, program_openadr3, program_terms
 from edge_service.command_line.outcome import FAILED, CommandError, Commands, add_config, say
 from edge_service.command_line.program_add import add_common
 from edge_service.command_line.program_book import Book
@@ -29,6 +29,7 @@ def add_commands(commands: Commands) -> None:
     _add_of_one(acts, "show", "show all that is kept of a program, but for its secrets").set_defaults(act=_show)
     _add_of_one(acts, "test", "try its server and say what works").set_defaults(act=_test)
     _add_of_one(acts, "remove", "leave a program; its record stays").set_defaults(act=_remove)
+    program_discover.add_command(acts)
     presets = acts.add_parser("presets", help="show the terms that ship, and where they are from")
     presets.add_argument("preset", nargs="?", help="only this one")
     presets.set_defaults(act=_presets)
