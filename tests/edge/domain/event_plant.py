@@ -1,9 +1,10 @@
-"""A charger that misses its orders a little, late and noisily, at a house with a meter: the loop that an event closes."""
+"""A charger that misses its orders a little, late and noisily, at a house with a meter: the loop of an event."""
 
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from edge_service.domain import evidence as proofs
 from edge_service.domain.decide import Decision, decide
@@ -132,7 +133,12 @@ class Rig:
         lately = self.powers[-seconds:]
         return sum(sum(one.values()) for one in lately) / len(lately)
 
+    def trim_w(self, name: str = "car") -> int | None:
+        """What is added to the charger's order now; None: nothing is kept of it."""
+        trim = self.memory.charger(name).trim
+        return None if trim is None else trim.w
+
     def changes(self, seconds: int) -> int:
         """How often an order changed in the last seconds."""
         lately = self.orders[-seconds:]
-        return sum(one != other for one, other in zip(lately, lately[1:], strict=False))
+        return sum(one != other for one, other in pairwise(lately))

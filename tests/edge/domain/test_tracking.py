@@ -1,6 +1,7 @@
 """What is measured in an event is brought to what was asked, at any device that follows within its tolerance."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -109,10 +110,8 @@ def test_a_guard_time_is_not_fought() -> None:
     """The order stands for its guard time; the sum does not grow meanwhile, so that nothing overshoots after it."""
     capability = replace(CAR, guard_s=60.0)
     rig = Rig({"car": Device(gain=0.975)}, (EVENT,), facts_of(capability=capability)).run(900)
-    moments = [
-        place for place, (one, other) in enumerate(zip(rig.orders, rig.orders[1:], strict=False)) if one != other
-    ]
-    assert all(later - earlier >= 59 for earlier, later in zip(moments, moments[1:], strict=False))
+    moments = [place for place, (one, other) in enumerate(pairwise(rig.orders)) if one != other]
+    assert all(later - earlier >= 59 for earlier, later in pairwise(moments))
     assert min(one["car"] for one in rig.powers[60:]) >= -5100
     assert rig.mean_w(30) == pytest.approx(-5000, abs=60)
 
@@ -120,7 +119,7 @@ def test_a_guard_time_is_not_fought() -> None:
 def test_nothing_is_summed_up_while_the_vehicle_gives_less_by_itself() -> None:
     rig = Rig({"car": Device(most_w=3500)}, (EVENT,)).run(300)
     assert {orders["car"] for orders in rig.orders[12:]} == {-5000}
-    assert rig.memory.charger("car").trim is None or rig.memory.charger("car").trim.w == 0
+    assert not rig.trim_w()
     rig.devices["car"].most_w = 9600
     rig.run(20)
     assert rig.mean_w(5) == pytest.approx(-5000)
@@ -153,15 +152,14 @@ def test_a_new_slot_begins_without_the_trim_of_the_former() -> None:
 def test_after_the_event_nothing_is_left_of_it() -> None:
     rig = Rig({"car": Device(gain=0.975)}, (an_event("e1", 10, 200),)).run(230)
     assert rig.orders[-1]["car"] == 0
-    assert rig.memory.charger("car").trim is None
+    assert rig.trim_w() is None
 
 
 def test_nothing_is_trimmed_while_the_power_ramps() -> None:
     program = Program("peak", "Peak", "manual", ramp_s=60)
     rig = Rig({"car": Device(gain=0.975)}, (an_event("e1", 10, 600),), facts_of(programs=frozen_map({"peak": program})))
     rig.run(69)
-    assert rig.memory.charger("car").trim is not None
-    assert rig.memory.charger("car").trim.w == 0
+    assert rig.trim_w() == 0
     rig.run(200)
     assert rig.mean_w(10) == pytest.approx(-5000, abs=60)
     rig.run(600 - rig.second + 5)
@@ -170,4 +168,4 @@ def test_nothing_is_trimmed_while_the_power_ramps() -> None:
 
 def test_a_person_s_order_is_not_trimmed() -> None:
     rig = Rig({"car": Device(gain=0.975)}, (), settings=Settings()).run(100)
-    assert rig.memory.charger("car").trim is None
+    assert rig.trim_w() is None
