@@ -23,8 +23,8 @@ AGGREGATED = "AGGREGATED_REPORT"
 MINUTE = timedelta(minutes=1)
 # Of an interval of which less is known no mean is told.
 LEAST_KNOWN = 0.5
-# A minute has its 60 s only within the pace of the cycles.
-WHOLE = 0.99
+# What the pace of the cycles may leave out at the edges of an interval; more is a gap.
+SLACK_S = 2.0
 # What was seen of the house last counts as what stood at an interval's end, if it was no longer before.
 STILL_SURE = timedelta(minutes=2)
 
@@ -200,7 +200,7 @@ def _mean(wish: Descriptor, one: Reported, known: Known) -> Told:
     if known_s < LEAST_KNOWN * length_s:
         return MISSING
     aligned = one.start.second == one.end.second == 0 and one.start.microsecond == one.end.microsecond == 0
-    sure = aligned and known_s >= WHOLE * length_s
+    sure = aligned and length_s - known_s <= SLACK_S
     mean_w = sum(s * w for s, w in parts) / known_s
     return Told(known.sign * mean_w, Quality.OK if sure else Quality.ESTIMATED)
 
@@ -306,4 +306,13 @@ KINDS: Mapping[str, Kind] = {
     "LOAD_SHED_DELTA_AVAILABLE": Kind(POWER, "FORECAST", _UP),
     "UP_REGULATION_AVAILABLE": Kind(POWER, "FORECAST", _UP),
     "DOWN_REGULATION_AVAILABLE": Kind(POWER, "FORECAST", _forecast(lambda standing: standing.room_down_w)),
+    # Standard, and nothing here knows them: told as MISSING.
+    **dict.fromkeys(
+        (
+            *("READING", "DELTA_USAGE", "REGULATION_SETPOINT", "USAGE_FORECAST", "STORAGE_DISPATCH_FORECAST"),
+            *("GENERATION_DELTA_AVAILABLE", "IMPORT_RESERVATION_CAPACITY", "IMPORT_RESERVATION_FEE"),
+            *("EXPORT_RESERVATION_CAPACITY", "EXPORT_RESERVATION_FEE"),
+        ),
+        Kind(NO_UNIT, "DIRECT_READ", lambda _wish, _one, _known: MISSING),
+    ),
 }

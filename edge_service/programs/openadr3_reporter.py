@@ -52,7 +52,10 @@ FORGOTTEN_AFTER = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Who reports to whom. ``names``: what we go by in targets; None: not known. ``sign`` as in ``Known``."""
+    """Who reports to whom. ``names``: what we go by in targets; None: not known. ``sign`` as in ``Known``.
+
+    ``scope``: where the program measures, as long as the site does not know better.
+    """
 
     program: str
     scope: Scope
@@ -80,7 +83,10 @@ class _Asking:
 
 
 class Reporter:
-    """One program's reports: what is asked, made and sent. ``step`` does all that is due by then."""
+    """One program's reports: what is asked, made and sent. ``step`` does all that is due by then.
+
+    ``trouble``: what kept the last one of ``run`` from it; empty: nothing.
+    """
 
     def __init__(self, house: House, post: Post, measured: Measured, store: FilingStore, clock: Clock) -> None:
         self._house, self._measured, self._clock = house, measured, clock
@@ -89,19 +95,19 @@ class Reporter:
         self._asking: dict[str, _Asking] = {}
         self._told: set[str] = set()
         self._opened = False
+        self.trouble = ""
         self._corrected_at: datetime | None = None
 
     async def run(self) -> None:
         """For ever. Whatever a utility asks for, it must never end the control of the house."""
-        trouble = ""
         while True:
             try:
                 await self.step(self._clock.now())
-                trouble = ""
+                self.trouble = ""
             except Exception as error:  # as in the intake
-                if repr(error) != trouble:
+                if repr(error) != self.trouble:
                     LOG.exception("program %s: no reports are made", self._house.program)
-                trouble = repr(error)
+                self.trouble = repr(error)
             await asyncio.sleep(TICK_S)
 
     async def step(self, now: datetime) -> None:
@@ -214,12 +220,15 @@ class Reporter:
         self, asking: _Asking, wish: Descriptor, told: list[Reported], number: int, live: Live | None, now: datetime
     ) -> dict[str, Any]:
         event, house = asking.event, self._house
-        chargers = () if live is None else tuple(live.observation.chargers)
+        last = self._measured.live()
+        chargers = () if last is None else tuple(last.facts.chargers)
+        program = None if last is None else last.facts.programs.get(house.program)
+        scope = house.scope if program is None else program.measured_at
         start, end = told[0].start, min(max(one.end for one in told), now)
         rows = await self._measured.minutes(start, end) if needs_rows(wish.payload) and start < end else {}
         baseline = await self._measured.baseline(event.uid) if wish.payload == "BASELINE" else None
         seen = self._sightings.seen(event.id)
-        known = Known(now, house.scope, chargers, rows, seen, sign=house.sign, baseline=baseline)
+        known = Known(now, scope, chargers, rows, seen, sign=house.sign, baseline=baseline)
         known = known if live is None else replace(known, now_seen=self._seen(asking, live))
         name = f"{wish.payload} {wish.key} {_house_mark(house)} {number}"
         report = body(wish, told, known, event_id=event.id, name=name, client=house.client(), house=house.resource())

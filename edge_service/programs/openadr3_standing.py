@@ -182,6 +182,8 @@ def _bounds(live: Live, name: str) -> tuple[float, float] | None:
 def _room(live: Live, *, up: bool) -> float | None:
     """What could be had for an hour from now, above the reserves and the event floor; None: not known."""
     settings = live.decision.settings
+    if live.decision.grid in (Grid.UNKNOWN, Grid.SUSPECT):
+        return None
     unwilling = settings.stopped or settings.mode in (Mode.PAUSED, Mode.READ_ONLY)
     if unwilling or live.program in settings.not_participating or live.decision.grid is not Grid.ON:
         return 0.0

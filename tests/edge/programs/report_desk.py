@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from edge_service.domain.decide import decide
-from edge_service.domain.memory import Memory
-from edge_service.domain.model import Event, Settings, SiteFacts, frozen_map
+from edge_service.domain.memory import GridMemory, Memory
+from edge_service.domain.model import Event, Grid, Settings, SiteFacts, frozen_map
 from edge_service.ports import BaselineFound, Filing, FilingStage, Live
 from edge_service.programs.openadr3 import OpenAdr3Source
 from edge_service.programs.openadr3_options import OpenAdr3Options
@@ -33,7 +33,7 @@ class KnownHouse:
     settings: Settings = field(default_factory=Settings)
     events: tuple[Event, ...] = ()
     baselines: dict[str, BaselineFound] = field(default_factory=dict)
-    memory: Memory = field(default_factory=Memory)
+    memory: Memory = field(default_factory=lambda: Memory(grid=GridMemory(Grid.ON, T0)))
     now: datetime = T0
     dark: bool = False
 
