@@ -2,10 +2,11 @@
 
 A row's keys: ``grid_w``, ``house_w``, ``<charger>.power_w``, ``<charger>.soc_pct``: means over the time in which they
 were measured; ``<charger>.order_w``: of what we ordered. ``<any of these>.s``: seconds of the minute in which that was
-measured, left out where all 60 were; None and no seconds: never. ``n``: cycles, ``s``: seconds that they cover.
-``grid``: the states seen, in order. ``event``, ``program``, ``asks``, ``target_w``, ``event_s``, ``rehearsal``: of the
-event that ran longest. ``sync``, ``error_s``, ``set_s``: the clock. ``devices``: who the chargers say they are, their
-serial numbers hashed, with the first row of a day and of a run.
+measured, left out where all 60 were; None and no seconds: never. ``n``: cycles, ``s``: seconds that they cover, left
+out where all 60. ``grid``: the states seen, in order, left out where it was on. ``event``, ``program``, ``asks``,
+``target_w``, ``event_s``, ``rehearsal``: of the event that ran longest. ``error_s``: how far off the clock may be that
+a time server steers; without it ``sync`` says whether one does; ``set_s``: by how much it was set. ``devices``: who the
+chargers say they are, their serial numbers hashed, with the first row of a day and of a run.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from hashlib import sha256
 from typing import Any
 
 from edge_service.domain.memory import EventStage
-from edge_service.domain.model import SlotKind
+from edge_service.domain.model import Grid, SlotKind
 from edge_service.domain.timeline import Timeline
 from edge_service.runner import Image
 
@@ -25,6 +26,7 @@ type Row = tuple[datetime, Mapping[str, Any]]
 # seen by anybody: it is a gap, and never filled.
 LONGEST_STEP = timedelta(seconds=15)
 MINUTE_S = 60.0
+GRID_ON = Grid.ON.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class _Minute:
 
     def cover(self, before: _Sample, after: _Sample, start_s: float, end_s: float) -> None:
         """Count what lies from ``start_s`` to ``end_s`` after ``before``, in a straight line between the two."""
+        if end_s <= start_s:
+            return
         whole_s = (after.at - before.at).total_seconds()
         middle = (start_s + end_s) / 2 / whole_s
         self.covered_s += end_s - start_s
@@ -89,7 +93,8 @@ class _Minute:
         parts = {f"{name}.s": self.seconds[name] for name in found if self.seconds.get(name, 0.0) > 0}
         found |= {name: round(part_s, 1) for name, part_s in parts.items() if not _is_whole(part_s)}
         found |= {"n": self.cycles} | ({} if _is_whole(self.covered_s) else {"s": round(self.covered_s, 1)})
-        found |= {"grid": " ".join(self.grid)} | dict(self._event())
+        states = " ".join(self.grid)
+        found |= ({} if states == GRID_ON else {"grid": states}) | dict(self._event())
         return found | ({"set_s": round(self.set_s, 1)} if self.set_s else {})
 
     def _counts(self, name: str) -> bool:
@@ -156,8 +161,11 @@ class MinuteMeans:
     def _also(self, minute_at: datetime, image: Image) -> dict[str, Any]:
         """How far the clock can be trusted, and who the devices are, where that is news or the day is."""
         trust = self._clock()
-        told = {"sync": None if trust.synchronised is None else int(trust.synchronised), "error_s": trust.error_max_s}
-        found = {name: value for name, value in told.items() if value is not None}
+        found: dict[str, Any] = {}
+        if trust.synchronised and trust.error_max_s is not None:
+            found["error_s"] = round(trust.error_max_s, 2)
+        elif trust.synchronised is not None:
+            found["sync"] = int(trust.synchronised)
         devices = {
             name: [one.manufacturer, one.model, _alias(one.serial), one.version]
             for name, one in image.identities.items()
