@@ -317,7 +317,8 @@ class Runner:
         """Sleep to the next cycle, to when time alone changes the decision, or until something urgent."""
         wait_s = due - self._clock.monotonic()
         now = self._clock.now()
-        change = next_change(self._people.events(), self._memory, self._facts, now)
+        limits = self._people.capacity_limits()
+        change = next_change(self._people.events(), self._memory, self._facts, now, limits)
         if change is not None:
             wait_s = min(wait_s, (change - now).total_seconds())
         try:
