@@ -28,6 +28,7 @@ from edge_service.domain.runtime_commands import QUESTIONS
 from edge_service.domain.tally import Tally
 from edge_service.intake import Intake
 from edge_service.ports import Clock, Journal
+from edge_service.programs.calendar_report import read_report
 from edge_service.programs.manual import ManualEventError, by_hand, enter_event
 
 LOG = logging.getLogger(__name__)
@@ -243,6 +244,11 @@ class Household:
         await self._intake.enter(event)
         return {"event": event.uid}
 
+    async def _set_calendar(self, asked: Asked) -> Mapping[str, Any]:
+        report = read_report(asked, self._intake.events())
+        await self._intake.report(report)
+        return {"events": [event.uid for event in report.events], "problems": list(report.problems)}
+
     async def _cancel_event(self, asked: Asked) -> Mapping[str, Any]:
         uid = asked.text("event")
         event = next((event for event in self._intake.events() if event.uid == uid), None)
@@ -255,6 +261,7 @@ class Household:
 
     _special: Mapping[str, Callable[[Household, Asked], Awaitable[Mapping[str, Any]]]] = {
         "enter_event": _enter_event,
+        "set_calendar": _set_calendar,
         "cancel_event": _cancel_event,
         "skip_departure": _skip_departure,
         "opt_out_day": _opt_out_day,

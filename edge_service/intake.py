@@ -20,6 +20,7 @@ from edge_service.ports import (
     ProgramSource,
     WakesWhenNews,
 )
+from edge_service.programs.calendar_report import CalendarReport, reported
 from edge_service.programs.manual import by_hand
 
 LOG = logging.getLogger(__name__)
@@ -191,6 +192,14 @@ class Intake:
                 others = [known for known in self.known_of(event.program_id) if known.uid != uid]
                 await self._put(event.program_id, others)
 
+    async def report(self, report: CalendarReport) -> None:
+        """Take what a client tells of a calendar that it watches; returns when it is on disk."""
+        async with self._one_at_a_time:
+            told = {event.uid for event in report.events}
+            known = self.known_of(report.program_id)
+            others = [event for event in known if event.uid not in told and not report.replaces(event)]
+            await self._put(report.program_id, [*others, *report.events])
+
     async def judge_anew(self) -> None:
         """The programs' rules have changed. Raises OSError; then the events stand as they were judged before."""
         async with self._one_at_a_time:
@@ -281,7 +290,7 @@ class Intake:
         """Take what the server says beside what people entered. What cannot be kept is not promised."""
         try:
             async with self._one_at_a_time:
-                entered = [event for event in self.known_of(program) if by_hand(event)]
+                entered = [event for event in self.known_of(program) if by_hand(event) or reported(event)]
                 await self._put(program, [*events, *entered])
         except OSError as error:
             LOG.error("program %s: its events could not be kept, the former ones stand: %s", program, error)

@@ -95,7 +95,9 @@ LAYERS = (
         (DOMAIN, PORTS, *LOOPBACK, *edge("chargers", "devices"), "voluptuous", "yaml"),
     ),
     Layer(edge("command_line", "__main__"), EVERYTHING, never=WORKSHOP),
-    Layer(edge("app", "site_devices", "enrolment", "program_trial"), EVERYTHING, never=(*edge("command_line"), *WORKSHOP)),
+    Layer(
+        edge("app", "site_devices", "enrolment", "program_trial"), EVERYTHING, never=(*edge("command_line"), *WORKSHOP)
+    ),
     Layer((f"{INTEGRATION}.wire",)),
     Layer((f"{INTEGRATION}.client",), (f"{INTEGRATION}.wire", "aiohttp")),
     Layer((INTEGRATION,), ("homeassistant", "probatio", "voluptuous", "aiohttp"), never=("edge_service",)),
