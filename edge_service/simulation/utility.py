@@ -41,6 +41,7 @@ OWN_BROKER = "own"
 # The one way that openleadr-rs 0.2.4 names; the standard spells it OAUTH2_BEARER_TOKEN.
 BY_TOKEN = "OAUTH2BEARERTOKEN"
 REQUESTS_KEPT = 10_000
+EXCHANGES_KEPT = 500
 type Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -72,6 +73,19 @@ class RequestSeen:
     status: int
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One OpenADR request and its answer, whole. ``path`` is without the base path, ``kind`` the body's media type."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    kind: str
+    body: bytes
+    status: int
+    answer: bytes
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -84,6 +98,7 @@ class SimulatedUtility:
         self.options = options or UtilityOptions()
         self.faults = Faults()
         self.requests: deque[RequestSeen] = deque(maxlen=REQUESTS_KEPT)
+        self.exchanges: deque[Exchange] = deque(maxlen=EXCHANGES_KEPT)
         self._older = self.options.version == utility_older.VERSION
         types = utility_older.OBJECT_TYPES if self._older else OBJECT_TYPES
         self.store = Store(now, self.options.state, types)
@@ -252,6 +267,8 @@ class SimulatedUtility:
             self._garbage_given += 1
             text = GARBAGE[self._garbage_given % len(GARBAGE) - 1]
             return web.Response(text=text, content_type="application/json")
+        if faults.body is not None and request.method == "GET" and not path.startswith("/auth"):
+            return web.Response(body=faults.body.encode(errors="surrogateescape"), content_type="application/json")
         if faults.most_body_bytes is not None and (request.content_length or 0) > faults.most_body_bytes:
             return _problem(413, "The body is too large")
         answer = _lost(path, request, faults) or await handler(request)

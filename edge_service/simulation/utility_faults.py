@@ -19,9 +19,9 @@ class Faults:
     """What is wrong with the utility now. ``None`` and False: nothing.
 
     ``retry_after`` is a Retry-After header as it stands, ``clock_off_s`` how far the utility's Date header is ahead.
-    ``only`` limits status and garbage to paths that begin so. ``token_status`` is the token endpoint's,
-    ``token_expires_in`` what it says (``absent``: nothing), ``token_url`` what /auth/server names.
-    ``hides_auth_server``: in 3.1; ``shows_auth_server``: in 3.0.1, where it is not. ``denied_status`` stands in for
+    ``body`` is answered to every GET, as it stands. ``only`` limits status, garbage and body to paths that begin so.
+    ``token_status`` is the token endpoint's, ``token_expires_in`` what it says (``absent``: nothing), ``token_url`` what
+    /auth/server names. ``hides_auth_server``: in 3.1; ``shows_auth_server``: in 3.0.1, where it is not. ``denied_status`` stands in for
     403. ``forgets_vens``: made and never found. ``empty_lists``: data lost. ``bomb``: little that unpacks to much.
     ``swallows_answers``: what is written is kept, and the line is cut instead of an answer. ``most_body_bytes``: larger
     bodies are refused (413).
@@ -33,6 +33,7 @@ class Faults:
     latency_ms: int | None = None
     only: str | None = None
     garbage: bool = False
+    body: str | None = None
     extra_bad_objects: bool = False
     clock_off_s: int | None = None
     token_status: int | None = None
@@ -68,7 +69,7 @@ _BOUNDS = {
     "denied_status": (401, 403),
     "most_body_bytes": (0, 10**9),
 }
-_TEXTS = ("retry_after", "only", "token_expires_in", "token_url")
+_TEXTS = ("body", "retry_after", "only", "token_expires_in", "token_url")
 
 
 def _check(name: str, value: object) -> None:

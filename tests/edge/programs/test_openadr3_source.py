@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from edge_service.domain.model import Alert, AlertKind, Event, Program, Scope, Slot, SlotKind
-from edge_service.domain.timeline import Timeline
 from edge_service.ports import ProgramCredentialsError, ProgramError, ProgramNews
 from edge_service.programs import PROGRAMS
 from edge_service.programs.manual import enter_event
@@ -135,58 +134,6 @@ async def test_polls_that_bring_nothing_new_bring_the_same_events_and_one_token(
 # ------------------------------------------------------------------------------------------------- the life of an event
 
 
-async def test_an_event_changed_while_it_runs_is_the_same_event_with_new_slots(desk: Desk) -> None:
-    event_id = desk.call(start_in=timedelta(0))
-    (before,) = await desk.events()
-    changed = [{"id": 0, "payloads": [{"type": "DISPATCH_SETPOINT", "values": [-3.5]}]}]
-    desk.change(event_id, intervals=changed, intervalPeriod={"start": NOON.isoformat(), "duration": "P0Y0M0DT3H0M0S"})
-    (after,) = await desk.events(10 * MINUTE)
-    assert after == replace(before, slots=(Slot(NOON, NOON + 3 * HOUR, SlotKind.POWER, -3500),))
-
-
-async def test_the_same_content_written_again_changes_nothing(desk: Desk) -> None:
-    event_id = desk.write(intervalPeriod=NOW_PERIOD | {"randomizeStart": "PT10M"})
-    before = await desk.events()
-    desk.now += MINUTE
-    desk.change(event_id)
-    assert await desk.events(MINUTE) == before
-
-
-async def test_a_deleted_event_is_gone_with_the_next_poll(desk: Desk) -> None:
-    event_id = desk.call(start_in=timedelta(0))
-    assert len(await desk.events()) == 1
-    desk.utility.dispatch.cancel(event_id)
-    assert await desk.events(MINUTE) == ()
-    assert desk.asked("GET", f"/events/{event_id}") == 1
-
-
-async def test_an_event_set_to_nothing_is_gone_and_not_without_end(desk: Desk) -> None:
-    event_id = desk.call(start_in=timedelta(0))
-    assert len(await desk.events()) == 1
-    desk.change(event_id, intervalPeriod=CANCELLED_PERIOD)
-    news = await desk.poll(MINUTE)
-    assert (news.events, news.problems) == ((), ())
-
-
-async def test_an_event_that_is_over_is_left_out_and_not_looked_up(desk: Desk) -> None:
-    event_id = desk.call(start_in=timedelta(0))
-    assert len(await desk.events()) == 1
-    assert await desk.events(HOUR) == ()
-    desk.utility.dispatch.cancel(event_id)
-    assert await desk.events(MINUTE) == ()
-    assert desk.asked("GET", f"/events/{event_id}") == 0
-
-
-async def test_an_event_read_in_the_middle_is_in_its_right_interval(desk: Desk) -> None:
-    steps = [{"id": 0, "payloads": [{"type": "DISPATCH_SETPOINT", "values": [-kw]}]} for kw in (5, 6, 7)]
-    start = {"start": (NOON - 90 * MINUTE).isoformat(), "duration": "PT1H", "randomizeStart": "PT10M"}
-    desk.write(intervals=steps, intervalPeriod=start)
-    events = await desk.events()
-    call = Timeline(events).at(NOON)
-    assert call is not None
-    assert (call.slot.power_w, call.slot.start) == (-6000, NOON - 30 * MINUTE)
-
-
 async def test_an_event_that_asks_nothing_yet_keeps_its_first_sight(desk: Desk) -> None:
     level = [{"id": 0, "payloads": [{"type": "SIMPLE", "values": [0]}]}]
     event_id = desk.write(intervals=level, intervalPeriod={"start": (NOON + HOUR).isoformat(), "duration": "PT1H"})
@@ -229,50 +176,6 @@ async def test_an_event_moved_to_a_fixed_time_and_back_to_now_starts_at_the_seco
     assert event.start == NOON + MINUTE + HOUR
 
 
-async def test_a_random_start_stays_over_polls_and_restarts_and_differs_from_house_to_house(desk: Desk) -> None:
-    desk.write(intervalPeriod={"start": (NOON + HOUR).isoformat(), "duration": "PT1H", "randomizeStart": "PT15M"})
-    (event,) = await desk.events()
-    assert abs(event.start - (NOON + HOUR)) <= 15 * MINUTE
-    assert await desk.events(MINUTE) == (event,)
-    desk.restart(desk.given)
-    assert await desk.events(HOUR) == (event,)
-    desk.now = NOON
-    starts = set()
-    for house in range(8):
-        desk.restart(house=str(house))
-        starts.add((await desk.events())[0].start)
-    assert len(starts) > 4
-
-
-async def test_an_endless_event_goes_on_and_its_end_moves_once_a_day(desk: Desk) -> None:
-    desk.write(intervalPeriod=NOW_PERIOD | {"duration": "P9999Y0M0DT0H0M0S"})
-    (event,) = await desk.events()
-    assert await desk.events(11 * HOUR) == (event,)
-    desk.restart(desk.given)
-    (later,) = await desk.events(2 * HOUR)
-    assert (later.start, later.end - event.end) == (NOON, timedelta(days=1))
-
-
-async def test_an_event_under_a_new_id_goes_on_as_the_same_event_also_after_a_restart(desk: Desk) -> None:
-    first = desk.write(eventName="Peak", intervalPeriod=NOW_PERIOD)
-    (event,) = await desk.events()
-    desk.utility.store.remove("events", first)
-    second = desk.write(eventName="Peak", intervalPeriod=NOW_PERIOD)
-    assert await desk.events(10 * MINUTE) == (event,)
-    desk.restart(desk.given)
-    assert await desk.events(10 * MINUTE) == (event,)
-    desk.utility.store.remove("events", second)
-    assert await desk.events(10 * MINUTE) == ()
-
-
-async def test_another_event_in_the_place_of_one_is_not_taken_for_it(desk: Desk) -> None:
-    first = desk.call(kw=5)
-    await desk.events()
-    desk.utility.store.remove("events", first)
-    second = desk.call(kw=6)
-    assert [event.uid for event in await desk.events(MINUTE)] == [f"peak:{second}"]
-
-
 async def test_a_restart_keeps_the_time_of_announcement_and_an_event_of_another_hand_is_no_business_of_ours(
     desk: Desk,
 ) -> None:
@@ -285,18 +188,6 @@ async def test_a_restart_keeps_the_time_of_announcement_and_an_event_of_another_
 
 
 # ------------------------------------------------------------------------------------------------------- what is no end
-
-
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 502}, {"status": 404}, {"garbage": True}])
-async def test_a_failed_contact_is_an_error_and_forgets_nothing(desk: Desk, fault: dict[str, Any]) -> None:
-    desk.write(intervalPeriod=NOW_PERIOD)
-    before = await desk.events()
-    desk.utility.set_faults(fault)
-    for _ in range(4):
-        with pytest.raises(ProgramError):
-            await desk.poll(MINUTE)
-    desk.utility.set_faults(dict.fromkeys(fault))
-    assert await desk.events(MINUTE) == before
 
 
 async def test_of_many_events_gone_at_once_some_are_looked_up_at_a_time_and_the_rest_stand_until_then(
@@ -343,14 +234,6 @@ async def test_an_event_with_a_bad_unit_is_named_once_for_all_its_intervals_and_
     news = await desk.poll()
     assert (news.events, len(news.problems)) == ((), 1)
     assert (await desk.poll(7 * HOUR)).problems == ()
-
-
-@pytest.mark.parametrize(("period", "says"), [({}, "has no duration"), ({"duration": "PT0S"}, "lasts no time")])
-async def test_an_event_without_a_duration_is_named(desk: Desk, period: dict[str, str], says: str) -> None:
-    desk.write(intervalPeriod={"start": (NOON + HOUR).isoformat()} | period)
-    news = await desk.poll()
-    assert news.events == ()
-    assert [says in problem for problem in news.problems] == [True]
 
 
 # ------------------------------------------------------------------------------------------------------------ enrolment
