@@ -20,9 +20,9 @@ class Faults:
 
     ``retry_after`` is a Retry-After header as it stands, ``clock_off_s`` how far the utility's Date header is ahead.
     ``body`` is answered to every GET, as it stands. ``only`` limits status, garbage and body to paths that begin so.
-    ``token_status`` is the token endpoint's, ``token_expires_in`` what it says (``absent``: nothing), ``token_url`` what
-    /auth/server names. ``hides_auth_server``: in 3.1; ``shows_auth_server``: in 3.0.1, where it is not. ``denied_status`` stands in for
-    403. ``forgets_vens``: made and never found. ``empty_lists``: data lost. ``bomb``: little that unpacks to much.
+    ``token_status`` is the token endpoint's, ``token_expires_in`` what it says (``absent``: nothing), ``token_url``
+    what /auth/server names. ``hides_auth_server``: in 3.1; ``shows_auth_server``: in 3.0.1, where it is not.
+    ``denied_status`` stands in for 403. ``forgets_vens``: made and never found. ``empty_lists``: data lost. ``bomb``: little that unpacks to much.
     ``swallows_answers``: what is written is kept, and the line is cut instead of an answer. ``most_body_bytes``: larger
     bodies are refused (413).
     """

@@ -501,7 +501,7 @@ async def test_bad_siblings_stand_in_lists_beside_the_real_rows() -> None:
 
 @pytest.mark.parametrize(
     ("wish", "told"),
-    [({"status": 200}, "from 400 to 599"), ({"garbage": 1}, "true or false"), ({"stat": 1}, "known: bomb")],
+    [({"status": 200}, "from 400 to 599"), ({"garbage": 1}, "true or false"), ({"stat": 1}, "known: body")],
 )
 async def test_an_unknown_or_senseless_fault_is_refused(wish: dict[str, int], told: str) -> None:
     async with running() as scene:
