@@ -109,6 +109,7 @@ def _limited_by(view: View, call: Call | None, *, rules: bool) -> LimitedBy | No
     return _shortfall(view, call) if rules else LimitedBy.OTHER_EVENT
 
 
+_ALL_THERE_IS = frozenset({SlotKind.MAX_DISCHARGE, SlotKind.MAX_CHARGE})
 _CAPS = frozenset({SlotKind.NO_CHARGE, SlotKind.CHARGE_SHARE, SlotKind.CHARGE_STATE})
 
 
@@ -122,7 +123,7 @@ def _shortfall(view: View, call: Call) -> LimitedBy | None:
     sign = -1 if asked_w < 0 else 1
     reach = {name: _rating_w(view, name, sign) for name in view.facts.chargers}
     most_w = sum(reach.values())
-    target_w = abs(asked_w) if abs(asked_w) < 10**8 else most_w
+    target_w = most_w if call.slot.kind in _ALL_THERE_IS else abs(asked_w)
     given = {name: max(0, sign * _given_w(view, name)) for name in reach}
     missing_w = target_w * dispatch.strength(view, call.event) - sum(given.values())
     if missing_w > max(MET_W, MET_SHARE * target_w):
