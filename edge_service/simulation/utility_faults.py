@@ -22,9 +22,9 @@ class Faults:
     ``body`` is answered to every GET, as it stands. ``only`` limits status, garbage and body to paths that begin so.
     ``token_status`` is the token endpoint's, ``token_expires_in`` what it says (``absent``: nothing), ``token_url``
     what /auth/server names. ``hides_auth_server``: in 3.1; ``shows_auth_server``: in 3.0.1, where it is not.
-    ``denied_status`` stands in for 403. ``forgets_vens``: made and never found. ``empty_lists``: data lost. ``bomb``: little that unpacks to much.
-    ``swallows_answers``: what is written is kept, and the line is cut instead of an answer. ``most_body_bytes``: larger
-    bodies are refused (413).
+    ``denied_status`` stands in for 403. ``forgets_vens``: made and never found. ``empty_lists``: data lost. ``bomb``:
+    little that unpacks to much. ``swallows_answers``: what is written is kept, and the line is cut instead of an
+    answer. ``most_body_bytes``: larger bodies are refused (413).
     """
 
     status: int | None = None
