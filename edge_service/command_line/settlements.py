@@ -41,17 +41,17 @@ def _season(args: argparse.Namespace) -> int:
     from edge_service.config import load  # noqa: PLC0415
 
     books = LocalEdge.of(load(args.config)).settlements(args.program, args.year)
-    seasons = _latest(books["seasons"]) if args.year is None else books["seasons"]
+    seasons = latest(books["seasons"]) if args.year is None else books["seasons"]
     if args.program is not None and not seasons:
         raise CommandError(f"no season of {args.program} is known; ridethrough program list shows the programs")
     if args.json:
         say(json.dumps(seasons, indent=2, ensure_ascii=False))
         return 0
-    say("\n\n".join("\n".join(_told(season, books["entries"])) for season in seasons))
+    say("\n\n".join("\n".join(told(season, books["entries"])) for season in seasons))
     return 0
 
 
-def _latest(seasons: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def latest(seasons: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The newest of each program; they come the newest first."""
     found: dict[str, Mapping[str, Any]] = {}
     for season in seasons:
@@ -59,7 +59,8 @@ def _latest(seasons: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list(found.values())
 
 
-def _told(season: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def told(season: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A season in lines: its events by both measures, what it has come to, and where it was not measured."""
     own = [one for one in entries if one["program"] == season["program"] and _is_in(one["day"], season)]
     yield f"{season['name']} ({season['program']}), {season['first']} to {season['last']}"
     yield HEAD
