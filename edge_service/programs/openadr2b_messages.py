@@ -100,8 +100,9 @@ def read_message(body: bytes) -> Message:
         root = ET.fromstring(text)
     except (UnicodeDecodeError, ET.ParseError, ValueError) as error:
         raise MessageError(f"it is no XML ({error})") from error
-    signed = root if _name(root) == "oadrSignedObject" else _child(root, "oadrSignedObject")
-    content = next(iter(signed), None) if signed is not None else None
+    # One only: a signature is of one, and another beside it would be read in its place.
+    signed = list(_all(root, "oadrSignedObject"))
+    content = next(iter(signed[0]), None) if len(signed) == 1 else None
     if content is None:
         raise MessageError("it is no OpenADR 2.0b message")
     response = next(_all(content, "eiResponse"), None)
