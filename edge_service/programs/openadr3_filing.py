@@ -79,9 +79,20 @@ class Outbox:
         kept = {key: one for key, one in self._filings.items() if one.event_id != event_id or one.due >= before}
         self._filings = kept
 
+    async def lighten(self, before: datetime) -> None:
+        """Keep of what was filed before that only that it was; the last of each wish stays whole. Raises OSError."""
+        last = {(one.event_id, one.wish): one.number for one in sorted(self.all(), key=lambda one: one.number)}
+        for one in self.all():
+            done = one.stage is FilingStage.FILED and one.final and one.due < before
+            if done and one.body and one.number < last[one.event_id, one.wish]:
+                await self.keep(replace(one, body={}))
+
     async def send(self, now: datetime) -> None:
-        """Send what waits, the oldest first, until the server is in trouble. Raises OSError."""
-        if self._is_pausing(now):
+        """Send what waits, the oldest first, until the server is in trouble. Raises OSError.
+
+        Before the first contact it is not known in which version.
+        """
+        if self._is_pausing(now) or self._post.version is None:
             return
         open_ones = (FilingStage.WAITING, FilingStage.SENDING)
         waiting = [one for one in self._filings.values() if one.stage in open_ones]

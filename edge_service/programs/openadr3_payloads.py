@@ -4,7 +4,7 @@ What cannot be told is told as MISSING, without a value. Energies and powers are
 (as DISPATCH_SETPOINT has it), so that what the vehicles supply is negative.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -240,9 +240,10 @@ def _baseline(wish: Descriptor, one: Reported, known: Known) -> Told:
 
 def _seen(wish: Descriptor, one: Reported, known: Known) -> tuple[Standing, Quality] | None:
     """How the house stood at the interval's end, or now where that is within it."""
-    if known.now_seen is not None and one.start <= known.now_seen.at <= one.end:
-        return known.now_seen.standing, Quality.OK
-    after = bisect_right(known.seen, one.end, key=attrgetter("at"))
+    now_seen = known.now_seen
+    if now_seen is not None and (one.start <= now_seen.at < one.end or one.start == now_seen.at == one.end):
+        return now_seen.standing, Quality.OK
+    after = bisect_left(known.seen, one.end, key=attrgetter("at"))
     if not wish.historical or not after or (last := known.seen[after - 1]).at < one.start:
         return None
     return last.standing, Quality.OK if one.end - last.at <= STILL_SURE else Quality.ESTIMATED

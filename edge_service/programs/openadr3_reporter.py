@@ -7,17 +7,18 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from edge_service.domain.model import Scope
-from edge_service.domain.timeline import ScheduleError, Sight
+from edge_service.domain.timeline import FOREVER, ScheduleError, Sight
 from edge_service.ports import Clock, Filing, FilingStage, FilingStore, Live, Measured
 from edge_service.programs.openadr3_descriptors import Descriptor, Spacing, read_descriptors
 from edge_service.programs.openadr3_filing import Outbox, Post
 from edge_service.programs.openadr3_listed import ListedEvent
-from edge_service.programs.openadr3_payloads import KINDS, MINUTE, Known, Seen, body, needs_rows, qualities
+from edge_service.programs.openadr3_payloads import KINDS, MINUTE, Known, Rows, Seen, body, needs_rows, qualities
 from edge_service.programs.openadr3_reports import (
     PART,
     Due,
@@ -46,6 +47,11 @@ LIVE_WITHIN = timedelta(seconds=30)
 # Reports whose time is ours: at once where a word changes, not more often than this where a number does.
 AD_HOC_EVERY = timedelta(minutes=5)
 AD_HOC_SHARE = 0.1
+# No more events are asked about at once, and what takes longer than a few milliseconds is made beside the control.
+MOST_ASKING = 200
+MOST_AT_ONCE = 2000
+# What was filed is not needed any more; that it was filed is.
+BODIES_KEPT = timedelta(days=3)
 # An event that left the list is remembered so long.
 FORGOTTEN_AFTER = timedelta(days=30)
 
@@ -68,12 +74,14 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """An event with what it asks for, laid out."""
+    """An event with what it asks for of one who goes by ``names``, laid out. ``idle_until``: per wish, by its key."""
 
     event: ListedEvent
     sight: Sight
+    names: frozenset[str] | None
     wishes: tuple[Descriptor, ...]
     line: Line
+    idle_until: dict[str, datetime] = field(default_factory=dict)
 
     def is_open(self, now: datetime) -> bool:
         """Whether a report at a time of our own choice is welcome."""
@@ -96,7 +104,7 @@ class Reporter:
         self._told: set[str] = set()
         self._opened = False
         self.trouble = ""
-        self._corrected_at: datetime | None = None
+        self._tidied_at: datetime | None = None
 
     async def run(self) -> None:
         """For ever. Whatever a utility asks for, it must never end the control of the house."""
@@ -116,34 +124,47 @@ class Reporter:
             await self._outbox.open()
             await self._sightings.open()
             self._opened = True
-        self._understand()
+        self._understand(now)
         live = self._live(now)
         for asking in self._asking.values():
+            await asyncio.sleep(0)  # others' turn: a server may list a thousand events
             self._look(asking, live, now)
             for wish in asking.wishes:
                 await self._make(asking, wish, live, now)
-        await self._correct(now)
+        if self._tidied_at is None or not timedelta() <= now - self._tidied_at < CORRECT_EVERY:
+            self._tidied_at = now
+            await self._correct(now)
+            await self._forget(now)
         await self._sightings.save(now)
         await self._outbox.send(now)
-        await self._forget(now)
 
     # ------------------------------------------------------------------------------------------------ what is asked
 
-    def _understand(self) -> None:
-        """What the events of the last contact ask for; before the first nothing."""
-        found: dict[str, _Asking] = {}
-        for event in self._house.listed():
-            sight = self._sightings.sight(event)
-            known = self._asking.get(event.id)
-            if known is not None and known.event == event and known.sight == sight:
+    def _understand(self, now: datetime) -> None:
+        """What the events of the last contact ask for; before the first nothing.
+
+        One that leaves the list before its end was taken back; after it, a server may only list what is not over.
+        """
+        names = self._house.names()
+        listed = {event.id: event for event in self._house.listed()}
+        found = {
+            event_id: asking
+            for event_id, asking in self._asking.items()
+            if event_id not in listed and timedelta() <= now - asking.line.end < CORRECT_WITHIN
+        }
+        for event in listed.values():
+            if not event.report_descriptors:
+                continue
+            sight, known = self._sightings.sight(event), self._asking.get(event.id)
+            if known is not None and (known.event, known.sight, known.names) == (event, sight, names):
                 found[event.id] = known
-            elif event.report_descriptors and (asking := self._read(event, sight)) is not None:
+            elif len(found) < MOST_ASKING and (asking := self._read(event, sight, names)) is not None:
                 found[event.id] = asking
         self._asking = found
 
-    def _read(self, event: ListedEvent, sight: Sight) -> _Asking | None:
+    def _read(self, event: ListedEvent, sight: Sight, names: frozenset[str] | None) -> _Asking | None:
         problems: list[str] = []
-        wishes = tuple(self._wishes(event, problems))
+        wishes = tuple(self._wishes(event, names, problems))
         line = None
         try:
             line = Line(event.schedule, sight, event.interval_ids)
@@ -152,10 +173,10 @@ class Reporter:
         self._say(event, problems)
         if line is None or not wishes or (event.schedule.cancelled and event.schedule.intervals):
             return None
-        return _Asking(event, sight, wishes, line)
+        return _Asking(event, sight, names, wishes, line)
 
-    def _wishes(self, event: ListedEvent, problems: list[str]) -> Iterable[Descriptor]:
-        names = self._house.names()
+    @staticmethod
+    def _wishes(event: ListedEvent, names: frozenset[str] | None, problems: list[str]) -> Iterable[Descriptor]:
         for wish in read_descriptors(event.report_descriptors, event.program_descriptors, problems):
             if names is not None and not wish.is_for(names):
                 continue
@@ -200,9 +221,17 @@ class Reporter:
         if wish.ad_hoc:
             await self._make_ad_hoc(asking, wish, live, now)
             return
-        newest = last_due(wish, asking.line, now - (ROWS_AFTER if needs_rows(wish.payload) else timedelta()))
-        if newest is None:
+        moment = now - (ROWS_AFTER if needs_rows(wish.payload) else timedelta())
+        if moment < asking.idle_until.get(wish.key, moment):
             return
+        newest = last_due(wish, asking.line, moment)
+        following = due(wish, asking.line, 0 if newest is None else newest + 1)
+        if newest is not None:
+            await self._make_due(asking, wish, newest, live, now)
+        asking.idle_until[wish.key] = FOREVER if following is None else following.at
+
+    async def _make_due(self, asking: _Asking, wish: Descriptor, newest: int, live: Live | None, now: datetime) -> None:
+        """Those up to ``newest`` that were not made yet; of forecasts only that one."""
         made = self._outbox.last(asking.event.id, wish.key)
         number = max(first_asked(wish, asking.line, asking.sight), 0 if made is None else made.number + 1)
         number = max(number, newest if not wish.historical else newest - MOST_CAUGHT_UP + 1)
@@ -225,14 +254,24 @@ class Reporter:
         program = None if last is None else last.facts.programs.get(house.program)
         scope = house.scope if program is None else program.measured_at
         start, end = told[0].start, min(max(one.end for one in told), now)
-        rows = await self._measured.minutes(start, end) if needs_rows(wish.payload) and start < end else {}
+        rows = await self._rows(start, end) if needs_rows(wish.payload) else {}
         baseline = await self._measured.baseline(event.uid) if wish.payload == "BASELINE" else None
         seen = self._sightings.seen(event.id)
         known = Known(now, scope, chargers, rows, seen, sign=house.sign, baseline=baseline)
         known = known if live is None else replace(known, now_seen=self._seen(asking, live))
         name = f"{wish.payload} {wish.key} {_house_mark(house)} {number}"
-        report = body(wish, told, known, event_id=event.id, name=name, client=house.client(), house=house.resource())
+        make = partial(body, event_id=event.id, name=name, client=house.client(), house=house.resource())
+        large = len(rows) + len(told) > MOST_AT_ONCE
+        report = await asyncio.to_thread(make, wish, told, known) if large else make(wish, told, known)
         return {"programID": event.program_id} | report
+
+    async def _rows(self, start: datetime, end: datetime) -> Rows:
+        """What was measured; nothing where it cannot be read now: then that is missing, and looked for again."""
+        try:
+            return await self._measured.minutes(start, end) if start < end else {}
+        except OSError as error:
+            LOG.error("program %s: what was measured cannot be read: %s", self._house.program, error)
+            return {}
 
     async def _make_ad_hoc(self, asking: _Asking, wish: Descriptor, live: Live | None, now: datetime) -> None:
         """One when it is first asked, then where something changed: a further one if so many are wanted, else anew."""
@@ -252,9 +291,6 @@ class Reporter:
 
     async def _correct(self, now: datetime) -> None:
         """Make anew what was not wholly known when it was sent; a better one takes its place at the server."""
-        if self._corrected_at is not None and timedelta() <= now - self._corrected_at < CORRECT_EVERY:
-            return
-        self._corrected_at = now
         for filing in self._outbox.all():
             if filing.stage is FilingStage.FILED and not filing.final:
                 await self._try_better(filing, now)
@@ -279,6 +315,7 @@ class Reporter:
             for event_id in gone:
                 await self._outbox.forget(event_id, now - FORGOTTEN_AFTER)
             self._sightings.keep_only(listed, now)
+        await self._outbox.lighten(now - BODIES_KEPT)
 
 
 def _house_mark(house: House) -> str:

@@ -25,7 +25,7 @@ STATE = {"payloadType": "OPERATING_STATE"}
 
 @dataclass
 class KnownHouse:
-    """``Measured``: rows and readings that a test sets. ``dark``: no cycle was completed."""
+    """``Measured``: rows and readings that a test sets. ``dark``: no cycle was completed, ``rows_fail``: the disk."""
 
     facts: SiteFacts = field(default_factory=lambda: a_site("car"))
     rows: dict[datetime, dict[str, Any]] = field(default_factory=dict)
@@ -36,6 +36,7 @@ class KnownHouse:
     memory: Memory = field(default_factory=lambda: Memory(grid=GridMemory(Grid.ON, T0)))
     now: datetime = T0
     dark: bool = False
+    rows_fail: bool = False
 
     def live(self) -> Live | None:
         if self.dark:
@@ -48,6 +49,8 @@ class KnownHouse:
         return Live("peak", observation, decision, self.facts)
 
     async def minutes(self, start: datetime, end: datetime) -> Mapping[datetime, Mapping[str, Any]]:
+        if self.rows_fail:
+            raise OSError("the disk fails")
         return {at: row for at, row in self.rows.items() if start - MINUTE < at < end}
 
     async def baseline(self, uid: str) -> BaselineFound | None:

@@ -9,6 +9,7 @@ import pytest
 
 from edge_service.domain.model import Program, Scope, Settings, frozen_map
 from edge_service.ports import BaselineFound, FilingStage
+from edge_service.programs.openadr3_reporter import MOST_ASKING
 from edge_service.simulation.utility import UtilityOptions
 from tests.edge.domain.houses import T0
 from tests.edge.programs.report_desk import HOUR, MINUTE, STATE, USAGE, ReportDesk, a_desk, told
@@ -141,6 +142,71 @@ async def test_rolling_forecasts_are_made_at_each_start_and_only_the_last_after_
     desk.restart()
     await desk.step(4 * HOUR)
     assert [row["resources"][0]["intervals"][0]["id"] for row in desk.reports] == [0, 4]
+
+
+async def test_an_event_that_a_server_lists_no_more_once_it_is_over_is_reported_all_the_same(desk: ReportDesk) -> None:
+    event_id = desk.ask(USAGE)
+    await desk.step()
+    await desk.step(2 * HOUR)
+    desk.change(event_id, targets=["others"])
+    await desk.step(AFTER)
+    assert len(desk.reports) == 1
+
+
+async def test_an_event_that_is_taken_away_before_its_end_is_not_reported_on(desk: ReportDesk) -> None:
+    event_id = desk.ask(USAGE)
+    await desk.step()
+    desk.change(event_id, targets=["others"])
+    await desk.step(90 * MINUTE)
+    await desk.step(HOUR)
+    assert desk.asked("POST") == 0
+
+
+async def test_rows_that_cannot_be_read_are_missing_until_they_can(desk: ReportDesk) -> None:
+    desk.ask(USAGE)
+    await desk.step()
+    desk.house.rows_fail = True
+    await desk.step(2 * HOUR + AFTER)
+    assert told(desk.reports[0]) == [(None, "MISSING")]
+    desk.house.rows_fail = False
+    await desk.step(6 * MINUTE)
+    assert told(desk.reports[0]) == [(-5, "OK")]
+
+
+async def test_after_a_restart_nothing_goes_out_before_the_servers_version_is_known() -> None:
+    async with a_desk(UtilityOptions(version="3.0.1")) as desk:
+        desk.ask(USAGE)
+        await desk.step()
+        desk.utility.set_faults({"status": 503})
+        await desk.step(2 * HOUR + AFTER, polls=False)
+        desk.restart()
+        desk.utility.set_faults({"status": None})
+        await desk.step(HOUR, polls=False)
+        assert desk.reports == []
+        await desk.step()
+        assert len(desk.reports) == 1
+
+
+async def test_what_was_filed_long_ago_takes_no_room_and_is_not_sent_again(desk: ReportDesk) -> None:
+    desk.house.ran(T0, T0 + 120 * HOUR, -5000.0)
+    period = {"start": (T0 + HOUR).isoformat(), "duration": "PT1H"}
+    desk.ask({**USAGE, "frequency": 1, "repeat": -1}, intervals=..., intervalPeriod=period)
+    await desk.step()
+    for _ in range(10):
+        await desk.step(10 * HOUR)
+    assert len(desk.reports) == len(desk.queued(FilingStage.FILED)) == 98
+    assert sum(bool(one.body) for one in desk.queued(FilingStage.FILED)) < 85
+    desk.restart()
+    await desk.step(MINUTE)
+    assert len({report["reportName"] for report in desk.reports}) == desk.asked("POST") == 99
+
+
+async def test_a_thousand_events_with_wishes_are_not_all_asked_about_at_once(desk: ReportDesk) -> None:
+    for number in range(210):
+        desk.ask(USAGE, eventName=f"event {number}")
+    await desk.step()
+    await desk.step(2 * HOUR + AFTER)
+    assert len(desk.reports) == MOST_ASKING
 
 
 # ------------------------------------------------------------------------------------------------------------- ad hoc

@@ -26,9 +26,9 @@ def a_house(**car: Any) -> KnownHouse:
 
 
 def known(house: KnownHouse | None = None, **changes: Any) -> Known:
-    """What is known an hour after T0, with the house as it stands now."""
+    """What is known an hour after T0, with the house as it stood a minute before."""
     house = house or KnownHouse()
-    house.now = T0 + HOUR
+    house.now = T0 + HOUR - MINUTE
     live = house.live()
     seen = None if live is None else Seen(live.decision.at, standing(live, "peak:1"))
     return replace(Known(T0 + HOUR, Scope.CHARGER, ("car",), house.rows, now_seen=seen), **changes)
@@ -181,7 +181,14 @@ def test_a_house_that_does_not_take_part_offers_nothing(settings: Settings) -> N
 
 def test_an_hour_that_comes_later_is_not_promised() -> None:
     hours = [Reported(n, T0 + n * HOUR, T0 + (n + 1) * HOUR) for n in (1, 2, 3)]
-    report = a_report("LOAD_SHED_DELTA_AVAILABLE", known(), *hours, historical=False)
+    what = known()
+    assert what.now_seen is not None
+    report = a_report(
+        "LOAD_SHED_DELTA_AVAILABLE",
+        replace(what, now_seen=replace(what.now_seen, at=T0 + HOUR)),
+        *hours,
+        historical=False,
+    )
     assert [quality for _, quality in told(report)] == ["ESTIMATED", "MISSING", "MISSING"]
 
 
@@ -191,12 +198,14 @@ def test_the_state_of_an_interval_is_the_last_that_was_seen_in_it() -> None:
         for minutes, word in ((-5, "BEFORE"), (10, "EARLY"), (59, "LATE"), (61, "AFTER"))
     )
     assert value("OPERATING_STATE", known(seen=seen, now_seen=None)) == ("LATE", "OK")
+    at_its_end = Seen(T0 + HOUR, Standing(state="THE NEXT"))
+    assert value("OPERATING_STATE", known(seen=(*seen[:3], at_its_end), now_seen=at_its_end)) == ("LATE", "OK")
     assert value("OPERATING_STATE", known(seen=seen[:2], now_seen=None)) == ("EARLY", "ESTIMATED")
     assert value("OPERATING_STATE", known(seen=seen[:1], now_seen=None)) == (None, "MISSING")
 
 
 def test_a_setpoint_is_what_was_ordered() -> None:
-    seen = (Seen(T0 + HOUR, Standing(setpoint_w=-5000.0)),)
+    seen = (Seen(T0 + HOUR - MINUTE, Standing(setpoint_w=-5000.0)),)
     assert value("SETPOINT", known(seen=seen, now_seen=None)) == (-5, "OK")
     assert value("SETPOINT", known(seen=seen, now_seen=None, sign=-1)) == (5, "OK")
 
