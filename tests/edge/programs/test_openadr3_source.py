@@ -34,12 +34,8 @@ class Desk:
     given: tuple[Event, ...] = ()
 
     def restart(self, known: Sequence[Event] = (), house: str = "house") -> None:
-        options = OpenAdr3Options(
-            id="peak",
-            name="Peak power",
-            base_url=self.utility.base_url,
-            **({"client_id": "ven-client", "client_secret": "ven-secret"} | self.changes),
-        )
+        who = {"id": "peak", "name": "Peak power", "client_id": "ven-client", "client_secret": "ven-secret"}
+        options = OpenAdr3Options(base_url=self.utility.base_url, **(who | self.changes))
         self.sources.append(OpenAdr3Source(options, house, known))
 
     async def poll(self, after: timedelta = timedelta()) -> ProgramNews:
