@@ -14,6 +14,8 @@ from edge_service.programs.terms import BY_HAND as BY_HAND, OUR_KEYS
 
 LOG = logging.getLogger(__name__)
 
+# Its entries may say a time without saying where.
+CALENDAR = "calendar"
 PROGRAM_ID = re.compile(r"[a-z0-9_]{1,32}")
 # What every program keeps and the protocols' options know, too.
 PASSED_ON = frozenset({"name", "scope", "pay_usd_per_kw", "season_events"})
@@ -77,6 +79,8 @@ def _shown_url(url: str, *, whole: bool) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "***"
+    if parts.scheme == "file":
+        return url
     place = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{place}{parts.path if whole else '/***'}" if place else "***"
 
@@ -100,12 +104,22 @@ def check_id(name: str, kind: Any, config: Config) -> None:
         )
 
 
-def source_options(name: str, entry: Mapping[str, Any]) -> dict[str, object]:
-    """A kept program as its protocol's options. Raises ``ConfigError``."""
+def check(name: str, entry: Mapping[str, Any], config: Config, installation: str = "") -> None:
+    """Whether the program can be kept, and its source opened. Raises ``ConfigError``."""
+    check_id(name, entry.get("kind"), config)
+    kind = program(name, entry).kind
+    if kind != BY_HAND:
+        PROGRAMS[kind](source_options(name, entry, config.facts().time_zone), installation)
+
+
+def source_options(name: str, entry: Mapping[str, Any], time_zone: str | None = None) -> dict[str, object]:
+    """A kept program as its protocol's options; ``time_zone``: the site's, for a calendar. Raises ``ConfigError``."""
     if not entry.get("url"):
         raise ConfigError(f"program {name} names no url of its server")
     ours = OUR_KEYS - PASSED_ON
     options: dict[str, object] = {
         key: value for key, value in entry.items() if key not in ours and key != "url" and value is not None
     }
+    if entry.get("kind") == CALENDAR and time_zone is not None:
+        options.setdefault("time_zone", time_zone)
     return options | {"id": name, "base_url": entry["url"]}

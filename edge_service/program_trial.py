@@ -37,14 +37,16 @@ async def _tried(
     if entry["kind"] == enrolment.BY_HAND:
         yield Check(CONTACT, True, "events are entered by hand; there is no server to ask")
         return
-    async with aclosing(_contacts(name, entry, installation, now)) as contacts:
+    async with aclosing(_contacts(name, entry, installation, time_zone, now)) as contacts:
         async for check in contacts:
             yield check
 
 
-async def _contacts(name: str, entry: Mapping[str, Any], installation: str, now: datetime) -> AsyncGenerator[Check]:
+async def _contacts(
+    name: str, entry: Mapping[str, Any], installation: str, time_zone: str | None, now: datetime
+) -> AsyncGenerator[Check]:
     try:
-        options = enrolment.source_options(name, entry)
+        options = enrolment.source_options(name, entry, time_zone)
         if entry["kind"] == "openadr3":
             async with aclosing(steps(OpenAdr3Options.checked(options), now)) as tried:
                 async for check in tried:

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from edge_service.command_line import program_discover, program_openadr3, program_terms
+from edge_service.command_line import program_discover, program_openadr3, program_others, program_terms
 from edge_service.command_line.outcome import FAILED, CommandError, Commands, add_config, say
 from edge_service.command_line.program_add import add_common
 from edge_service.command_line.program_book import Book
@@ -21,6 +21,7 @@ def add_commands(commands: Commands) -> None:
         title="kind of program", metavar="KIND", required=True
     )
     program_openadr3.add_kind(kinds)
+    program_others.add_kinds(kinds)
     manual = kinds.add_parser("manual", help="events are entered by hand")
     add_common(manual, "manual")
     listing = acts.add_parser("list", help="show the programs and their terms")

@@ -72,7 +72,7 @@ def _add(args: argparse.Namespace) -> int:
     if not args.replace and key in book.names():
         raise CommandError(f"there is a program {key} already; say --replace, or another --id")
     entry = _entry(args)
-    _warn_of_time_zone(book, key, entry)
+    _check(book, key, entry)
     when = book.put(key, entry)
     say(f"program {key} ({args.name}) is set; {when}")
     return 0
@@ -90,9 +90,11 @@ def _entry(args: argparse.Namespace) -> dict[str, Any]:
     return {**usual, "season_events": plain.season_events, **filled, **args.own(args)}
 
 
-def _warn_of_time_zone(book: Book, key: str, entry: dict[str, Any]) -> None:
+def _check(book: Book, key: str, entry: dict[str, Any]) -> None:
+    """As the edge would check it. Raises ``ConfigError``; warns of rules that cannot be looked at."""
     from edge_service import enrolment  # noqa: PLC0415
 
+    enrolment.check(key, entry, book.config)
     problem = enrolment.problem(enrolment.program(key, entry), book.config.facts().time_zone)
     if problem is not None:
         warn(f"{problem}; say it there, such as time_zone: America/New_York")

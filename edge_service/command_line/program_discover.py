@@ -1,7 +1,6 @@
 """``ridethrough program discover``: which OpenADR 3 servers there are in this house."""
 
 import argparse
-import asyncio
 
 from edge_service.command_line.outcome import CommandError, Commands, say
 from edge_service.ports import ProgramError
@@ -23,6 +22,8 @@ def _seconds(text: str) -> float:
 
 
 def _discover(args: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
     from edge_service.programs.openadr3_discovery import FoundServer, discover  # noqa: PLC0415
 
     def line(one: FoundServer) -> str:
