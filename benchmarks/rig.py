@@ -85,6 +85,20 @@ class Site:
         await until(seen, within_s, f"a write of {wanted}")
         return found[0]
 
+    async def first_order(self, since: int, within_s: float, power_w: int) -> Written:
+        """The first done write after number ``since`` that orders so much power in either direction.
+
+        Raises TimeoutError when there is none in time.
+        """
+        found: list[Written] = []
+
+        async def seen() -> bool:
+            found.extend(one for one in await self.writes(since) if abs(one.named.get("704.WSet", 0)) == power_w)
+            return bool(found)
+
+        await until(seen, within_s, f"an order of {power_w} W")
+        return found[0]
+
     async def writes(self, since: int = 0) -> list[Written]:
         async with self._http.get(f"{self.places['control_url']}/writes", params={"since": str(since)}) as answer:
             entries = (await answer.json())["writes"]
@@ -106,7 +120,13 @@ async def started(stack: AsyncExitStack, child: Child) -> Child:
 
 
 async def start_edge(
-    stack: AsyncExitStack, folder: Path, site: Site, outage_after_s: float = 2.0, run: Sequence[str] = EDGE_RUN
+    stack: AsyncExitStack,
+    folder: Path,
+    site: Site,
+    outage_after_s: float = 2.0,
+    run: Sequence[str] = EDGE_RUN,
+    *,
+    cycle_s: float = 1.0,
 ) -> LocalEdge:
     """Start the real edge service for ``site``; returns once it has completed a cycle with every device.
 
@@ -114,7 +134,8 @@ async def start_edge(
     """
     config = folder / "site.yaml"
     port = free_port()
-    config.write_text(yaml.safe_dump(_site_yaml(site, port, folder / "data", outage_after_s)), encoding="utf-8")
+    settings = _site_yaml(site, port, folder / "data", outage_after_s, cycle_s)
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     words = (sys.executable, "-m", *run, "--config", str(config))
     child = await started(stack, Child("edge service", words, folder / "edge.log"))
     edge = LocalEdge(HOST, port, folder / "data" / "local.token")
@@ -142,7 +163,7 @@ async def discharge(edge: LocalEdge) -> None:
     await asyncio.to_thread(edge.command, "discharge", order)
 
 
-def _site_yaml(site: Site, port: int, data: Path, outage_after_s: float) -> dict[str, Any]:
+def _site_yaml(site: Site, port: int, data: Path, outage_after_s: float, cycle_s: float) -> dict[str, Any]:
     """The delays are short so that many trials fit into minutes; none of them comes before the protective act."""
     return {
         "site": {
@@ -158,6 +179,7 @@ def _site_yaml(site: Site, port: int, data: Path, outage_after_s: float) -> dict
         },
         "meter": {"model": "sunspec_meter", "address": f"{HOST}:{site.port('meter')}"},
         "island_switch": {"model": "modbus_io", "address": f"{HOST}:{site.port('switch')}"},
+        "control": {"cycle_s": cycle_s, "stale_after_s": max(5.0, 3 * cycle_s)},
         "api": {"host": HOST, "port": port, "announce": False},
         "data": str(data),
     }
