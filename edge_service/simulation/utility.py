@@ -251,7 +251,19 @@ class SimulatedUtility:
         response.headers["Date"] = format_datetime(theirs.astimezone(UTC), usegmt=True)
         path = request.path_qs.removeprefix(self.base_path)
         self.requests.append(RequestSeen(at, request.method, path, response.status))
+        self.exchanges.append(await self._exchange(request, response))
         return response
+
+    async def _exchange(self, request: web.Request, response: web.StreamResponse) -> Exchange:
+        return Exchange(
+            method=request.method,
+            path=request.path.removeprefix(self.base_path),
+            query=tuple(request.query.items()),
+            kind=request.content_type,
+            body=await request.read(),
+            status=response.status,
+            answer=response.body if isinstance(response, web.Response) and isinstance(response.body, bytes) else b"",
+        )
 
     @web.middleware
     async def _misbehave(self, request: web.Request, handler: Answer) -> web.StreamResponse:
