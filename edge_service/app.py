@@ -334,10 +334,7 @@ class Edge:
         """What is kept of it, with the terms of its preset."""
         try:
             entry = presets.filled(given)
-            enrolment.check_id(key, entry.get("kind"), self.config)
-            program = enrolment.program(key, entry)
-            if program.kind != enrolment.BY_HAND:
-                PROGRAMS[program.kind](enrolment.source_options(key, entry), self.installation)
+            enrolment.check(key, entry, self.config, self.installation)
             return entry
         except ConfigError as error:
             raise CommandRefusedError("bad_argument", str(error), argument="program") from error
@@ -389,7 +386,8 @@ class Edge:
         if open_source is None:
             return None
         try:
-            return open_source(enrolment.source_options(name, entry), self.installation, self.intake.known_of(name))
+            options = enrolment.source_options(name, entry, self.config.facts().time_zone)
+            return open_source(options, self.installation, self.intake.known_of(name))
         except ConfigError as error:
             LOG.error("program %s is not asked: %s; set it anew with: ridethrough program add", name, error)
             return None
