@@ -197,16 +197,6 @@ async def test_of_many_events_gone_at_once_some_are_looked_up_at_a_time_and_the_
     assert await desk.events(MINUTE) == ()
 
 
-async def test_bad_siblings_are_named_and_change_nothing(desk: Desk) -> None:
-    desk.call()
-    before = await desk.events()
-    desk.utility.set_faults({"extra_bad_objects": True})
-    news = await desk.poll(MINUTE)
-    assert news.events == before
-    assert len(news.problems) > 20
-    assert all(problem.endswith(".") and len(problem) < 300 for problem in news.problems)
-
-
 async def test_two_hundred_events_come_in_pages_each_once(desk: Desk) -> None:
     for number in range(200):
         desk.call(start_in=MINUTE * (number + 1))
@@ -219,17 +209,6 @@ async def test_exactly_one_full_page_is_followed_by_an_empty_one(desk: Desk) -> 
     for number in range(50):
         desk.call(start_in=MINUTE * (number + 1))
     assert len(await desk.events()) == 50
-
-
-async def test_an_event_with_a_bad_unit_is_named_once_for_all_its_intervals_and_not_at_all_when_it_is_over(
-    desk: Desk,
-) -> None:
-    step = {"id": 0, "payloads": [{"type": "DISPATCH_SETPOINT", "values": [-5]}]}
-    unit = [{"payloadType": "DISPATCH_SETPOINT", "units": "MW"}]
-    desk.write(payloadDescriptors=unit, intervals=[step] * 3, intervalPeriod=NOW_PERIOD)
-    news = await desk.poll()
-    assert (news.events, len(news.problems)) == ((), 1)
-    assert (await desk.poll(7 * HOUR)).problems == ()
 
 
 # ------------------------------------------------------------------------------------------------------------ enrolment
