@@ -1,7 +1,8 @@
 """An OpenADR 2.0b program: a VEN that polls, and says of each event whether the house serves it.
 
 An ``oadrDistributeEvent`` carries all events that apply, so that one missing from it is cancelled. A failed contact is
-never an empty list; after it, and while an event stands, the whole list is asked for: a poll brings news only once.
+never an empty list; after it, while an event stands, and now and then, the whole list is asked for: a poll brings news
+only once, and to whoever asks first in our name.
 Reports are not offered. Nothing is kept on disk here: ``known`` brings first sights back, and random starts follow
 from who we are.
 """
@@ -33,6 +34,8 @@ CONTACT_WITHIN_S = 60.0
 # A server that has more to say at once is asked again with the next contact.
 MOST_MESSAGES = 20
 MOST_PROBLEMS = 50
+# Without a reason so often: what a poll brought may have been lost, or gone to a person's `program test`.
+LIST_EVERY = timedelta(minutes=5)
 
 # Words of OpenADR's own table of codes.
 SIGNAL_NOT_SUPPORTED = 460
@@ -76,6 +79,7 @@ class OpenAdr2Source:
         self._wanted: dict[str, bool] = {}
         self._told: dict[str, tuple[int, bool]] = {}
         self._list_due = self._unsure = True
+        self._listed_at: datetime | None = None
 
     @classmethod
     def open(cls, values: Mapping[str, object], installation_id: str, known: Sequence[Event] = ()) -> Self:
@@ -130,11 +134,11 @@ class OpenAdr2Source:
         if not self._registration:
             await self._register()
         latest = await self._messages(problems)
-        if latest is None and (self._list_due or any(event.end > now for event in self._given.values())):
+        if latest is None and self._wants_list(now):
             latest = await self._list()
         if latest is not None:
             self._take(latest, now, problems)
-            self._list_due = False
+            self._list_due, self._listed_at = False, now
         placed = {event.uid: event for event in self._events(now, problems)}
         self._given = placed | {uid: one for uid, one in self._given.items() if uid in self._doubted(placed, now)}
         self._unsure = self._unsure and latest is None
@@ -142,6 +146,10 @@ class OpenAdr2Source:
         real = [one.message for one in self._held.values() if one.serves_to_try]
         prices = tuple(price for one in real for price in prices_of(one, self.id) if price.end > now)
         return ProgramNews(now, tuple(self._given.values()), tuple(problems[:MOST_PROBLEMS]), prices=prices)
+
+    def _wants_list(self, now: datetime) -> bool:
+        late = self._listed_at is None or abs(now - self._listed_at) >= LIST_EVERY
+        return late or self._list_due or any(event.end > now for event in self._given.values())
 
     # ------------------------------------------------------------------------------------------------- who we are there
 

@@ -271,3 +271,12 @@ async def test_news_whose_answer_was_lost_is_asked_for_again() -> None:
             await source.poll(NOW)
         vtn.broken = False
         assert [event.uid for event in (await source.poll(NOW)).events] == ["peak:e1"]
+
+
+async def test_news_that_went_to_somebody_else_in_our_name_is_found_within_minutes() -> None:
+    async with both() as (vtn, source):
+        vtn.call(SOON, HOUR)
+        async with a_source(vtn) as another:
+            assert len((await another.poll(NOW)).events) == 1
+        assert (await source.poll(NOW)).events == ()
+        assert len((await source.poll(NOW + timedelta(minutes=5))).events) == 1
