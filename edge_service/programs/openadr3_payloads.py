@@ -137,8 +137,18 @@ def _interval(wish: Descriptor, one: Reported, told: Told, size: float) -> dict[
         value = told.value if isinstance(told.value, str) else _rounded(told.value / (size or 1.0))
         payloads.append({"type": wish.payload, "values": [value]})
     payloads.append({"type": "DATA_QUALITY", "values": [told.quality.value]})
-    period = {"start": one.start.astimezone(UTC).isoformat(), "duration": lasting(one)}
-    return {"id": one.label, "intervalPeriod": period, "payloads": payloads}
+    label, period = span(one)
+    return {"id": label, "intervalPeriod": period, "payloads": payloads}
+
+
+def span(one: Reported) -> tuple[int, dict[str, str]]:
+    """An interval's id and period, as a report has them."""
+    return one.label, {"start": one.start.astimezone(UTC).isoformat(), "duration": lasting(one)}
+
+
+def spans_of(report: Mapping[str, Any]) -> list[tuple[int, Mapping[str, str]]]:
+    """Those of a body made here."""
+    return [(one["id"], one["intervalPeriod"]) for whole in report["resources"] for one in whole["intervals"]]
 
 
 def _rounded(value: float) -> float:

@@ -18,7 +18,18 @@ from edge_service.ports import Clock, Filing, FilingStage, FilingStore, Live, Me
 from edge_service.programs.openadr3_descriptors import Descriptor, Spacing, read_descriptors
 from edge_service.programs.openadr3_filing import Outbox, Post
 from edge_service.programs.openadr3_listed import ListedEvent
-from edge_service.programs.openadr3_payloads import KINDS, MINUTE, Known, Rows, Seen, body, needs_rows, qualities
+from edge_service.programs.openadr3_payloads import (
+    KINDS,
+    MINUTE,
+    Known,
+    Rows,
+    Seen,
+    body,
+    needs_rows,
+    qualities,
+    span,
+    spans_of,
+)
 from edge_service.programs.openadr3_reports import (
     PART,
     Due,
@@ -290,20 +301,24 @@ class Reporter:
     # ----------------------------------------------------------------------------------------------- what gets better
 
     async def _correct(self, now: datetime) -> None:
-        """Make anew what was not wholly known when it was sent; a better one takes its place at the server."""
+        """Make anew what was not wholly known when it was sent, or is of an event that was changed since."""
         for filing in self._outbox.all():
-            if filing.stage is FilingStage.FILED and not filing.final:
+            lately = now - filing.due <= CORRECT_WITHIN
+            if filing.stage is FilingStage.FILED and filing.body and (lately or not filing.final) and not filing.part:
                 await self._try_better(filing, now)
 
     async def _try_better(self, filing: Filing, now: datetime) -> None:
         asking = self._asking.get(filing.event_id)
         wish = next((one for one in asking.wishes if one.key == filing.wish), None) if asking is not None else None
         one = None if asking is None or wish is None else due(wish, asking.line, filing.number)
-        if asking is None or wish is None or one is None or one.at > now:
+        if asking is None or wish is None or one is None or one.at > now or not needs_rows(wish.payload):
+            return
+        moved = spans_of(filing.body) != [span(each) for each in intervals(wish, asking.line, one)]
+        if filing.final and not moved:
             return
         fresh = await self._filing(asking, wish, one, self._live(now), now)
         final = fresh.final or now - filing.due > CORRECT_WITHIN
-        if fresh.body != filing.body and _known(fresh.body) >= _known(filing.body):
+        if fresh.body != filing.body and (moved or _known(fresh.body) >= _known(filing.body)):
             await self._outbox.keep(_better(filing, fresh.body, filing.due, final=final))
         elif final:
             await self._outbox.keep(replace(filing, final=True))
