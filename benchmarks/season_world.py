@@ -172,7 +172,7 @@ class World:
 
 
 def steps(world: World) -> Iterator[float]:
-    """Seconds from one moment that is looked at to the next: each where something happens, else five in the event."""
+    """Seconds to the next moment that is looked at: one where something happens, else five in the event."""
     course = world.course
     reconnects = course.charger_down + timedelta(seconds=course.reboot_s + ENTER_SERVICE_S)
     moments = (course.start, course.end, course.edge_down, course.charger_down, reconnects)
@@ -180,7 +180,7 @@ def steps(world: World) -> Iterator[float]:
         if any(-LOOK_BEFORE <= world.now - moment < LOOK_AFTER for moment in moments):
             yield 1.0
         else:
-            yield 5.0 if course.start - 2 * LOOK_BEFORE <= world.now else 10.0
+            yield 5.0 if course.start - 2 * LOOK_BEFORE <= world.now else 30.0
 
 
 def known_beforehand(course: Course, floor_pct: float) -> float:
@@ -202,3 +202,23 @@ def _best_w(world: World, floor_pct: float) -> int:
     needed_wh = course.power_w * (course.end - course.start).total_seconds() / 3600 / vehicle.efficiency
     lacks = vehicle.soc_pct < floor_pct + 100 * needed_wh / vehicle.capacity_wh + 1
     return round(world.rating_w) if lacks and world.now < course.start else 0
+
+
+def by_automation(course: Course, floor_pct: float) -> float:
+    """The same energy by an automation such as people write: one order at the start, another at the end.
+
+    It knows of the event, and stops at the floor. It charges nothing before, and orders nothing anew when the charger
+    has been restarted; a restart of its own loses nothing, since nothing is left for it to do.
+    """
+    world = World(course)
+    ordered = False
+    for step_s in steps(world):
+        if world.event_runs and not ordered and world.charger_answers:
+            world.charger.give(Power(-course.power_w), world.now)
+            world.house.inverter.settings.lease_s = 0.0
+            world.house.inverter.renew_lease()
+            ordered = True
+        if world.house.vehicle.soc_pct <= floor_pct:
+            world.give(Power(0))
+        world.pass_s(step_s)
+    return world.supplied_wh
