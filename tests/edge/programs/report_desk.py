@@ -9,7 +9,7 @@ from typing import Any
 from edge_service.domain.decide import decide
 from edge_service.domain.memory import GridMemory, Memory
 from edge_service.domain.model import Event, Grid, Settings, SiteFacts, frozen_map
-from edge_service.ports import BaselineFound, Filing, FilingStage, Live
+from edge_service.ports import BaselineFound, Filing, FilingStage, FilingStore, Live
 from edge_service.programs.openadr3 import OpenAdr3Source
 from edge_service.programs.openadr3_options import OpenAdr3Options
 from edge_service.programs.openadr3_reporter import Reporter
@@ -79,12 +79,16 @@ class StandingClock:
 
 @dataclass
 class ReportDesk:
-    """``step`` polls and lets the reporter work at ``now``; ``restart`` is a new process on the same disk."""
+    """``step`` polls and lets the reporter work at ``now``; ``restart`` is a new process on the same disk.
+
+    ``disk``: the real one, where a test wants it.
+    """
 
     utility: SimulatedUtility
     now: datetime = T0
     house: KnownHouse = field(default_factory=KnownHouse)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
+    disk: FilingStore | None = None
     changes: dict[str, Any] = field(default_factory=dict)
     sources: list[OpenAdr3Source] = field(default_factory=list)
     given: tuple[Event, ...] = ()
@@ -95,7 +99,7 @@ class ReportDesk:
             id="peak", name="Peak power", base_url=self.utility.base_url, **(plain | self.changes)
         )
         self.sources.append(OpenAdr3Source(options, "house", self.given))
-        self.reporter: Reporter = self.sources[-1].reporter(self.house, self.journal, StandingClock(self))
+        self.reporter: Reporter = self.sources[-1].reporter(self.house, self.disk or self.journal, StandingClock(self))
 
     async def step(self, after: timedelta = timedelta(), *, polls: bool = True) -> None:
         self.now += after

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from edge_service.domain.model import Program, Scope, Settings, frozen_map
+from edge_service.journal.store import SqliteJournal
 from edge_service.ports import BaselineFound, FilingStage
 from edge_service.programs.openadr3_reporter import MOST_ASKING
 from edge_service.simulation.utility import UtilityOptions
@@ -341,6 +343,36 @@ async def test_a_document_of_another_version_counts_as_none(desk: ReportDesk) ->
     await desk.step()
     await desk.step(2 * HOUR + AFTER)
     assert len(desk.reports) == 1
+
+
+async def test_what_the_real_disk_gives_back_can_be_sent_split_and_corrected(desk: ReportDesk, tmp_path: Path) -> None:
+    for restarts in range(5):
+        desk.disk = await SqliteJournal.open(tmp_path)
+        desk.restart()
+        match restarts:
+            case 0:
+                desk.ask({**USAGE, "reportIntervals": "SUB_INTERVALS"})
+                desk.ask(USAGE)
+                del desk.house.rows[T0 + HOUR]
+                await desk.step()
+                desk.utility.set_faults({"status": 503})
+                await desk.step(2 * HOUR + AFTER, polls=False)
+            case 1:
+                desk.utility.set_faults({"status": None, "most_body_bytes": 800, "only": "/reports"})
+                await desk.step(MINUTE)
+            case 2:
+                await desk.step(MINUTE)
+            case 3:
+                desk.utility.set_faults({"most_body_bytes": None, "only": None})
+                desk.house.ran(T0, T0 + 2 * HOUR, -5000.0)
+                await desk.step(6 * MINUTE)
+            case 4:
+                await desk.step(6 * MINUTE)
+        await desk.disk.close()
+    assert sorted(len(told(report)) for report in desk.reports) == [1, 2, 2]
+    whole = next(report for report in desk.reports if len(told(report)) == 1)
+    assert told(whole) == [(-5, "OK")]
+    assert desk.asked("PUT") == 1
 
 
 async def test_what_is_wrong_with_a_report_does_not_end_the_making_of_reports(desk: ReportDesk) -> None:
