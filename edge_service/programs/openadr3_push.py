@@ -4,6 +4,7 @@ So a broker can neither call an event nor hide one: what is lost, late, doubled 
 """
 
 import asyncio
+import logging
 import random
 import secrets
 import ssl
@@ -40,6 +41,9 @@ MOST_TOPICS = 60
 MOST_PROGRAMS = 10
 # More hints than this at a time say no more than one.
 QUEUED = 100
+# The library calls each broken line an error; we say ourselves what a person should know.
+_LIBRARY = logging.getLogger(f"{__name__}.library")
+_LIBRARY.setLevel(logging.CRITICAL)
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _LONGEST_TOPIC = 1000
 _OWN_ID = "{clientID}"
@@ -142,6 +146,7 @@ class Push:
             username=user,
             password=password,
             identifier=f"ridethrough-{secrets.token_hex(6)}",
+            logger=_LIBRARY,
             timeout=CONNECT_WITHIN_S,
             keepalive=KEEPALIVE_S,
             max_queued_incoming_messages=QUEUED,
@@ -300,3 +305,5 @@ def _show_certificate(context: ssl.SSLContext, way: Mapping[str, Any]) -> None:
         context.load_cert_chain(path)
     if isinstance(authority, str):
         context.load_verify_locations(cadata=authority)
+        # As for a file of authorities that a person names.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT

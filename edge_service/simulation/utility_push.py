@@ -28,7 +28,7 @@ class Push:
         self._store = store
         self.broker = broker
         self._url = url
-        self.method = method
+        self.way: JsonObject = {"method": method} | ({} if method == "ANONYMOUS" else {"username": "{clientID}"})
         self._waiting: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(QUEUED)
         self._publishing: asyncio.Task[None] | None = None
 
@@ -51,10 +51,8 @@ class Push:
         return self._url if self.broker is None else f"mqtt://127.0.0.1:{self.broker.port}"
 
     def binding(self) -> JsonObject:
-        """As recorded, with its own spelling of the method, unless another is chosen."""
-        way: JsonObject = {"method": self.method}
-        way |= {} if self.method == "ANONYMOUS" else {"username": "{clientID}"}
-        return {"URIS": [self.uri], "serialization": "JSON", "authentication": way}
+        """What GET /notifiers says of MQTT."""
+        return {"URIS": [self.uri], "serialization": "JSON", "authentication": self.way}
 
     def topics(self, path: str) -> JsonObject:
         """Of ``programs``, ``events``, ``vens/{id}/events``, ..."""
