@@ -40,7 +40,9 @@ async def test_a_row_is_written_once_when_its_event_is_over() -> None:
         for second, account in ((3599, RUNS), (3600, DONE), (3601, DONE), (3602, replace(DONE, begun=True))):
             ledger.follow({"e1": account}, after(second))
         await until(lambda: journal.settlements)
-    assert journal.wrote == ["settlement: e1"]
+        ledger.follow({"e1": DONE, "e2": DONE}, after(3603))
+        await until(lambda: "e2" in journal.settlements)
+    assert journal.wrote == ["settlement: e1", "settlement: e2"]
     assert journal.settlements["e1"] == settle("e1", DONE, after(3600))
 
 

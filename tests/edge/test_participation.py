@@ -64,6 +64,17 @@ async def test_a_server_that_cannot_be_told_is_told_later_and_only_the_last_word
 
 
 @leaping
+async def test_a_server_that_was_silent_hears_it_though_nothing_is_said_anew() -> None:
+    async with telling() as (participation, utility):
+        utility.unreachable = True
+        participation.follow([EVENT], OUT)
+        await passes(1)
+        utility.unreachable = False
+        await until(lambda: utility.told, 2 * AGAIN_AFTER_S)
+        assert utility.told == [("e1", False)]
+
+
+@leaping
 async def test_an_event_that_asks_a_person_is_answered_when_the_person_has_spoken() -> None:
     async with telling() as (participation, utility):
         asks = replace(EVENT, asks=True)

@@ -189,6 +189,17 @@ def test_time_without_a_decision_is_not_filled_with_energy() -> None:
     assert account.gaps == (Gap(after(21), after(59)),)
 
 
+def test_an_event_that_ended_while_nobody_watched_has_a_gap_to_its_end() -> None:
+    life = ready()
+    served(life, 4, 20, 30)
+    life.memory = life.memory.after_restart()
+    life.at(100)
+    account = life.memory.events["e1"]
+    assert account.stage is EventStage.FINISHED
+    assert (account.gap_s, account.site_gap_s) == (30, 30)
+    assert account.gaps == (Gap(after(30), after(60)),)
+
+
 def test_the_account_of_a_whole_event_adds_up() -> None:
     life = ready()
     life.at(4, EVENT)
