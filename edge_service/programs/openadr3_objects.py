@@ -7,6 +7,7 @@ ObjectError, and one bad object says nothing about its siblings.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from edge_service.domain.model import frozen_map
@@ -58,7 +59,8 @@ class VenObject:
 class EventObject:
     """An event as written. ``targets`` and ``typed_targets`` as in VenObject; ``problems`` are whole sentences.
 
-    ``interval_ids``: the labels of the schedule's intervals. ``report_descriptors``: as written.
+    ``interval_ids``: the labels of the schedule's intervals. ``report_descriptors``: as written. ``created_at``: by
+    the server's clock; None: not told.
     """
 
     id: str
@@ -74,6 +76,7 @@ class EventObject:
     targets: tuple[str, ...] = ()
     interval_ids: tuple[int | None, ...] = ()
     report_descriptors: tuple[Mapping[str, Any], ...] = ()
+    created_at: datetime | None = None
 
 
 def object_id(value: object) -> str | None:
@@ -138,6 +141,14 @@ def _typed_targets(targets: object) -> Iterator[Target]:
 def _label(value: object) -> int | None:
     """An interval's id: a whole number that only names it."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _stamp(value: object) -> datetime | None:
+    """A server's own stamp; one that is odd is none."""
+    try:
+        return iso8601.moment(value)
+    except ValueError:
+        return None
 
 
 def _program_id(body: dict[str, Any]) -> str:
@@ -206,6 +217,7 @@ class _EventReader:
             targets=_words(targets),
             interval_ids=tuple(_label(row.get("id")) for row in (body.get("intervals") or ())[:MOST_SLOTS]),
             report_descriptors=_objects(body.get("reportDescriptors"))[:MOST_REPORTS],
+            created_at=_stamp(body.get("createdDateTime")),
         )
         return replace(
             read,

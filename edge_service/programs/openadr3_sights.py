@@ -24,6 +24,7 @@ class Sights:
     def __init__(self, program: str, seed: str) -> None:
         self._program, self._seed = program, seed
         self._memories: dict[str, _Memory] = {}
+        self._first_contact = True
 
     def uid_of(self, own_id: str) -> str:
         """Our name of an event: after the id under which it was first seen."""
@@ -36,7 +37,8 @@ class Sights:
         return next(ours, uid.removeprefix(f"{self._program}:"))
 
     def forget_all_but(self, listed: set[str], uids: Iterable[str]) -> None:
-        """Keep those listed by the server's id, and those of these names."""
+        """A contact is over: keep those listed by the server's id, and those of these names."""
+        self._first_contact = False
         known = set(uids)
         kept = {own_id: one for own_id, one in self._memories.items() if own_id in listed or one.uid in known}
         self._memories = kept
@@ -60,7 +62,11 @@ class Sights:
     def _recalled(self, one: EventObject, now: datetime, given: Mapping[str, Event]) -> _Memory:
         uid = f"{self._program}:{one.id}"
         event = given.get(uid)
-        return _Memory(uid, now) if event is None else self._memory_of(event, one.schedule, now)
+        if event is not None:
+            return self._memory_of(event, one.schedule, now)
+        # What was there before us may have been seen, and be over, before a restart: it must not begin again.
+        created_at = one.created_at if self._first_contact else None
+        return _Memory(uid, now, None if created_at is None else min(created_at, now))
 
     def _memory_of(self, event: Event, schedule: Schedule, now: datetime) -> _Memory:
         """The memory behind an event given out before. What "now" meant follows from where its slots began."""
