@@ -24,6 +24,7 @@ from edge_service.domain.model import (
     SiteFacts,
     frozen_map,
 )
+from edge_service.domain.rehearsal_commands import rehearsal_event, rehearsal_to_cancel
 from edge_service.domain.runtime_commands import QUESTIONS
 from edge_service.domain.tally import Tally
 from edge_service.intake import Intake
@@ -259,10 +260,21 @@ class Household:
         await self._intake.withdraw(uid)
         return {}
 
+    async def _start_rehearsal(self, asked: Asked) -> Mapping[str, Any]:
+        event = rehearsal_event(asked)
+        await self._intake.enter(event)
+        return {"event": event.uid, "start": event.start.isoformat(), "end": event.end.isoformat()}
+
+    async def _cancel_rehearsal(self, asked: Asked) -> Mapping[str, Any]:
+        await self._intake.withdraw(rehearsal_to_cancel(asked))
+        return {}
+
     _special: Mapping[str, Callable[[Household, Asked], Awaitable[Mapping[str, Any]]]] = {
         "enter_event": _enter_event,
         "set_calendar": _set_calendar,
         "cancel_event": _cancel_event,
+        "start_rehearsal": _start_rehearsal,
+        "cancel_rehearsal": _cancel_rehearsal,
         "skip_departure": _skip_departure,
         "opt_out_day": _opt_out_day,
         "opt_in_day": _opt_in_day,

@@ -37,6 +37,9 @@ OUTAGE_KINDS = MappingProxyType(
         "drill_failed": "drill_failed",
         "drill_refused": "drill_refused",
         "drill_aborted": "drill_aborted",
+        "rehearsal_passed": "rehearsal_passed",
+        "rehearsal_failed": "rehearsal_failed",
+        "rehearsal_cancelled": "rehearsal_cancelled",
     }
 )
 SESSION_KINDS = MappingProxyType(

@@ -65,6 +65,8 @@ KINDS = frozenset(
         "drill_failed",
         "drill_refused",
         "drill_aborted",
+        "rehearsal_passed",
+        "rehearsal_failed",
     }
 )
 

@@ -23,6 +23,7 @@ from edge_service.ports import Journal
 LOGS: Mapping[str, Sequence[str]] = {
     "outages": ("outage_ended",),
     "drills": ("drill_passed", "drill_failed", "drill_refused", "drill_aborted"),
+    "rehearsals": ("rehearsal_passed", "rehearsal_failed", "rehearsal_cancelled"),
 }
 LOG_ENTRIES = 100
 # What a client sends is a command of a few hundred bytes.

@@ -6,7 +6,17 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from edge_service.command_line import capture, edge, export, outages, program, settlements, simulate, time_travel
+from edge_service.command_line import (
+    capture,
+    edge,
+    export,
+    outages,
+    program,
+    rehearsal,
+    settlements,
+    simulate,
+    time_travel,
+)
 from edge_service.command_line.outcome import FAILED, INTERRUPTED, USAGE, CommandError, Commands
 from edge_service.ports import ConfigError, DeviceError, ProgramError
 
@@ -49,6 +59,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     commands: Commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     edge.add_commands(commands)
     outages.add_commands(commands)
+    rehearsal.add_commands(commands)
     settlements.add_commands(commands)
     time_travel.add_commands(commands)
     export.add_commands(commands)

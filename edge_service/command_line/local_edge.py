@@ -58,7 +58,7 @@ class LocalEdge:
         return self.ask("GET", CHECK_PATH, within_s=CHECK_WITHIN_S)
 
     def log(self, of: str) -> Sequence[Mapping[str, Any]]:
-        """The last ``outages`` or ``drills``, the newest first."""
+        """The last ``outages``, ``drills`` or ``rehearsals``, the newest first."""
         return cast("Sequence[Mapping[str, Any]]", self.ask("GET", f"{LOG_PATH}/{of}").get("entries", ()))
 
     def settlements(self, program: str | None, year: int | None) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from edge_service.command_line import settlements
+from edge_service.command_line import rehearsal, settlements
 from edge_service.command_line.outcome import Commands, add_config, say
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Commands) -> None:
     """Declare them; nothing of the edge is loaded yet."""
-    log = commands.add_parser("log", help="show the last outages or drills, or what events came to")
-    log.add_argument("of", choices=("outages", "drills", "settlements"))
+    log = commands.add_parser("log", help="show the last outages, drills or rehearsals, or what events came to")
+    log.add_argument("of", choices=("outages", "drills", "rehearsals", "settlements"))
     log.add_argument("--program", help="of settlements: of this program only")
     log.add_argument("--year", type=int, help="of settlements: of seasons that began in this year")
     add_config(log)
@@ -47,7 +47,8 @@ def _log(args: argparse.Namespace) -> int:
     if args.json:
         say(json.dumps(entries, indent=2, ensure_ascii=False))
         return 0
-    lines = [line for entry in entries for line in (_outage if args.of == "outages" else _rehearsed)(entry)]
+    words = {"outages": _outage, "drills": _rehearsed, "rehearsals": rehearsal.lines_of}[args.of]
+    lines = [line for entry in entries for line in words(entry)]
     say("\n".join(lines) or f"No {args.of} so far.")
     return 0
 

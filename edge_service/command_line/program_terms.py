@@ -38,6 +38,10 @@ OPTIONS = (
     TermOption("--measure", "measure", "WHERE", "where its pay is measured: charger or site; as --scope if not given"),
     TermOption("--pay-usd-per-kwh", "pay_usd_per_kwh", "USD", "for each kWh delivered", float),
     TermOption("--baseline", "baseline", "KIND", "what a delivery is compared with: none or ten_of_ten"),
+    TermOption(
+        "--baseline-cap-pct", "baseline_cap_pct", "PCT", "most that a baseline is adjusted by on the day", float
+    ),
+    TermOption("--opted-out-counts", "opted_out_counts", "yes|no", "whether an event left out counts as 0", _flag),
     TermOption("--exports", "exports", "yes|no", "whether what flows out at the meter is wanted", _flag),
     TermOption("--ramp-s", "ramp_s", "S", "seconds from nothing to full power at an event's start", float),
     TermOption("--floor-pct", "floor_pct", "PCT", "no event takes a vehicle below this, unless you set another", float),
@@ -122,6 +126,8 @@ def words(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if any(most):
         yield "at most", f"{' and '.join(word for word in most if word)} in a season"
     yield "counted", _counted(entry)
+    if entry.get("opted_out_counts") is False:
+        yield "left out", "an event that you leave out is no part of the average"
     if entry.get("exports") is False:
         yield "export", "not wanted: an event covers the house at most"
     if entry.get("ramp_s"):

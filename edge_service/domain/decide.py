@@ -18,6 +18,7 @@ from edge_service.domain import (
     outage_account,
     performance,
     readiness,
+    rehearsal,
     reserve_news,
     rests,
     runtime,
@@ -276,6 +277,7 @@ def _remember(view: View, before: Memory, realised: Mapping[str, Realised]) -> M
         loads=loads.follow(view, before),
         runtime=runtime.follow(view, before),
         drill=drill.follow(view, before),
+        rehearsal=rehearsal.follow(view, before, events),
         dark_since=dark_start.follow(view, before),
     )
 

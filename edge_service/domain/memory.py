@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_service.domain.model import Contact, Grid, LoadOrder, Runtime, frozen_map
 from edge_service.domain.program import Flag
+from edge_service.domain.rehearsal_memory import RehearsalMemory
 
 
 class IslandStep(StrEnum):
@@ -549,6 +550,7 @@ class Memory:
     drill: DrillMemory | None = None
     reserve_alarms: int = 0
     dark_since: datetime | None = None
+    rehearsal: RehearsalMemory | None = None
 
     def contact(self, contact: Contact) -> ContactMemory:
         """What is remembered of an input contact."""
@@ -590,6 +592,7 @@ class Memory:
             loads=self.loads.moved(lambda at: min(at, now)),
             runtime=self.runtime.not_after(now),
             drill=None if self.drill is None else _not_after(self.drill, now),
+            rehearsal=None if self.rehearsal is None else self.rehearsal.not_after(now),
             dark_since=None if self.dark_since is None else min(self.dark_since, now),
         )
 

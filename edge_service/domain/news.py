@@ -10,6 +10,7 @@ from edge_service.domain import (
     grid_news,
     island_news,
     load_news,
+    rehearsal_news,
     reserve_news,
     settlement,
     shortfall_news,
@@ -93,6 +94,7 @@ def _changed(old: EventMemory | None, new: EventMemory) -> bool:
 def _happenings(view: View, before: Memory, after: Memory) -> Iterator[Happening]:
     yield from _of_generator(view, before, after)
     yield from drill_news.happenings(view, before, after)
+    yield from rehearsal_news.happenings(view, before, after)
     yield from _of_outage(view, before, after)
     yield from _of_island(view, before, after)
     yield from island_news.happenings(view, before, after)
@@ -290,6 +292,7 @@ def _notices(view: View, before: Memory, after: Memory, lasts: Runtime | None) -
     yield from load_news.notices(view, before, after)
     yield from _departure_notices(view, after)
     yield from drill_news.notices(view, after)
+    yield from rehearsal_news.notices(view, after)
     yield from storm_news.notices(view)
     yield from _of_orders(view)
     for uid, account in after.events.items():
@@ -398,6 +401,8 @@ def _event_notice(view: View, uid: str, account: EventMemory) -> Iterator[Notice
         yield _notice(view, f"event:{uid}", "event_announced", "info", uid=uid, **_terms(view, account))
     elif _awaits_answer(view, uid, account):
         yield _notice(view, f"event:{uid}", "event_asks", "warning", uid=uid, **_flagged(view, account))
+    elif account.rehearsal:
+        return  # how it went is told by its score
     elif account.stage in (EventStage.FINISHED, EventStage.MISSED) and account.since == view.observation.now:
         yield _notice(view, f"event:{uid}", "event_result", "info", uid=uid, **_result(view, account))
 

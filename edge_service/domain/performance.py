@@ -116,7 +116,9 @@ def _without_event(account: EventMemory, now: datetime) -> EventMemory:
 
 
 def _result(account: EventMemory) -> EventStage:
-    """Missed when next to nothing of what was asked was delivered."""
+    """Missed when next to nothing of what was asked was delivered. One that moves no power is served by being run."""
+    if account.dry:
+        return EventStage.FINISHED if account.run_s > 0 else EventStage.MISSED
     hours = (account.end - account.start).total_seconds() / 3600
     asked_wh = -(account.target_w or 0) * hours
     served = account.charger_wh > asked_wh * MISSED_SHARE if asked_wh > 0 else account.run_s > 0

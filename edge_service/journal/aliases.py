@@ -70,6 +70,8 @@ _VALUES: Mapping[tuple[str | None, ...], str] = {
     ("memory", "outage", "former"): CHARGER,
     ("memory", "outage", "loads_shed", ANY): LOAD,
     ("memory", "drill", "id"): DRILL,
+    ("memory", "rehearsal", "uid"): EVENT,
+    ("memory", "rehearsal", "program_id"): PROGRAM,
     ("memory", "drill", "loads_shed", ANY): LOAD,
     ("memory", "drill", "loads_unproven", ANY): LOAD,
     ("memory", "runtime", "stores", ANY, "charger"): CHARGER,
@@ -144,6 +146,8 @@ class _Aliases:
     def _key(self, key: str) -> str:
         """The key of a notice: what it is about, then the id, then perhaps a time."""
         about, colon, rest = key.partition(":")
+        if about == "rehearsal":
+            return f"{about}:{self.known[EVENT].get(rest, EVENT)}"
         if about in (EVENT, DRILL):
             return f"{about}:{rest if _is_time(rest) else self.known[about].get(rest, about)}"
         if about in (ALERT, "storm") and (alias := self._alert(rest)) is not None:

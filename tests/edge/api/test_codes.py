@@ -17,6 +17,7 @@ from edge_service.domain.memory import DepartureStage, EventStage, IslandStep
 from edge_service.domain.model import AtEnd, Authority, ChargerState, Grid, ManualKind, Mode, Stage, Supply
 from edge_service.domain.policies import LADDER
 from edge_service.domain.policies.device_safety import NOT_READY
+from edge_service.domain.rehearsal_commands import Refusal as RehearsalRefusal
 from edge_service.domain.runtime_commands import QUESTIONS
 from edge_service.household import Household
 from tests.edge.api.codes import GAP, Found, Place, codes_of, compared_with
@@ -32,6 +33,7 @@ GAPS: Mapping[str, Iterable[str]] = {
     f"charger_{GAP}": (f"charger_{state}" for state in NOT_READY - {ChargerState.UNAVAILABLE}),
     f"manual_{GAP}": (f"manual_{kind}" for kind in ManualKind),
     f"drill_{GAP}": (f"drill_{refusal}" for refusal in Refusal),
+    f"rehearsal_{GAP}": (f"rehearsal_{refusal}" for refusal in RehearsalRefusal),
 }
 GAPS = {pattern: frozenset(codes) for pattern, codes in GAPS.items()}
 
