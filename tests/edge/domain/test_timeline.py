@@ -20,6 +20,8 @@ from edge_service.domain.timeline import (
     Span,
     Timeline,
     end_of,
+    lay_out,
+    layered,
     resolve,
 )
 
@@ -332,3 +334,81 @@ def test_nothing_changes_before_the_next_change(several: list[Event]) -> None:
         else:
             assert change is None or change > at(hour)
             assert change != at(hour + 1)
+
+
+def schedule_of(timeline: Timeline, start: datetime) -> list[tuple[datetime, datetime | None, Call | None]]:
+    """From ``next_change`` to ``next_change``: what counts, and until when."""
+    laid, moment = [], start
+    while True:
+        change = timeline.next_change(moment)
+        laid.append((moment, change, timeline.at(moment)))
+        if change is None:
+            return laid
+        assert change > moment
+        moment = change
+
+
+@given(events)
+def test_what_counts_is_one_line_without_overlaps_within_the_slots_that_were_told(several: list[Event]) -> None:
+    laid = schedule_of(Timeline(several), at(-1))
+    assert all(one[1] == other[0] for one, other in pairwise(laid))
+    for start, end, call in laid:
+        if call is not None:
+            assert end is not None
+            assert call.slot.start <= start < end <= call.slot.end
+    for one, other in pairwise(laid):
+        assert one[2] != other[2]
+
+
+@given(events, st.lists(st.floats(-1, 42, allow_nan=False), max_size=20))
+def test_polling_at_any_times_finds_what_the_continuous_schedule_says(
+    several: list[Event], moments: list[float]
+) -> None:
+    timeline = Timeline(several)
+    laid = schedule_of(timeline, at(-1))
+    for hour in moments:
+        moment = at(hour)
+        (says,) = [call for start, end, call in laid if start <= moment and (end is None or moment < end)]
+        assert timeline.at(moment) == says
+
+
+@given(events, slot_lists, st.booleans())
+def test_an_event_of_lower_rank_never_changes_when_another_counts(
+    several: list[Event], more: tuple[Slot, ...], named: bool
+) -> None:
+    lower = Event("lower", "other", "", at(3), more, None)
+    order = ("peak",) if named else ()
+
+    def of_the_others(timeline: Timeline) -> list[tuple[datetime, datetime | None, Call | None]]:
+        return [one for one in schedule_of(timeline, at(-1)) if one[2] and one[2].event.uid != "lower"]
+
+    assert of_the_others(Timeline([*several, lower], order)) == of_the_others(Timeline(several, order))
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=8))
+def test_of_claims_in_layers_the_first_told_has_the_word_wherever_it_stands(claims: list[tuple[int, int]]) -> None:
+    told_claims = [(at(start), at(end), number) for number, (start, end) in enumerate(claims)]
+    laid = list(layered(told_claims))
+    assert all(one[1] <= other[0] for one, other in pairwise(laid))
+    for hour in range(41):
+        standing = [number for start, end, number in told_claims if start <= at(hour) < end]
+        assert [of for start, end, of in laid if start <= at(hour) < end] == standing[:1]
+
+
+def test_what_an_event_speaks_of_is_laid_out_for_itself() -> None:
+    schedule = Schedule(Period(at(17), hours(1)), (power(-5), power(-6), power(-7, at(17.5), hours(1))))
+    found = [(one.start, one.end, one.place) for one in lay_out(schedule, SIGHT, NOON, {0, 2})]
+    assert found == [(at(17), at(17.5), 0), (at(17.5), at(18.5), 2)]
+    assert [(one.begins, one.ends) for one in lay_out(schedule, SIGHT, NOON, {0, 2})] == [
+        (at(17), at(18)),
+        (at(17.5), at(18.5)),
+    ]
+    assert lay_out(schedule, SIGHT, NOON, ()) == ()
+
+
+@pytest.mark.parametrize(("event_lasts", "endless"), [(None, True), (ENDLESS, True), (hours(24 * 30), False)])
+def test_only_what_goes_on_for_ever_is_endless(event_lasts: Span | None, endless: bool) -> None:
+    schedule = Schedule(Period(at(17), ENDLESS), (power(-5),), event_lasts)
+    assert [one.endless for one in lay_out(schedule, SIGHT, NOON, {0})] == [endless]
+    repeated = Schedule(Period(at(17), hours(24)), (power(-5),), ENDLESS)
+    assert not any(one.endless for one in lay_out(repeated, SIGHT, NOON, {0}))
