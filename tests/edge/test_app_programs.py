@@ -85,3 +85,18 @@ async def test_refused_credentials_are_forgiven_also_when_the_edge_was_restarted
         async with running(config) as edge:
             await edge.until(lambda state: state["programs"]["peak"]["connected"])
             await edge.until(lambda state: "credentials_refused" not in standing(state))
+
+
+async def test_the_version_of_a_server_is_shown_and_what_it_pushes_is_served_long_before_the_next_poll(
+    tmp_path: Path,
+) -> None:
+    async with SimulatedUtility(UtilityOptions(mqtt="own")) as utility, a_house(tmp_path) as (_, edge):
+        assert utility.push is not None
+        assert utility.push.broker is not None
+        broker = utility.push.broker
+        await edge.command("set_program", id="peak", program=an_entry(utility, poll_s=3600.0))
+        state = await edge.until(lambda state: state["programs"]["peak"]["connected"])
+        assert state["programs"]["peak"]["version"] == "3.1"
+        await edge.until(lambda _: broker.subscriptions)
+        utility.dispatch.call_event(start_in_s=0, duration_s=600, power_kw=3)
+        await edge.until(lambda state: state["chargers"]["driveway"]["power_w"] == -3000)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -516,3 +517,22 @@ async def test_after_an_outage_a_limit_does_not_come_back_while_its_server_is_si
         await office.intake.after_outage()
         await passes(60)
         assert (office.intake.limits(), office.journal.limits) == ((), ())
+
+
+# --------------------------------------------------------------------------------------------------------------- clocks
+
+
+@pytest.mark.parametrize("minutes", [-600, -10, 10, 600])
+@leaping
+async def test_case_19_a_clock_that_is_set_hurries_and_delays_no_poll_and_no_pause(minutes: int) -> None:
+    clock = LeapingClock()
+    source = FakeSource("peak", [CALL], BusyServerError(60), [CALL])
+    intake = Intake(clock, MemoryJournal(), (), lambda: None, chance=lambda: 0.0)
+    polling = asyncio.create_task(intake.poll(source))
+    await passes(5)
+    clock.set_by = timedelta(minutes=minutes)
+    await passes(80)
+    assert not polling.done()
+    polling.cancel()
+    await asyncio.gather(polling, return_exceptions=True)
+    assert waits(source) == [10, 60, 10]

@@ -77,6 +77,13 @@ def test_all_mistakes_are_named_at_once_and_no_secret() -> None:
         ("token_hosts", ["someone@login.example"]),
         ("token_hosts", ["["]),
         ("verify_tls", False),
+        ("push", "yes"),
+        ("broker_hosts", ["mqtts://broker.example"]),
+        ("plain_push", 1),
+        ("ca_file", "ca.pem"),
+        ("ca_file", 7),
+        ("allow_unverified", "yes"),
+        ("allow_unverified", True),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: Any) -> None:
