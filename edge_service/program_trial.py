@@ -8,6 +8,7 @@ from typing import Any
 from edge_service import enrolment
 from edge_service.ports import Check, ConfigError, ProgramError
 from edge_service.programs import PROGRAMS, presets
+from edge_service.programs.openadr2b import OpenAdr2Source
 from edge_service.programs.openadr3_options import OpenAdr3Options
 from edge_service.programs.openadr3_trial import steps
 
@@ -53,9 +54,12 @@ async def _contacts(
                     yield check
             return
         source = PROGRAMS[str(entry["kind"])](options, installation)
+        shown = source.fingerprint if isinstance(source, OpenAdr2Source) else None
     except ConfigError as error:
         yield Check("options", False, str(error))
         return
+    if shown is not None:
+        yield Check("certificate", True, f"the utility needs to know its fingerprint: {shown}")
     try:
         news = await source.poll(now)
     except ProgramError as error:

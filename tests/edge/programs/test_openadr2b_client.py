@@ -20,6 +20,7 @@ from openleadr.messaging import create_message
 from openleadr.utils import certificate_fingerprint
 
 from edge_service.ports import ConfigError, ProgramCredentialsError, ProgramError
+from edge_service.program_trial import checks
 from edge_service.programs.openadr2b import OpenAdr2Source
 from edge_service.programs.openadr2b_client import MOST_BYTES
 from edge_service.programs.openadr2b_messages import MessageError, read_distribution, read_message
@@ -114,6 +115,17 @@ async def test_both_sides_show_certificates_and_every_message_is_signed(papers: 
                 await source.poll(NOW)
 
 
+async def test_a_trial_of_the_program_shows_the_fingerprint_that_the_utility_needs_also_where_it_lets_nobody_in(
+    papers: Papers,
+) -> None:
+    certificate, key = papers.give("porch")
+    entry = {"kind": "openadr2b", "name": "Peak", "url": "https://127.0.0.1:9/x"}
+    entry |= {"certificate_file": certificate, "key_file": key}
+    told = {check.what: check for check in await checks("peak", entry, "installation-1", None, NOW)}
+    assert certificate_fingerprint(Path(certificate).read_text()) in told["certificate"].text
+    assert told["contact"].ok is False
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -197,10 +209,10 @@ NO_ANSWERS: dict[str, tuple[int, bytes, type[ProgramError]]] = {
     "a page to sign in": (200, b"<html>Sign in</html>", ProgramError),
     "something else": (200, b"{}", ProgramError),
     "half of it": (200, registered()[:200], ProgramError),
-    "entities": (200, b'<!DOCTYPE a [<!ENTITY b "c">]>' + registered(), ProgramError),
+    "entities": (200, registered().replace(b"?>", b'?><!DOCTYPE a [<!ENTITY b "c">]>', 1), ProgramError),
     "nested for ever": (200, b"<a>" * 100_000, ProgramError),
     "no text": (200, b"\xff\xfe\x00", ProgramError),
-    "far too much": (200, b" " * (MOST_BYTES + 1), ProgramError),
+    "far too much": (200, registered() + b" " * MOST_BYTES, ProgramError),
     "an id that it does not know": (200, refused(452), ProgramCredentialsError),
     "not registered": (200, refused(463), ProgramCredentialsError),
 }
@@ -209,10 +221,11 @@ NO_ANSWERS: dict[str, tuple[int, bytes, type[ProgramError]]] = {
 @pytest.mark.parametrize("what", NO_ANSWERS)
 async def test_whatever_is_no_answer_is_a_failed_contact(what: str) -> None:
     status, body, error = NO_ANSWERS[what]
-    async with a_server((status, body)) as (url, _):
+    async with a_server((status, body)) as (url, asked):
         source = OpenAdr2Source.open(PLAIN | {"base_url": url}, "i")
         with pytest.raises(error):
             await source.poll(NOW)
+        assert len(asked) == 1
         await source.close()
 
 
