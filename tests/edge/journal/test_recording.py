@@ -45,6 +45,7 @@ from edge_service.domain.model import (
     SwitchReading,
     frozen_map,
 )
+from edge_service.domain.tally import Tally
 from edge_service.journal import recording
 from edge_service.journal.database import JournalError
 from edge_service.journal.delta import columns, cycles_of, patch
@@ -97,6 +98,7 @@ observations = any_of(
     alerts=st.lists(any_of(Alert), max_size=2).map(tuple),
     capacity_limits=st.lists(any_of(CapacityLimit), max_size=2).map(tuple),
     prices=st.lists(any_of(Price), max_size=2).map(tuple),
+    seasons=st.dictionaries(st.sampled_from(["peak", "net"]), any_of(Tally), max_size=2).map(frozen_map),
 )
 
 
