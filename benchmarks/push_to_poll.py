@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from benchmarks.figures import SPREAD_HEADS, Spread, described, keep, machine, table
-from edge_service.domain.model import Alert, Event
+from edge_service.domain.model import Alert, CapacityLimit, Event, Price
 from edge_service.intake import HINTS_APART_S, Intake
 from edge_service.programs.openadr3 import OpenAdr3Source
 from edge_service.programs.openadr3_options import OpenAdr3Options
@@ -31,6 +31,10 @@ class _NoDisk:
     async def save_events(self, events: Sequence[Event]) -> None: ...
 
     async def save_alerts(self, alerts: Sequence[Alert]) -> None: ...
+
+    async def save_limits(self, limits: Sequence[CapacityLimit]) -> None: ...
+
+    async def save_prices(self, prices: Sequence[Price]) -> None: ...
 
 
 async def until(holds: Callable[[], object]) -> None:
