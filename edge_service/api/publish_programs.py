@@ -4,6 +4,7 @@ from edge_service.api import wire
 from edge_service.api.shown import Contact, Shown, moment, time
 from edge_service.domain.memory import EventMemory
 from edge_service.domain.model import Program
+from edge_service.domain.ruling import event_floor_pct
 from edge_service.domain.settlement import earned_usd, left_out, season_at, stake
 from edge_service.domain.tally import Tally
 
@@ -20,7 +21,7 @@ def program(shown: Shown, offer: Program) -> wire.ProgramWire:
         "connected": contact.connected,
         "last_contact": time(contact.last_at),
         "participating": offer.id not in shown.settings.not_participating,
-        "event_floor_pct": shown.decision.settings.event_floor(offer.id),
+        "event_floor_pct": event_floor_pct(shown.settings, shown.facts, offer.id),
         "events": [_event(shown, uid, account, offer) for uid, account in accounts],
         "season_average_w": _whole(season.average_w),
         "season_earnings_usd": _cents(season.usd),

@@ -775,10 +775,6 @@ class Settings:
         on_this_day = event.day in self.days_opted_out.get(event.program_id, frozenset())
         return not (event.asks or on_this_day or event.program_id in self.not_participating)
 
-    def event_floor(self, program: str) -> float:
-        """Percent below which an event of this program does not discharge; the reserves apply besides."""
-        return self.event_floor_pct.get(program, 0.0)
-
 
 # -------------------------------------------------------------------------------- the process image
 

@@ -1,4 +1,4 @@
-"""What people decided, as it counts at this moment: miles as percent, what was lent, the storm of an alert, floors."""
+"""What people decided, as it counts at this moment: miles as percent, what was lent, the storm of an alert."""
 
 from dataclasses import replace
 from math import ceil
@@ -35,9 +35,6 @@ def resolved(settings: Settings, observation: Observation, memory: Memory, facts
         changed["storm"] = storm
     if storms.emergency(settings, observation) is not None:
         changed["backup_reserve_pct"] = max(settings.backup_reserve_pct, settings.storm_reserve_pct)
-    floors = {key: one.floor_pct for key, one in facts.programs.items() if one.floor_pct}
-    if floors.keys() - settings.event_floor_pct.keys():
-        changed["event_floor_pct"] = frozen_map({**floors, **settings.event_floor_pct})
     return replace(settings, **changed) if changed else settings
 
 

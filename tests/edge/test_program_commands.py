@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edge_service import enrolment
 from edge_service.ports import ConfigError
 from edge_service.programs import presets
 from edge_service.simulation.utility import SimulatedUtility, UtilityOptions
@@ -296,3 +297,13 @@ def test_what_its_protocol_does_not_allow_is_refused_before_it_is_kept(home: Pat
     done = ridethrough("program", "add", "openadr2b", "--name", "Old", *words, cwd=home)
     assert (done.code, "certificate_file and key_file belong together" in done.err) == (2, True)
     assert not (home / "data").exists()
+
+
+def test_a_secret_that_a_server_repeats_is_not_shown() -> None:
+    entry = {"kind": "openadr3", "url": "https://vtn.example.org/openadr3", "client_id": "x", "client_secret": "s3cret"}
+    told = "https://vtn.example.org/openadr3 says: s3cret is wrong"
+    assert enrolment.scrubbed(told, entry) == "https://vtn.example.org/openadr3 says: *** is wrong"
+    assert enrolment.without_secrets(entry) == {**entry, "client_secret": "***"}
+    calendar = {"kind": "calendar", "url": "https://x:pw@cal.example.org/private-1/a.ics?key=2", "key_password": ""}
+    assert enrolment.without_secrets(calendar)["url"] == "https://cal.example.org/***"
+    assert enrolment.scrubbed(f"GET {calendar['url']} failed", calendar) == "GET *** failed"

@@ -80,6 +80,17 @@ def test_a_random_start_of_some_minutes_is_within_the_rules() -> None:
     assert flags(an_event("2026-07-15 14:54", 3), program) == {"outside_window"}
 
 
+def test_an_hour_that_the_clock_repeats_belongs_wholly_to_a_window_that_ends_in_it() -> None:
+    program = a_program(window=("22:00", "01:30"))
+    # On 1 November the clocks of New York go back from two to one: half past one comes twice.
+    assert flags(an_event("2026-10-31 23:00", 3.5), program) == set()
+    assert flags(an_event("2026-10-31 23:00", 4), program) == {"outside_window"}
+    assert flags(an_event("2026-10-30 23:00", 3.5), program) == {"outside_window"}
+    # On 8 March half past two never comes.
+    assert flags(an_event("2026-03-07 23:00", 4), a_program(window=("22:00", "04:00"))) == set()
+    assert flags(an_event("2026-03-07 23:00", 4.5), a_program(window=("22:00", "04:00"))) == {"outside_window"}
+
+
 # --------------------------------------------------------------------------------------------------------- who is asked
 
 
