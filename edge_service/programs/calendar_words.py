@@ -45,10 +45,10 @@ _DATE = re.compile(r"(?<![\w.,:/+−–-])\d{4}-\d\d-\d\d(?![\w.,:/-])", re.ASCI
 _CLOCK = r"\d{1,2}(?::\d\d)?\s?(?:am|pm)?"
 # Times are those of the entry; those in its title are for people. "3-5 kW" is no time of day.
 _HOURS = re.compile(
-    rf"(?<![\w.,:/+−–-]){_CLOCK}\s?(?:-|–|to|until)\s?{_CLOCK}(?![\w:/])(?![.,]\d)(?!\s*-?\s*k?w(?:h|\b))", re.ASCII
+    rf"(?<![\w.,:/+−–-]){_CLOCK}\s?(?:-|–|to|until)\s?{_CLOCK}(?![\w/]|[:.,]\d)(?!\s*-?\s*k?w(?:h|\b))", re.ASCII
 )
 _HOUR = re.compile(
-    r"(?<![\w.,:/+−–-])(?:\d{1,2}:\d\d(?:\s?(?:am|pm))?|\d{1,2}\s?(?:am|pm))(?![\w:/-])(?![.,]\d)", re.ASCII
+    r"(?<![\w.,:/+−–-])(?:\d{1,2}:\d\d(?:\s?(?:am|pm))?|\d{1,2}\s?(?:am|pm))(?![\w/-]|[:.,]\d)", re.ASCII
 )
 # No comma, and no three decimals: 1,500 and 1.500 are a thousand and a half to some, and one and a half to others.
 _AMOUNT = re.compile(r"(?<![\w.,:/+−–~<>≤≥±-])(\d{1,7}(?:\.\d{1,2})?)\s?(kw|w)(?![\w/²*-])", re.ASCII)

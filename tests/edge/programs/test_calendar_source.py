@@ -182,6 +182,12 @@ async def test_what_is_no_whole_calendar_is_a_failed_read_and_never_an_empty_one
         await file.poll()
 
 
+async def test_half_a_calendar_is_called_so(file: File) -> None:
+    file.path.write_text(a_calendar(an_entry()).removesuffix("END:VCALENDAR\r\n"))
+    with pytest.raises(ProgramError, match="only the beginning of one"):
+        await file.poll()
+
+
 async def test_a_file_that_is_not_there_or_too_large_is_a_failed_read(file: File) -> None:
     with pytest.raises(ProgramError, match="cannot be read"):
         await file.poll()
