@@ -8,7 +8,8 @@ import pytest
 from edge_service.domain.model import CapacityLimit, Price, Slot, SlotKind
 from edge_service.domain.program import Direction, PriceKind
 from edge_service.domain.timeline import Sight, resolve
-from edge_service.programs.openadr3_limits import limits_of
+from edge_service.programs.openadr3_beside import beside, limits_in, prices_in
+from edge_service.programs.openadr3_limits import MOST_LIMITS, limits_of
 from edge_service.programs.openadr3_objects import EventObject, ProgramObject, read_event
 from edge_service.programs.openadr3_prices import prices_of
 from edge_service.programs.openadr3_words import MOST_PRICE, MOST_VALUES, Meaning, Percent, Told, checked_map
@@ -374,3 +375,25 @@ def test_a_tariff_of_a_day_repeats_for_ever() -> None:
     found = {price.start: price.value for price in prices(one)}
     assert found[EIGHT] == found[EIGHT + 24 * HOUR] == 0.2
     assert min(found) == NOW
+
+
+def test_of_prices_at_the_same_time_the_better_ranked_event_s_count_in_whatever_order_they_are_told() -> None:
+    several = []
+    for priority, value in ((3, 0.3), (None, 0.9), (0, 0.1)):
+        one = read({"PRICE": [value]}, units={"PRICE": ("KWH", "USD")}, priority=priority)
+        several.append(beside(one, SIGHT, NOW, uid=f"peak:{priority}", program="peak", name="Peak"))
+    found = [one for one in several if one is not None]
+    assert [one.value for one in prices_in(found)] == [one.value for one in prices_in(found[::-1])] == [0.1]
+
+
+def test_more_limits_than_anyone_sets_are_cut_and_never_those_subscribed() -> None:
+    rows = [{"IMPORT_CAPACITY_LIMIT": [1]}] * (MOST_LIMITS + 50)
+    one = read(*rows, units={"IMPORT_CAPACITY_LIMIT": "KW"})
+    always = read(
+        {"IMPORT_CAPACITY_SUBSCRIPTION": [6]},
+        units={"IMPORT_CAPACITY_SUBSCRIPTION": "KW"},
+        intervalPeriod={"start": "2026-07-16T20:00:00Z", "duration": "P9999Y"},
+    )
+    found = [beside(each, SIGHT, NOW, uid="peak:e1", program="peak", name="Peak") for each in (one, always)]
+    cut = limits_in([each for each in found if each is not None])
+    assert (len(cut), [limit.subscribed for limit in cut[:2]]) == (MOST_LIMITS, [True, False])

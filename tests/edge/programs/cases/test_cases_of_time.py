@@ -1,14 +1,16 @@
 """Cases 7 to 13, 18, 19 and 36: when an event is, however strangely it says so."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from edge_service.domain.model import SlotKind
-from edge_service.domain.program import Flag
+from edge_service.domain.program import Flag, OutsideRules, Rules
 from edge_service.domain.timeline import MOST_SLOTS, Timeline
+from edge_service.programs.rules import judge
 from tests.edge.programs.test_openadr3_source import HOUR, MINUTE, NOON, NOW_PERIOD, Desk, opened
 
 EVENING = {"start": (NOON + HOUR).isoformat(), "duration": "PT1H"}
@@ -241,6 +243,15 @@ async def test_case_19_a_difference_of_more_than_five_seconds_is_told_and_moves_
     assert ["Our clock is" in problem for problem in news.problems] == ([True] if told else [])
     again = await desk.poll(MINUTE)
     assert again.problems == news.problems
+
+
+async def test_case_19_no_rule_of_a_program_takes_back_that_a_person_must_agree(desk: Desk) -> None:
+    desk.call()
+    desk.utility.set_faults({"clock_off_s": 600})
+    (event,) = await desk.events()
+    serving = replace(desk.sources[-1].program, rules=Rules(outside=OutsideRules.SERVE))
+    judged = judge(judge(event, serving, "America/New_York"), serving, "America/New_York")
+    assert (judged.asks, judged.flags, judged.day) == (True, (Flag.UNSURE_CLOCK,), "2026-07-15")
 
 
 async def test_case_19_the_bound_is_a_person_s_choice() -> None:
