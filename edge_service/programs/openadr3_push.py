@@ -107,7 +107,8 @@ class Push:
     def about(self, ven_id: str | None, program_ids: Iterable[str]) -> None:
         """Who we are at the server by now; when that changed, topics are asked for anew."""
         ids = tuple(sorted(program_ids))[:MOST_PROGRAMS]
-        if self._known.is_set() and (ven_id, ids) != (self._ven_id, self._program_ids) and self._session_ends:
+        changed = (ven_id, ids) != (self._ven_id, self._program_ids)
+        if changed and self._session_ends is not None and not self._session_ends.expired():
             self._session_ends.reschedule(asyncio.get_running_loop().time())
         self._ven_id, self._program_ids = ven_id, ids
         self._known.set()

@@ -298,3 +298,15 @@ async def test_case_29_an_event_deleted_while_it_runs_is_gone_in_a_moment() -> N
         await quiet(house)
         house.utility.dispatch.cancel(event)
         assert await seconds_until(lambda: house.knows() == []) < 0.5
+
+
+async def test_case_32_a_house_that_enrolled_anew_listens_to_its_new_topics() -> None:
+    async with a_listening_house(poll_s=0.2) as house:
+        before = house.topic("create")
+        for kind in ("resources", "vens"):
+            for row in house.utility.store.rows(kind):
+                house.utility.store.remove(kind, row["id"])
+        await until(lambda: house.utility.store.rows("vens") and house.topic("create") != before)
+        wanted = house.topic("+")
+        await until(lambda: wanted in house.broker.subscriptions)
+        assert before not in house.broker.subscriptions
