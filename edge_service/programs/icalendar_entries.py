@@ -81,11 +81,20 @@ def _read_series(
 
 
 def _refuse_too_often(part: Any) -> None:
-    rules = part.get("RRULE")
-    for rule in rules if isinstance(rules, list) else [rules] if rules is not None else []:
-        frequency = str((rule.get("FREQ") or [""])[0]).upper()
-        if frequency in _TOO_OFTEN or any(len(rule.get(name) or []) > 1 for name in _WITHIN_A_DAY):
-            raise CalendarError("it recurs more often than once a day")
+    """What would be expanded without an end: each second, or in steps of nothing."""
+    for name in ("RRULE", "EXRULE"):
+        rules = part.get(name)
+        for rule in rules if isinstance(rules, list) else [rules] if rules is not None else []:
+            within_a_day = any(len(_values(rule, key)) > 1 for key in _WITHIN_A_DAY)
+            frequency, steps = _values(rule, "FREQ"), _values(rule, "INTERVAL")
+            too_often = any(str(word).upper() in _TOO_OFTEN for word in frequency)
+            if within_a_day or too_often or any(int(step) < 1 for step in steps):
+                raise CalendarError("it recurs more often than once a day")
+
+
+def _values(rule: Any, key: str) -> list[Any]:
+    value = rule.get(key)
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _refuse_backwards(part: Any) -> None:

@@ -120,6 +120,8 @@ async def test_an_occurrence_renamed_to_something_else_is_no_event_and_one_renam
         ({"SUMMARY": "Peak event 5 kW net"}, "set the program's scope to site"),
         ({"RRULE": "FREQ=SECONDLY"}, "more often than once a day"),
         ({"RRULE": "FREQ=DAILY;BYHOUR=1,2,3"}, "more often than once a day"),
+        ({"RRULE": "FREQ=DAILY;INTERVAL=0"}, "more often than once a day"),
+        ({"EXRULE": "FREQ=SECONDLY"}, "more often than once a day"),
         ({"DTEND": "20261030T200000Z"}, "does not end after it begins"),
     ],
 )
