@@ -38,7 +38,7 @@ def test_an_offset_is_found_in_both_directions() -> None:
         assert rig.mean_w(30) == pytest.approx(power_w, abs=25)
 
 
-@settings(bounded, max_examples=40)
+@settings(bounded, max_examples=10)
 @given(
     error=st.floats(-1, 1),
     split=st.floats(0, 1),
@@ -54,22 +54,23 @@ def test_any_device_within_its_tolerance_is_tracked_and_never_called_astray(
     capability = replace(CAR, settle_s=settle_s + 3 * lag_s)
     missed_w = error * 0.9 * capability.tolerance_of(power_w)
     device = Device(1 + split * missed_w / power_w, (1 - split) * missed_w, lag_s, delay_s, noise_w)
-    rig = Rig({"car": device}, (an_event("e1", 10, 4000, power_w),), facts_of(capability=capability)).run(600)
+    rig = Rig({"car": device}, (an_event("e1", 10, 4000, power_w),), facts_of(capability=capability))
+    rig.run(60 + round(16 * (capability.settle_s + 4)))
     bound_w = max(30.0, 0.005 * abs(power_w), 0.3 * capability.tolerance_of(power_w)) + noise_w
     assert abs(rig.mean_w(60) - power_w) <= bound_w <= within_w(power_w, capability.tolerance_of(power_w))
     assert Stage.LIMITED not in rig.stages
     lately = [orders["car"] for orders in rig.orders[60:]]
     assert all(abs(order_w - power_w) <= 0.75 * capability.tolerance_of(power_w) for order_w in lately)
-    swings = [one["car"] for one in rig.powers[-120:]]
+    swings = [one["car"] for one in rig.powers[-60:]]
     assert max(swings) - min(swings) <= 60  # it rests: what is left moves by single steps of the trim
 
 
-@settings(bounded, max_examples=25)
+@settings(bounded, max_examples=6)
 @given(
     gain=st.floats(0.975, 1.025),
     delay_s=st.integers(0, 3),
     wave_w=st.sampled_from([0, 400]),
-    period_s=st.integers(40, 200),
+    period_s=st.integers(40, 80),
 )
 def test_the_net_at_the_meter_is_brought_to_the_target(gain: float, delay_s: int, wave_w: int, period_s: int) -> None:
     """A house that draws now more, now less: in the mean over its periods nothing stays."""
@@ -79,7 +80,7 @@ def test_the_net_at_the_meter_is_brought_to_the_target(gain: float, delay_s: int
         (an_event("e1", 10, 4000, -4000),),
         facts,
         lambda second: 1500 + (wave_w if second // period_s % 2 else 0),
-    ).run(400 + 4 * period_s)
+    ).run(200 + 4 * period_s)
     lately = rig.net_w[-4 * period_s :]
     assert abs(sum(lately) / len(lately) + 4000) <= 0.02 * 4000 + 60
     assert Stage.LIMITED not in rig.stages
@@ -91,7 +92,7 @@ def test_several_chargers_share_a_target_and_each_is_trimmed() -> None:
     assert rig.mean_w(30) == pytest.approx(-15000, abs=0.005 * 15000)
 
 
-@settings(bounded, max_examples=20)
+@settings(bounded, max_examples=6)
 @given(gain=st.floats(0.97, 1.03), power_w=st.sampled_from([-5000, -4900, -7130, 2999]))
 def test_a_charger_of_coarse_steps_rests_within_half_a_step_and_its_own_error(gain: float, power_w: int) -> None:
     capability = replace(CAR, step_w=230)
@@ -111,7 +112,7 @@ def test_a_dead_zone_is_not_fought() -> None:
 def test_a_guard_time_is_not_fought() -> None:
     """The order stands for its guard time; the sum does not grow meanwhile, so that nothing overshoots after it."""
     capability = replace(CAR, guard_s=60.0)
-    rig = Rig({"car": Device(gain=0.975)}, (EVENT,), facts_of(capability=capability)).run(900)
+    rig = Rig({"car": Device(gain=0.975)}, (EVENT,), facts_of(capability=capability)).run(600)
     moments = [place for place, (one, other) in enumerate(pairwise(rig.orders)) if one != other]
     assert all(later - earlier >= 59 for earlier, later in pairwise(moments))
     assert min(one["car"] for one in rig.powers[60:]) >= -5100
