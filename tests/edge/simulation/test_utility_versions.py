@@ -10,7 +10,6 @@ import pytest
 from edge_service.simulation.utility import UtilityOptions
 from tests.edge.simulation.test_utility import HOUR, ONE_STEP, Scene, running
 
-
 # --------------------------------------------------------------------------------------------------------------- 3.0.1
 
 
