@@ -61,6 +61,7 @@ def _account(
             feasible_w(view, event, outlook),
             begun=is_prepared_for(view, event),
             counted_to=now if now > event.start else None,
+            site_wh=0.0 if view.facts.has_meter else None,
             **_of_event(event),
         )
     account = counted(view, before, last)

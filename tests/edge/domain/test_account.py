@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from edge_service.domain.decide import decide
-from edge_service.domain.memory import EventStage, Memory
-from edge_service.domain.model import Event, Mode, Observation, Settings, Storm
+from edge_service.domain.memory import EventStage, Gap, Memory
+from edge_service.domain.model import Event, Mode, Observation, Settings, Storm, frozen_map
 from tests.edge.domain.houses import a_site, after, an_event, an_observation
 
 
@@ -58,3 +58,31 @@ def test_a_missed_event_counts_as_nothing_delivered() -> None:
     memory = run(an_event("one", 5, 15), {}, 20)
     assert memory.events["one"].stage is EventStage.MISSED
     assert memory.events["one"].charger_wh == 0
+
+
+def two(second: int, bus_w: int | None, event: Event, memory: Memory) -> Memory:
+    """A cycle of a site with two chargers; the car gives 2 kW, the bus is silent where it says nothing."""
+    seen: dict[str, dict[str, int]] = {"car": {"power_w": -2000}}
+    observation = an_observation(second, seen | ({} if bus_w is None else {"bus": {"power_w": bus_w}}), events=(event,))
+    silent = frozen_map({"bus": None, **observation.chargers})
+    return decide(replace(observation, chargers=silent), memory, Settings(), a_site("car", "bus")).memory
+
+
+def test_each_charger_s_part_is_told_and_a_silent_one_is_a_gap_while_the_other_counts() -> None:
+    memory, event = Memory(), an_event("one", 10, 46)
+    for second in range(50):
+        memory = two(second, None if 20 < second < 30 else -4000, event, memory)
+    account = memory.events["one"]
+    assert {name: round(wh, 3) for name, wh in account.by_charger_wh.items()} == {"car": 20.0, "bus": 28.889}
+    assert account.charger_wh == pytest.approx(20.0 + 28.889, abs=0.001)
+    assert (account.gap_s, account.site_gap_s) == (10, 0)
+    assert account.gaps == (Gap(after(20), after(30)),)
+
+
+def test_a_site_without_a_meter_says_nothing_of_its_net_export() -> None:
+    memory = Memory()
+    for second in range(4, 20):
+        observation = an_observation(second, events=(an_event("one", 5, 15),), meter=None)
+        memory = decide(observation, memory, Settings(), a_site(has_meter=False)).memory
+    assert memory.events["one"].site_wh is None
+    assert memory.events["one"].site_gap_s == 0
