@@ -1,7 +1,8 @@
 """The utility's bounds on what the site draws or supplies at the point of connection: which of them counts now.
 
-They hold whoever takes part in what; of the limits in one direction the best ranked counts, what is subscribed only
-while no other speaks. Which of several limits of one rank counts is open in the standard: here the tightest.
+They hold whoever takes part in what; of a program's limits in one direction the best ranked counts, what is subscribed
+only while no other speaks. Which of several limits of one rank counts is open in the standard: here the tightest. Of
+several programs each is kept to, since their ranks cannot be compared.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +20,8 @@ BLIND_SHARE = 0.5
 def best(limits: Iterable[CapacityLimit], direction: Direction, moment: datetime) -> CapacityLimit | None:
     """The limit that counts in this direction at this moment; None: the utility sets none."""
     standing = [limit for limit in limits if limit.direction is direction and _runs_at(limit, moment)]
-    return min(standing, key=_rank, default=None)
+    ruling = {limit.program_id: limit for limit in sorted(standing, key=_rank, reverse=True)}
+    return min(ruling.values(), key=lambda limit: (limit.power_w, limit.id), default=None)
 
 
 def _runs_at(limit: CapacityLimit, moment: datetime) -> bool:

@@ -194,7 +194,7 @@ class CapacityLimit:
     """A utility's bound on what the site draws or supplies at the point of connection, half open [start, end).
 
     ``power_w`` a positive number in both directions. ``end`` None: until it is taken back. ``subscribed``: what counts
-    when no other limit speaks; otherwise the best ``priority`` counts (lower wins, None last).
+    when no other limit of the program speaks; otherwise its best ``priority`` counts (lower wins, None last).
     """
 
     id: str

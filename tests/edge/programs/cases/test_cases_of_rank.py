@@ -137,3 +137,13 @@ async def test_case_17_of_two_programs_that_contradict_each_other_the_one_that_a
         assert {event.uid.partition(":")[0] for event in events} == {"peak", "net"}
         assert names(events, 0.5, 1.5, order=("peak", "net")) == ["discharge", "discharge"]
         assert names(events, 0.5, 1.5, order=("net", "peak")) == ["charge", "discharge"]
+
+
+async def test_case_17_limits_of_two_programs_are_both_kept_to_whatever_their_priorities() -> None:
+    async with opened() as peak, opened(id="net", name="Net") as net:
+        peak.write(priority=7, intervalPeriod=between(0, 2), **payload("EXPORT_CAPACITY_LIMIT", 3))
+        net.write(priority=0, intervalPeriod=between(0, 1), **payload("EXPORT_CAPACITY_LIMIT", 5))
+        net.write(intervalPeriod=between(0, 9), **payload("EXPORT_CAPACITY_SUBSCRIPTION", 2))
+        limits = (*(await peak.poll()).limits, *(await net.poll()).limits)
+        found = [best(limits, Direction.EXPORT, NOON + hour * HOUR) for hour in (0.5, 1.5, 3)]
+        assert [limit and limit.power_w for limit in found] == [3000, 2000, 2000]
