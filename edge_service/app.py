@@ -39,7 +39,7 @@ from edge_service.ledger import Ledger
 from edge_service.measured import MeasuredHouse
 from edge_service.participation import Participation
 from edge_service.ports import Clock, ConfigError, FilesReports, Mark, TellsParticipation
-from edge_service.programs import PROGRAMS, PolledProgram, presets
+from edge_service.programs import PROGRAMS, PolledProgram, prepare, presets
 from edge_service.reports import Reports
 from edge_service.runner import Devices, Image, Pacing, Runner
 from edge_service.scribe import Scribe, marks_of
@@ -290,7 +290,9 @@ class Edge:
         programs = {other: entry for other, entry in self.programs.items() if other != key}
         if name == "set_program":
             given = args.get("program")
-            entry = self._checked_program(key, dict(given) if isinstance(given, Mapping) else {})
+            given = dict(given) if isinstance(given, Mapping) else {}
+            await asyncio.to_thread(prepare, given.get("kind"))
+            entry = self._checked_program(key, given)
             programs[key] = entry
         await self.journal.save_document("programs", {"programs": programs})
         self.programs = enrolment.kept({"programs": programs})
@@ -372,7 +374,7 @@ class Edge:
                 self._polls[name] = task, source
                 self._file_reports(name, source, group)
         asking = {name: source for name, (_, source) in self._polls.items() if isinstance(source, TellsParticipation)}
-        self.participation.sources = asking
+        self.participation.attend(asking)
 
     def _file_reports(self, name: str, source: object, group: asyncio.TaskGroup) -> None:
         if isinstance(source, FilesReports):

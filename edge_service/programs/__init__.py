@@ -1,12 +1,14 @@
 """Utility programs by protocol: one file each, one line in PROGRAMS."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from edge_service.domain.model import Event, Program
-from edge_service.ports import ProgramSource
+from edge_service.ports import ConfigError, ProgramSource
 from edge_service.programs.icalendar_file import CalendarSource
 from edge_service.programs.openadr2b import OpenAdr2Source
+from edge_service.programs.openadr2b_client import messaging
 from edge_service.programs.openadr3 import OpenAdr3Source
 
 
@@ -30,3 +32,10 @@ PROGRAMS: Mapping[str, OpenProgram] = {
     "openadr2b": OpenAdr2Source.open,
     "calendar": CalendarSource.open,
 }
+
+
+def prepare(kind: object) -> None:
+    """Load the library that a kind stands on. Half a second, seconds on a small machine: for a thread."""
+    if kind == "openadr2b":
+        with suppress(ConfigError):  # said by whoever opens it
+            messaging()

@@ -28,6 +28,18 @@ class Entry:
     private: bool = False
 
 
+class CalendarError(Exception):
+    """A text is no calendar, or not a whole one; or an entry in it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The entries of a calendar that are ours, and a sentence for each that could not be read."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """The program that a calendar is of. ``prefix`` begins the uids of its events; ``at_meter``: its scope."""

@@ -5,7 +5,6 @@ is a mistake, or worse.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +12,7 @@ from zoneinfo import ZoneInfo
 import icalendar
 import recurring_ical_events
 
-from edge_service.programs.calendar_entries import FARTHEST, LONGEST, MOST_PROBLEMS, Entry
+from edge_service.programs.calendar_entries import FARTHEST, LONGEST, MOST_PROBLEMS, CalendarError, Entry, Found
 from edge_service.programs.calendar_words import LONGEST_DESCRIPTION, LONGEST_TITLE, looks_like_an_event
 from edge_service.programs.openadr3_text import shown
 
@@ -22,18 +21,6 @@ MOST_SERIES = 100
 _PRIVATE = ("PRIVATE", "CONFIDENTIAL")
 _TOO_OFTEN = ("SECONDLY", "MINUTELY", "HOURLY")
 _WITHIN_A_DAY = ("BYHOUR", "BYMINUTE", "BYSECOND")
-
-
-class CalendarError(Exception):
-    """The text is no calendar, or not a whole one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The entries that are ours, and a sentence for each that could not be read."""
-
-    entries: tuple[Entry, ...]
-    problems: tuple[str, ...]
 
 
 def read_calendar(text: str, now: datetime, zone: tzinfo | None = None) -> Found:

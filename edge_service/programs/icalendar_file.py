@@ -14,8 +14,7 @@ import aiohttp
 
 from edge_service.domain.program import Event, Program, Scope
 from edge_service.ports import ProgramCredentialsError, ProgramError, ProgramNews
-from edge_service.programs.calendar_entries import Watched, called
-from edge_service.programs.icalendar_entries import CalendarError, read_calendar
+from edge_service.programs.calendar_entries import CalendarError, Found, Watched, called
 from edge_service.programs.icalendar_options import CalendarOptions
 
 REQUEST_WITHIN_S = 30.0
@@ -72,7 +71,7 @@ class CalendarSource:
         self._last = await (self._fetched() if self.options.file is None else self._from_file())
         zone = ZoneInfo(self.options.time_zone) if self.options.time_zone else None
         try:
-            found = await asyncio.to_thread(read_calendar, self._last.text, now, zone)
+            found = await asyncio.to_thread(_found, self._last.text, now, zone)
         except CalendarError as error:
             self._last = None  # it is read whole again, whatever the server says has not changed
             raise ProgramError(f"{self.options.told}: {error}") from error
@@ -119,6 +118,13 @@ class CalendarSource:
         if self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         return self._session
+
+
+def _found(text: str, now: datetime, zone: ZoneInfo | None) -> Found:
+    """In a thread; the library is loaded by the first who needs it, which takes a second on a small machine."""
+    from edge_service.programs.icalendar_entries import read_calendar  # noqa: PLC0415
+
+    return read_calendar(text, now, zone)
 
 
 def _refuse_errors(status: int, told: str) -> None:
