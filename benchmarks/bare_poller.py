@@ -7,6 +7,7 @@ driver.
 
 import argparse
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,8 +30,9 @@ async def _events(http: aiohttp.ClientSession, url: str) -> list[dict[str, Any]]
 
 def _runs(event: dict[str, Any], now: datetime) -> bool:
     period = event["intervalPeriod"]
-    start, duration = datetime.fromisoformat(period["start"]), str(period["duration"]).removeprefix("PT")
-    return start <= now < start + timedelta(seconds=float(duration[:-1]) * SECONDS[duration[-1]])
+    start, (_, clock) = datetime.fromisoformat(period["start"]), str(period["duration"]).split("T")
+    seconds = sum(float(number) * SECONDS[unit] for number, unit in re.findall(r"([0-9.]+)([HMS])", clock))
+    return start <= now < start + timedelta(seconds=seconds)
 
 
 async def poll(url: str, host: str, port: int, period_s: float) -> None:

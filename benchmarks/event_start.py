@@ -123,7 +123,7 @@ async def by_minute(site: Site, utility: SimulatedUtility, trials: int) -> Taken
         start = datetime.fromisoformat(str(event["intervalPeriod"]["start"]))
         await _begun(site, number, start, MINUTE_S + 10, taken)
         utility.dispatch.cancel(str(event["id"]))
-        await site.first_write(await _last(site) - 1, MINUTE_S + 10, WSetEna=0)
+        await site.first_write(max(0, await _last(site) - 1), MINUTE_S + 10, WSetEna=0)
     return taken
 
 

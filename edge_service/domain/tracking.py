@@ -1,16 +1,16 @@
 """Closed-loop tracking: what is measured at each charger is brought to what an event asked of it, by a trim.
 
-A charger that follows its orders within its tolerance may still miss by that much, always to the same side. A slow sum
-of what it misses is added to its order, the trim. Slow enough for any device that follows within its ``settle_s``, so
-that it cannot swing; small enough that the order is no further from what is measured than the tolerance, so that a trim
-is no disobedience. With a meter this holds the site's net as well: what is asked of the chargers follows the meter.
+A charger that follows its orders within its tolerance may still miss by that much, always to the same side. What it
+does less than its order is found slowly and added to it, the trim: slowly enough for any device that follows within its
+``settle_s``, so that it cannot swing; and so little that the order is no further from what is measured than the
+tolerance, so that a trim is no disobedience. With a meter this holds the site's net as well: what is asked of the
+chargers follows the meter.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from edge_service.domain.band import Band
 from edge_service.domain.memory import ChargerMemory, Trim
 from edge_service.domain.model import Capability, Stage, frozen_map
 from edge_service.domain.others import SKEW
@@ -20,7 +20,7 @@ from edge_service.domain.view import Settled, View
 
 # The trim stays below the tolerance by this much: room for noise, or the order would be told as not followed.
 BOUND_SHARE = 0.7
-# The sum follows what is missed in this many delays of the device and of its readings. Four of them never overshoot.
+# The trim follows what is missed in this many delays of the device and of its readings. Four of them never overshoot.
 DELAYS = 4.0
 # What is missed by less is not worth a write: this part of the target, and never less than this.
 ENOUGH_SHARE = 0.005
@@ -83,43 +83,33 @@ def _followed(view: View, call: Call | None, charger: str, memory: ChargerMemory
 
 def _moved(view: View, call: Call, charger: str, memory: ChargerMemory, settled: Settled) -> Trim | None:
     """The trim after this moment: as it is, a little on toward what is missed, or none where no trim helps."""
-    capability, reading, trim, want_w = view.capability(charger), view.reading(charger), memory.trim, settled.want_w
-    allowed = settled.allowed
-    if (
-        not want_w
-        or capability is None
-        or reading is None
-        or reading.power_w is None
-        or trim is None
-        or allowed is None
-    ):
+    capability, reading, trim = view.capability(charger), view.reading(charger), memory.trim
+    if capability is None or reading is None or reading.power_w is None or trim is None or not memory.order_w:
         return trim
-    aim_w, outward = _aim_w(view, charger, allowed, want_w)
+    aim_w = _aim_w(view, charger, settled)
     missed_w = aim_w - reading.power_w
     if not _is_steady(view, call, memory, capability) or abs(missed_w) <= _enough_w(aim_w, capability):
         return trim
     if _is_limited(view, charger, missed_w, aim_w, capability):
         return Trim(trim.event, trim.slot)
-    if missed_w * outward > 0 or not _is_done(memory, want_w, capability):
-        return trim  # more of it would change nothing: it is not summed up for later
-    return _summed(view, trim, missed_w, aim_w, capability)
+    return _summed(view, trim, memory.order_w - reading.power_w, aim_w, capability)
 
 
-def _summed(view: View, trim: Trim, missed_w: int, aim_w: int, capability: Capability) -> Trim:
+def _summed(view: View, trim: Trim, off_w: int, aim_w: int, capability: Capability) -> Trim:
+    """On toward what the charger does less than its order: where a limit holds the order, nothing piles up."""
     last = view.memory.at
     passed_s = 0.0 if last is None else (view.observation.now - last).total_seconds()
     part = max(0.0, min(passed_s, LONGEST_STEP_S)) / (DELAYS * _delay_s(capability))
     bound_w = _bound_w(capability, aim_w)
-    sum_w = max(-bound_w, min(bound_w, trim.sum_w + missed_w * part))
+    sum_w = max(-bound_w, min(bound_w, trim.sum_w + (off_w - trim.sum_w) * part))
     return Trim(trim.event, trim.slot, sum_w, trim.w if abs(sum_w - trim.w) < STEP_W else round(sum_w))
 
 
-def _aim_w(view: View, charger: str, allowed: Band, want_w: int) -> tuple[int, int]:
-    """What was asked, as far as it is allowed, and the direction in which no more can be told (0: both are free)."""
-    outward = 0 if want_w not in (allowed.lo, allowed.hi) else 1 if want_w == allowed.hi else -1
+def _aim_w(view: View, charger: str, settled: Settled) -> int:
+    """What was asked, as far as it is allowed."""
     steps = view.steps.get(charger, ())
-    asked_w = steps[-1].data.get("asked_w") if steps else None
-    return allowed.nearest(want_w if asked_w is None else asked_w), outward
+    asked_w = steps[-1].data.get("asked_w", settled.want_w) if steps else settled.want_w
+    return settled.allowed.nearest(asked_w or 0) if settled.allowed is not None else asked_w or 0
 
 
 def _is_steady(view: View, call: Call, memory: ChargerMemory, capability: Capability) -> bool:
@@ -147,8 +137,3 @@ def _is_limited(view: View, charger: str, missed_w: int, aim_w: int, capability:
     evidence = view.observation.orders.get(charger)
     told = evidence is not None and evidence.stage in (Stage.LIMITED, Stage.REFUSED)
     return told or abs(missed_w) > OFF_TOLERANCES * capability.tolerance_of(aim_w)
-
-
-def _is_done(memory: ChargerMemory, want_w: int, capability: Capability) -> bool:
-    """What was wanted is what was ordered, but for the steps of the device: no guard time holds it back."""
-    return memory.order_w is not None and abs(memory.order_w - want_w) < max(capability.step_w, 1)
