@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from edge_service.domain.memory import Memory
 from edge_service.domain.model import ChargerState, Mode, Scope, Settings, frozen_map
 from edge_service.ports import BaselineFound, Live
 from edge_service.programs.openadr3_descriptors import Descriptor, read_descriptors
@@ -177,6 +178,12 @@ def test_a_house_that_does_not_take_part_offers_nothing(settings: Settings) -> N
     house = a_house(power_w=3000)
     house.settings = settings
     assert value("UP_REGULATION_AVAILABLE", known(house)) == (0, "ESTIMATED")
+
+
+def test_while_nobody_knows_whether_the_grid_is_there_nothing_is_known_of_what_could_be_had() -> None:
+    house = a_house(power_w=3000)
+    house.memory = Memory()
+    assert value("UP_REGULATION_AVAILABLE", known(house)) == (None, "MISSING")
 
 
 def test_an_hour_that_comes_later_is_not_promised() -> None:

@@ -14,6 +14,7 @@ from tests.edge.domain.houses import T0
 from tests.edge.programs.report_desk import HOUR, MINUTE, STATE, USAGE, ReportDesk, a_desk, told
 
 AFTER = timedelta(seconds=20)
+AD_HOC: dict[str, Any] = {**STATE, "frequency": 0, "reportIntervals": "OPEN_INTERVALS"}
 EACH_HOUR = {**USAGE, "frequency": 1, "repeat": -1}
 
 
@@ -119,6 +120,37 @@ async def test_case_33_a_report_that_is_too_large_goes_in_parts(desk: ReportDesk
     assert desk.asked("POST") == posts
 
 
+async def test_case_33_a_crash_while_a_report_was_cut_in_two_sends_no_half_twice(desk: ReportDesk) -> None:
+    desk.ask({**USAGE, "reportIntervals": "SUB_INTERVALS"})
+    await desk.step()
+    desk.utility.set_faults({"status": 500, "only": "/reports"})
+    await desk.step(2 * HOUR + AFTER)
+    (whole,) = desk.queued(FilingStage.SENDING)
+    desk.utility.set_faults({"status": None, "only": None, "most_body_bytes": 900})
+    for _ in range(3):
+        await desk.step(MINUTE)
+    assert len(desk.reports) == 2
+    await desk.journal.save_filing(whole)
+    desk.restart()
+    for _ in range(3):
+        await desk.step(MINUTE)
+    assert len(desk.reports) == 2
+
+
+async def test_case_33_what_changes_while_a_report_may_be_on_its_way_makes_no_second_one(desk: ReportDesk) -> None:
+    desk.ask(AD_HOC, hours=2)
+    await desk.step()
+    desk.utility.set_faults({"swallows_answers": True, "only": "/reports"})
+    await desk.step(HOUR + MINUTE)
+    assert len(desk.reports) == len(desk.queued(FilingStage.SENDING)) == 1
+    desk.house.chargers["car"] = {"power_w": 4000}
+    await desk.step(timedelta(seconds=5), polls=False)
+    desk.utility.set_faults({"swallows_answers": None, "only": None})
+    await desk.step(MINUTE)
+    (report,) = desk.reports
+    assert told(report)[0][0].startswith("RUNNING")
+
+
 async def test_case_33_a_report_too_large_with_one_interval_is_dropped(desk: ReportDesk) -> None:
     desk.ask(USAGE)
     await desk.step()
@@ -175,10 +207,17 @@ async def test_case_34_a_report_that_was_asked_for_in_between_stands_in_the_way_
     assert len(desk.reports) == 1  # an event taken back asks for nothing more
 
 
+async def test_case_34_an_event_taken_back_asks_for_nothing_whatever_its_intervals_say(desk: ReportDesk) -> None:
+    own = {"start": (T0 + HOUR).isoformat(), "duration": "PT1H"}
+    step = {"id": 0, "intervalPeriod": own, "payloads": [{"type": "SIMPLE", "values": [3]}]}
+    desk.ask(USAGE, AD_HOC, intervals=[step], intervalPeriod={"start": "0001-01-01T00:00:00Z", "duration": "PT0S"})
+    await desk.step()
+    await desk.step(90 * MINUTE)
+    await desk.step(HOUR)
+    assert desk.asked("POST") == 0
+
+
 # ------------------------------------------------------------------------------------------------------ cases 42, 43
-
-
-AD_HOC: dict[str, Any] = {**STATE, "frequency": 0, "reportIntervals": "OPEN_INTERVALS"}
 
 
 async def test_case_42_a_car_that_is_unplugged_mid_event_is_told_as_no_response_and_its_charge_as_missing(
