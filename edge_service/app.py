@@ -292,7 +292,8 @@ class Edge:
             given = args.get("program")
             given = dict(given) if isinstance(given, Mapping) else {}
             await asyncio.to_thread(prepare, given.get("kind"))
-            entry = self._checked_program(key, given)
+            # A library of holidays and the files of terms take longer to load than the fast lane may wait.
+            entry = await asyncio.to_thread(self._checked_program, key, given)
             programs[key] = entry
         await self.journal.save_document("programs", {"programs": programs})
         self.programs = enrolment.kept({"programs": programs})

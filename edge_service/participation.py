@@ -15,22 +15,26 @@ ANEW_AFTER_S = 600.0
 
 
 class Participation:
-    """Holds what each utility should hear and what it was told. ``sources``: by program, those that ask."""
+    """Holds what each utility should hear and what it was told."""
 
     def __init__(self) -> None:
-        self.sources: Mapping[str, TellsParticipation] = {}
+        self._sources: Mapping[str, TellsParticipation] = {}
         self._wanted: dict[str, tuple[str, bool]] = {}
         self._told: dict[str, tuple[str, bool]] = {}
         self._due = asyncio.Event()
 
+    def attend(self, sources: Mapping[str, TellsParticipation]) -> None:
+        """Tell these from now on, by program: those that ask. A new one was told nothing."""
+        self._sources, self._told = dict(sources), {}
+
     def follow(self, events: Iterable[Event], settings: Settings) -> None:
         """What is wanted now. Cheap; called with each cycle."""
-        if not self.sources:
+        if not self._sources:
             return
         self._wanted = {
             event.uid: (event.program_id, settings.takes_part(event))
             for event in events
-            if event.program_id in self.sources and _is_said(event, settings)
+            if event.program_id in self._sources and _is_said(event, settings)
         }
         if any(self._told.get(uid) != said for uid, said in self._wanted.items()):
             self._due.set()
@@ -51,7 +55,7 @@ class Participation:
         told = True
         self._told = {uid: said for uid, said in self._told.items() if uid in self._wanted}
         for uid, (program, takes_part) in tuple(self._wanted.items()):
-            source = self.sources.get(program)
+            source = self._sources.get(program)
             if source is None or self._told.get(uid) == (program, takes_part):
                 continue
             try:

@@ -31,7 +31,7 @@ class Hears:
 @asynccontextmanager
 async def telling() -> AsyncIterator[tuple[Participation, Hears]]:
     participation, utility = Participation(), Hears()
-    participation.sources = {"peak": utility}
+    participation.attend({"peak": utility})
     task = asyncio.create_task(participation.run())
     try:
         yield participation, utility
@@ -93,3 +93,15 @@ async def test_rehearsals_cancelled_events_and_programs_that_do_not_ask_are_not_
         participation.follow([*others, replace(EVENT, uid="e3", program_id="net")], Settings())
         await passes(5)
         assert utility.told == []
+
+
+@leaping
+async def test_a_source_that_was_opened_anew_is_told_what_stands() -> None:
+    async with telling() as (participation, _):
+        participation.follow([EVENT], OUT)
+        await passes(1)
+        anew = Hears()
+        participation.attend({"peak": anew})
+        participation.follow([EVENT], OUT)
+        await passes(1)
+        assert anew.told == [("e1", False)]

@@ -7,7 +7,7 @@ import pytest
 
 from edge_service.domain.decide import decide
 from edge_service.domain.memory import EventStage, Gap, Memory
-from edge_service.domain.model import Event, Mode, Observation, Settings, Storm, frozen_map
+from edge_service.domain.model import Event, Mode, Notice, Observation, Settings, Storm, frozen_map
 from tests.edge.domain.houses import a_site, after, an_event, an_observation
 
 
@@ -86,3 +86,17 @@ def test_a_site_without_a_meter_says_nothing_of_its_net_export() -> None:
         memory = decide(observation, memory, Settings(), a_site(has_meter=False)).memory
     assert memory.events["one"].site_wh is None
     assert memory.events["one"].site_gap_s == 0
+
+
+def test_the_notice_of_a_new_event_names_the_money_at_stake() -> None:
+    site = a_site()
+    paid = replace(site.programs["peak"], pay_usd_per_kw=275.0, season_events=50)
+    site = replace(site, programs=frozen_map({"peak": paid}))
+    memory, told = Memory(), list[Notice]()
+    for second in range(5):
+        events = (an_event("one", 600, 4200, -5000),) if second else ()
+        decision = decide(an_observation(second, events=events), memory, Settings(), site)
+        memory, told = decision.memory, [*told, *decision.notices]
+    (notice,) = [one for one in told if one.kind == "event_announced"]
+    # 5 kW of one of 50 events.
+    assert notice.data["stake_usd"] == 27.5

@@ -42,6 +42,7 @@ async def test_case_43_leaving_a_running_event_counts_at_once_survives_a_restart
         config = config_of(site, tmp_path)
         async with running(config) as edge:
             uid = await serving(edge, utility)
+            assert the_event(edge.state)["stake_usd"] == pytest.approx(18.33, rel=0.1)
             told = await edge.command("opt_out", event=uid)
             # 3 kW of one event of 45, nearly whole: 3 / 45 x $275 = $18.33.
             assert told["stake_usd"] == pytest.approx(18.33, rel=0.1)
