@@ -1,5 +1,6 @@
 """Tries a kept program as a person would: is its server there, does it let us in, what does it say?"""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime
@@ -32,7 +33,7 @@ async def _tried(
         yield Check("terms", False, str(error))
         return
     yield Check("terms", problem is None, problem or "its rules can be looked at")
-    preset = presets.newer(entry)
+    preset = await asyncio.to_thread(presets.newer, entry)
     if preset is not None:
         yield Check("preset", True, f"there are newer terms of {preset.name}, of {preset.read}; see: program list")
     if entry["kind"] == enrolment.BY_HAND:
