@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from edge_service.domain.model import Alert, AlertKind, Slot, SlotKind
 from edge_service.domain.timeline import ScheduleError, Sight, end_of, resolve
 from edge_service.programs.openadr3_alerts import alerts_of
+from edge_service.programs.openadr3_limits import limits_of
 from edge_service.programs.openadr3_objects import (
     EventObject,
     ObjectError,
@@ -19,8 +20,9 @@ from edge_service.programs.openadr3_objects import (
     read_program,
     read_ven,
 )
+from edge_service.programs.openadr3_prices import prices_of
 from edge_service.programs.openadr3_text import LONGEST_NAME, clean
-from edge_service.programs.openadr3_words import MOST_W, Meaning, Told
+from edge_service.programs.openadr3_words import MOST_GRAMS, MOST_W, Meaning, Told
 
 RECORDED: dict[str, list[dict[str, Any]]] = json.loads(
     (Path(__file__).parent / "recordings" / "openleadr-rs-0.2.4-objects.json").read_text(encoding="utf-8")
@@ -402,6 +404,8 @@ def test_a_program_that_is_none_is_skipped_with_a_sentence(raw: Any) -> None:
 
 texts = st.sampled_from(
     ["PT1H", "P9999Y", "-PT5M", "PT0S", "2026-07-15T20:00:00Z", "0001-01-01T00:00:00Z", "SIMPLE", "DISPATCH_SETPOINT",
+     "DISPATCH_SETPOINT_RELATIVE", "CHARGE_STATE_SETPOINT", "CONTROL_LEVEL_OFFSET", "CONTROL_LEVEL_OFFSET_PERCENT",
+     "ALERT_FLEX_ALERT", "PRICE", "GHG", "IMPORT_CAPACITY_LIMIT", "EXPORT_CAPACITY_SUBSCRIPTION", "CONTROL_SETPOINT",
      "KW", "EVENT", "e1", "p1"]
 ) | st.text(max_size=9)  # fmt: skip
 keys = st.sampled_from(
@@ -427,8 +431,20 @@ near_intervals = st.lists(
     ),
     max_size=4,
 )
+TOLD = [
+    {"payloadType": kind, "units": unit, "currency": "USD"}
+    for kind, unit in (
+        ("DISPATCH_SETPOINT", "KW"),
+        ("DISPATCH_SETPOINT_RELATIVE", "W"),
+        ("CHARGE_STATE_SETPOINT", "PERCENT"),
+        ("CONTROL_LEVEL_OFFSET_PERCENT", "PERCENT"),
+        ("PRICE", "KWH"),
+        ("IMPORT_CAPACITY_LIMIT", "KW"),
+        ("EXPORT_CAPACITY_SUBSCRIPTION", "KW"),
+    )
+]
 near_events = st.fixed_dictionaries(
-    {"id": st.just("e1"), "programID": st.just("p1"), "intervals": near_intervals, "payloadDescriptors": st.just(KW)},
+    {"id": st.just("e1"), "programID": st.just("p1"), "intervals": near_intervals, "payloadDescriptors": st.just(TOLD)},
     optional={
         "intervalPeriod": periods,
         "duration": texts,
@@ -452,6 +468,9 @@ def test_any_json_is_understood_or_skipped_and_never_breaks_anything(raw: Any) -
         one = read(raw)
         warned = alerts(one)
         asked = slots(one)
+        sight = Sight(NOW, NOW, "house")
+        limits = list(limits_of(one.limits, one.schedule, sight, NOW, uid="u", program="p", priority=one.priority))
+        prices = list(prices_of(one.prices, one.schedule, sight, NOW, program="p"))
     except ObjectError as error:
         said.append(str(error))
     except ScheduleError as error:
@@ -459,4 +478,8 @@ def test_any_json_is_understood_or_skipped_and_never_breaks_anything(raw: Any) -
     else:
         assert all(slot.start < slot.end and abs(slot.power_w) <= MOST_W for slot in asked)
         assert all(alert.end is None or alert.start < alert.end for alert in warned)
+        assert all(0 <= limit.power_w <= MOST_W for limit in limits)
+        assert all(limit.end is None or NOW < limit.end > limit.start for limit in limits)
+        assert all(NOW < price.end > price.start and abs(price.value) <= MOST_GRAMS for price in prices)
+        assert all(0 <= slot.share <= 2 and (slot.soc_pct is None or 0 <= slot.soc_pct <= 100) for slot in asked)
     assert all(0 < len(sentence) < 400 for sentence in said)
