@@ -9,6 +9,7 @@ import pytest
 from edge_service.domain.model import Program, Scope
 from edge_service.ports import ConfigError
 from edge_service.programs.openadr3_options import OpenAdr3Options
+from edge_service.programs.openadr3_words import Meaning, Percent
 
 GOOD: dict[str, Any] = {"id": "peak", "name": "Peak", "base_url": "https://vtn.example/openadr3/3.1.0"}
 
@@ -76,6 +77,16 @@ def test_all_mistakes_are_named_at_once_and_no_secret() -> None:
         ("token_hosts", ["login.example:8443"]),
         ("token_hosts", ["someone@login.example"]),
         ("token_hosts", ["["]),
+        ("payload_map", "SIMPLE:1=no_charge"),
+        ("payload_map", {"SIMPLE:1": "discharge"}),
+        ("payload_map", {"SIMPLE:1": 1}),
+        ("discharge_level", 0),
+        ("discharge_level", 11),
+        ("discharge_level", True),
+        ("percent", "permille"),
+        ("currency", "dollars"),
+        ("most_skew_s", 5),
+        ("most_skew_s", "120"),
         ("verify_tls", False),
         ("push", "yes"),
         ("broker_hosts", ["mqtts://broker.example"]),
@@ -89,3 +100,17 @@ def test_all_mistakes_are_named_at_once_and_no_secret() -> None:
 def test_a_wrong_value_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"^{name} "):
         OpenAdr3Options.checked(GOOD | {name: value})
+
+
+def test_what_a_person_says_of_the_words_of_a_program_reaches_their_reader() -> None:
+    said = {
+        "consumption_positive": False,
+        "payload_map": {"SIMPLE:1": "cover_house", "CONTROL_SETPOINT": "power"},
+        "discharge_level": 7,
+        "percent": "percent",
+        "currency": "usd",
+    }
+    options = OpenAdr3Options.checked(GOOD | said)
+    assert options.meaning == Meaning(False, said["payload_map"], 7, Percent.PERCENT, "USD")  # type: ignore[arg-type]
+    assert OpenAdr3Options.checked(GOOD).meaning == Meaning()
+    assert OpenAdr3Options.checked(GOOD).most_skew_s == 120
