@@ -1,6 +1,7 @@
 """``ridethrough program`` with presets and terms, as a person types it."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -307,3 +308,23 @@ def test_a_secret_that_a_server_repeats_is_not_shown() -> None:
     calendar = {"kind": "calendar", "url": "https://x:pw@cal.example.org/private-1/a.ics?key=2", "key_password": ""}
     assert enrolment.without_secrets(calendar)["url"] == "https://cal.example.org/***"
     assert enrolment.scrubbed(f"GET {calendar['url']} failed", calendar) == "GET *** failed"
+
+
+async def test_what_an_openadr_server_means_is_said_and_kept(home: Path) -> None:
+    words = ("--payload", "SIMPLE:1=cover_house", "--payload", "SIMPLE:2=max_discharge", "--discharge-level", "3")
+    done = ridethrough(*OPENADR3, *words, "--no-push", "--currency", "usd", cwd=home)
+    assert (done.code, done.err) == (0, "")
+    entry = (await kept(home))["peak_savers"]
+    assert entry["payload_map"] == {"SIMPLE:1": "cover_house", "SIMPLE:2": "max_discharge"}
+    assert (entry["discharge_level"], entry["push"], entry["currency"]) == (3, False, "USD")
+    done = ridethrough(*OPENADR3, "--replace", "--payload", "SIMPLE:1=dance", cwd=home)
+    assert (done.code, "argument --payload" in done.err) == (2, True)
+
+
+def test_the_page_on_terms_lists_every_option_and_no_other(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "programs" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`--[^|]*) \|", page, flags=re.MULTILINE)
+    told = {flag for row in rows for flag in re.findall(r"--[a-z-]+", row)}
+    helped = ridethrough("program", "add", "manual", "--help", cwd=tmp_path).out
+    shown = set(re.findall(r"^ +(?:-h, )?(--[a-z0-9-]+)", helped, flags=re.MULTILINE))
+    assert told == shown - {"--help", "--config", "--name", "--id", "--replace"}
