@@ -246,3 +246,12 @@ def test_an_export_without_a_recording_says_so(tmp_path: Path) -> None:
 def test_a_period_that_is_none_is_refused(count: int, complaint: str, data: Path, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=complaint):
         exported(data, tmp_path / "out", count=count)
+
+
+def test_what_is_written_meanwhile_is_of_another_moment(data: Path, tmp_path: Path) -> None:
+    with looked_at(data) as snapshot:
+        before = list(snapshot.rows(MIDNIGHT, MIDNIGHT + timedelta(days=2)))
+        writer = sqlite3.connect(data / "telemetry.db", autocommit=True)
+        writer.execute("DELETE FROM minute")
+        writer.close()
+        assert list(snapshot.rows(MIDNIGHT, MIDNIGHT + timedelta(days=2))) == before
