@@ -26,8 +26,9 @@ from edge_service.programs.openadr2b_messages import (
     poll_period,
     read_distribution,
 )
-from edge_service.programs.openadr2b_options import SLOWEST_POLL_S, OpenAdr2Options
+from edge_service.programs.openadr2b_options import OpenAdr2Options
 from edge_service.programs.openadr2b_signals import prices_of, slots_of
+from edge_service.programs.option_values import SLOWEST_S
 
 # All requests of one contact together; each has its own, shorter time.
 CONTACT_WITHIN_S = 60.0
@@ -166,7 +167,7 @@ class OpenAdr2Source:
             )
         self._ven_id, self._registration = answer.text("venID"), answer.text("registrationID")
         asked = poll_period(answer)
-        self._asked_poll_s = 0.0 if asked is None else min(asked.total_seconds(), SLOWEST_POLL_S)
+        self._asked_poll_s = 0.0 if asked is None else min(asked.total_seconds(), SLOWEST_S)
         self._told, self._list_due, self._unsure = {}, True, True
         await self._client.ask(
             "EiReport", "oadrRegisterReport", request_id=client.new_id(), ven_id=self._ven_id, reports=[]

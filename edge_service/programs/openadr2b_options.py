@@ -1,25 +1,20 @@
 """What a person tells us about an OpenADR 2.0b program."""
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from math import isfinite
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from yarl import URL
 
-from edge_service.domain.program import Program, Rules, Scope
+from edge_service.domain.program import Program, Scope
 from edge_service.loopback import is_loopback
 from edge_service.ports import ConfigError
+from edge_service.programs.option_values import TERMS, Check, flag, read_options, text
 
 KIND = "openadr2b"
-FASTEST_POLL_S = 1.0
-SLOWEST_POLL_S = 3600.0
-_LONGEST_TEXT = 500
 _PLAIN = Program("", "", KIND)
-# What is said of any program, whatever brings its events; read where programs are kept.
-_TERMS = frozenset(one.name for kind in (Program, Rules) for one in fields(kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +53,9 @@ class OpenAdr2Options:
     @classmethod
     def checked(cls, values: Mapping[str, object]) -> Self:
         """Options from plain values. Raises ConfigError naming every mistake at once, and no secret."""
-        known = {one.name for one in fields(cls)}
-        mistakes = [
-            f"{name} is no option; known are {', '.join(sorted(known))}"
-            for name in values
-            if name not in known and name not in _TERMS
-        ]
-        mistakes += [f"{name} is missing" for name in ("id", "name", "base_url") if not values.get(name)]
-        found: dict[str, Any] = {}
-        for name in known & values.keys():
-            try:
-                found[name] = _CHECKS.get(name, _text)(values[name])
-            except ValueError as error:
-                mistakes.append(f"{name} {error}")
-        if not mistakes and bool(found.get("certificate_file")) != bool(found.get("key_file")):
-            mistakes.append("certificate_file and key_file belong together: say both or none")
-        if mistakes:
-            raise ConfigError("; ".join(mistakes))
+        found = read_options(values, [one.name for one in fields(cls)], _CHECKS)
+        if bool(found.get("certificate_file")) != bool(found.get("key_file")):
+            raise ConfigError("certificate_file and key_file belong together: say both or none")
         return cls(**found)
 
     @property
@@ -107,69 +88,23 @@ class OpenAdr2Options:
             raise ConfigError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not value.isprintable():
-        raise ValueError(f"is a line of text of at most {_LONGEST_TEXT} characters")
-    return value.strip()
-
-
 def _url(value: object) -> str:
     told = "is the address of the server, such as https://host/OpenADR2/Simple/2.0b"
     try:
-        url = URL(_text(value))
+        url = URL(text(value))
     except ValueError as error:
         raise ValueError(told) from error
     if url.scheme not in ("http", "https") or not url.host or url.user or url.query_string or url.fragment:
         raise ValueError(told)
     if url.scheme == "http" and not is_loopback(url.host):
         raise ValueError("must be https (http only on this machine)")
-    return _text(value).rstrip("/")
+    return text(value).rstrip("/")
 
 
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("is true or false")
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise ValueError("is a number")
-    return float(value)
-
-
-def _poll_s(value: object) -> float:
-    if not FASTEST_POLL_S <= _number(value) <= SLOWEST_POLL_S:
-        raise ValueError(f"is a number of seconds from {FASTEST_POLL_S:g} to {SLOWEST_POLL_S:g}")
-    return _number(value)
-
-
-def _pay(value: object) -> float | None:
-    if value is not None and _number(value) < 0:
-        raise ValueError("is no number from 0")
-    return None if value is None else _number(value)
-
-
-def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:
-        raise ValueError("is a whole number from 1 to 1000")
-    return value
-
-
-def _scope(value: object) -> Scope:
-    try:
-        return Scope(str(value))
-    except ValueError as error:
-        raise ValueError(f"is one of {', '.join(Scope)}") from error
-
-
-_CHECKS: Mapping[str, Callable[[object], object]] = {
+_CHECKS: Mapping[str, Check] = {
     "base_url": _url,
-    "sign": _flag,
-    "check_hostname": _flag,
-    "consumption_positive": _flag,
-    "poll_s": _poll_s,
-    "pay_usd_per_kw": _pay,
-    "season_events": _count,
-    "scope": _scope,
+    "sign": flag,
+    "check_hostname": flag,
+    "consumption_positive": flag,
+    **TERMS,
 }
