@@ -58,10 +58,11 @@ class Broker:
     def subscriptions(self) -> list[str]:
         return sorted(one for visitor in self._visitors for one in visitor.filters)
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
+        """``retained`` marks it as an old one, as a broker does that forwards another's."""
         for visitor in self._visitors:
             if any(_matches(one, topic) for one in visitor.filters):
-                _send(visitor, _PUBLISH << 4, _text(topic) + payload)
+                _send(visitor, _PUBLISH << 4 | retained, _text(topic) + payload)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         visitor = _Visitor(writer)

@@ -67,6 +67,16 @@ async def test_case_32_a_house_that_the_utility_deleted_enrols_again_once(desk: 
     assert desk.asked("POST", "/vens") == 2
 
 
+async def test_case_32_a_house_that_left_the_list_and_is_there_by_its_id_is_not_made_again(desk: Desk) -> None:
+    desk.call()
+    await desk.poll()
+    desk.utility.set_faults({"empty_lists": True, "only": "/vens"})
+    for _ in range(3):
+        news = await desk.poll(MINUTE)
+        assert (len(news.events), news.problems) == (1, ())
+    assert desk.asked("POST", "/vens") == 1
+
+
 async def test_case_32_a_name_that_another_holds_gets_the_suffix_of_this_house(desk: Desk) -> None:
     desk.utility.store.add("vens", {"clientID": "someone", "venName": "home", "targets": []})
     for _ in range(3):
