@@ -146,7 +146,7 @@ async def test_case_30_an_event_called_is_known_in_a_moment_however_the_method_i
     async with a_listening_house(method) as house:
         await quiet(house)
         event = house.call()
-        assert await seconds_until(lambda: house.knows() == [event]) < 0.5
+        assert await seconds_until(lambda: house.knows() == [event]) < 2
         user, password = house.broker.connects[-1]
         assert (user, bool(password)) == ((None, False) if method == "ANONYMOUS" else ("ven-client", True))
 
@@ -299,7 +299,7 @@ async def test_case_29_an_event_deleted_while_it_runs_is_gone_in_a_moment() -> N
         await until(lambda: house.knows() == [event])
         await quiet(house)
         house.utility.dispatch.cancel(event)
-        assert await seconds_until(lambda: house.knows() == []) < 0.5
+        assert await seconds_until(lambda: house.knows() == []) < 2
 
 
 async def test_case_32_a_house_that_enrolled_anew_listens_to_its_new_topics() -> None:
