@@ -23,6 +23,8 @@ AGGREGATED = "AGGREGATED_REPORT"
 MINUTE = timedelta(minutes=1)
 # Of an interval of which less is known no mean is told.
 LEAST_KNOWN = 0.5
+# Over more no mean is told: no program settles so, and a year has half a million minutes.
+LONGEST_MEANT = timedelta(days=35)
 # What the pace of the cycles may leave out at the edges of an interval; more is a gap.
 SLACK_S = 2.0
 # What was seen of the house last counts as what stood at an interval's end, if it was no longer before.
@@ -203,7 +205,7 @@ def _power(row: Mapping[str, Any], names: Sequence[str]) -> tuple[float | None, 
 
 def _mean(wish: Descriptor, one: Reported, known: Known) -> Told:
     """The mean power over the interval: exact where each second was measured, else of what was."""
-    if not wish.historical or one.end > known.now or one.end >= FOREVER or one.start >= one.end:
+    if not wish.historical or one.end > known.now or not timedelta() < one.end - one.start <= LONGEST_MEANT:
         return MISSING
     parts = [(s * part, w) for s, w, part in _minutes(one, known) if w is not None]
     length_s, known_s = (one.end - one.start).total_seconds(), sum(s for s, _ in parts)

@@ -20,6 +20,7 @@ from edge_service.programs.openadr3_filing import Outbox, Post
 from edge_service.programs.openadr3_listed import ListedEvent
 from edge_service.programs.openadr3_payloads import (
     KINDS,
+    LONGEST_MEANT,
     MINUTE,
     Known,
     Rows,
@@ -279,7 +280,7 @@ class Reporter:
     async def _rows(self, start: datetime, end: datetime) -> Rows:
         """What was measured; nothing where it cannot be read now: then that is missing, and looked for again."""
         try:
-            return await self._measured.minutes(start, end) if start < end else {}
+            return await self._measured.minutes(max(start, end - LONGEST_MEANT), end) if start < end else {}
         except OSError as error:
             LOG.error("program %s: what was measured cannot be read: %s", self._house.program, error)
             return {}

@@ -8,7 +8,7 @@ come before it, it is the first one reported, which fits the others.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 
 from edge_service.domain.timeline import FOREVER, Schedule, Sight, spans
 from edge_service.programs.openadr3_descriptors import MOST_INTERVALS, Descriptor, Spacing
@@ -73,7 +73,7 @@ class Line:
             return None
         again, number = divmod(place, len(self._once))
         one = self._once[number]
-        if again and (one.end >= FOREVER or self._cycle * again >= FOREVER - one.end):
+        if again and (one.end >= FOREVER or again >= (FOREVER - one.end) // self._cycle):
             return None
         shift = self._cycle * again
         start = one.start + shift
@@ -184,7 +184,7 @@ def intervals(wish: Descriptor, line: Line, one: Due) -> list[Reported]:
     if wish.spacing is Spacing.INTERVALS:
         return found
     if wish.spacing is Spacing.SUB_INTERVALS:
-        return [part for whole in found for part in _parts(whole)][:MOST_REPORTED]
+        return list(islice(chain.from_iterable(map(_parts, found)), MOST_REPORTED))
     span = Reported(0, found[0].start, max(one.end for one in found))
     return [Reported(number, part.start, part.end) for number, part in enumerate(_parts(span))][:MOST_REPORTED]
 

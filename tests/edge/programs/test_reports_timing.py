@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
-from edge_service.domain.timeline import FOREVER, Interval, Period, Schedule, Sight, Span
+from edge_service.domain.timeline import FOREVER, Interval, Period, Schedule, ScheduleError, Sight, Span
 from edge_service.programs.openadr3_descriptors import Descriptor, Spacing, read_descriptors
 from edge_service.programs.openadr3_reports import Line, due, first_asked, intervals, last_due
 
@@ -141,6 +142,53 @@ def test_an_interval_that_holds_a_moment_is_found_also_in_a_later_pass() -> None
     schedule = Schedule(Period(NOON, AN_HOUR), (Interval(), Interval()), Span(months=12 * 9999))
     line = Line(schedule, BEFORE)
     assert [line.at_moment(NOON + hours * HOUR) for hours in (-0.5, 0, 0.5, 1, 7.5)] == [None, 0, 0, 1, 7]
+
+
+lengths = st.sampled_from([timedelta(), timedelta(seconds=1), HOUR, timedelta(days=40), timedelta(days=365 * 8000)])
+spans = st.builds(Span, months=st.sampled_from([0, 0, 1, 12 * 9999]), length=lengths)
+moments = st.none() | st.integers(-100, 100).map(lambda hours: NOON + hours * HOUR)
+periods = st.builds(Period, moments, st.none() | spans, st.none() | lengths)
+schedules = st.builds(
+    Schedule, periods, st.lists(st.builds(Interval, periods), max_size=4).map(tuple), st.none() | spans
+)
+counts = st.integers(-1, 5) | st.sampled_from([1_000_000])
+wishes = st.builds(
+    Descriptor,
+    st.just("USAGE"),
+    start=counts,
+    count=counts.filter(bool),
+    historical=st.booleans(),
+    frequency=counts,
+    repeat=counts.filter(bool),
+    spacing=st.sampled_from(Spacing),
+)
+
+
+@given(schedules, wishes, st.integers(-200, 200))
+def test_whatever_is_written_each_report_has_its_time_and_not_too_many_intervals(
+    schedule: Schedule, wish: Descriptor, hours: int
+) -> None:
+    try:
+        line = Line(schedule, BEFORE)
+    except ScheduleError:
+        return
+    now = NOON + hours * HOUR
+    last = last_due(wish, line, now)
+    found = [one for number in range(4) if (one := due(wish, line, number)) is not None]
+    assert [one.at for one in found] == sorted(one.at for one in found)
+    for one in found:
+        told = intervals(wish, line, one)
+        assert 0 < len(told) <= 10_000
+        assert all(each.start < each.end for each in told)
+        assert not wish.historical or one.at < FOREVER
+    if last is not None:
+        latest, following = due(wish, line, last), due(wish, line, last + 1)
+        assert latest is not None
+        assert latest.at <= now
+        assert following is None or following.at > now or last + 1 >= 1_000_000
+    place = line.at_moment(now)
+    holds = None if place is None else line.at(place)
+    assert holds is None or holds.start <= now < holds.end
 
 
 # ------------------------------------------------------------------------------------------------- what servers write

@@ -102,6 +102,12 @@ def test_what_is_not_over_yet_has_no_usage_and_nobody_forecasts_it() -> None:
     assert value("USAGE", known(house), historical=False) == (None, "MISSING")
 
 
+def test_a_thousand_years_are_not_gone_through_minute_by_minute() -> None:
+    house = KnownHouse()
+    house.ran(T0, T0 + HOUR, -6000.0)
+    assert value("USAGE", known(house), Reported(0, T0.replace(year=1026), T0 + HOUR)) == (None, "MISSING")
+
+
 def test_a_baseline_is_shared_out_over_the_event_where_one_was_found() -> None:
     found = BaselineFound(-3000.0, T0, T0 + 2 * HOUR)
     assert value("BASELINE", known(baseline=found)) == (1.5, "ESTIMATED")
