@@ -8,6 +8,7 @@ from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.storage import Store
 from homeassistant.helpers.typing import ConfigType
 
+from .calendars import Calendars
 from .clocks import Clocks
 from .const import DOMAIN
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
@@ -27,8 +28,8 @@ PLATFORMS = [
     Platform.SWITCH,
 ]
 
-# What is kept on disk beside the coordinator's own: warnings, groups, what was shed, what the switch was told.
-KEPT = ("alerts", "groups", "loads", "switch")
+# Kept on disk beside the coordinator's own: warnings, calendars, groups, what was shed, what the switch was told.
+KEPT = ("alerts", "calendars", "groups", "loads", "switch")
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -50,6 +51,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: RidethroughConfigEntry) 
     await Clocks(coordinator).async_start()
     await LoadGroups(coordinator).async_start()
     await Reports(coordinator).async_start()
+    await Calendars(coordinator).async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     coordinator.async_follow()
     return True

@@ -1,19 +1,24 @@
-"""What Home Assistant tells the controller: entities that know of the grid, of warnings, and the island switch."""
+"""What Home Assistant tells the controller: entities that know of the grid, of warnings, of events; the switch."""
 
 from typing import Any
 
 import probatio
-from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
+from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult, OptionsFlow
 from homeassistant.helpers.selector import (
     BooleanSelector,
     EntitySelector,
     EntitySelectorConfig,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
     TextSelector,
     TextSelectorConfig,
 )
 
 from .const import (
     CONF_ALERTS,
+    CONF_CALENDAR_PROGRAM,
+    CONF_CALENDARS,
     CONF_CLOSED_PROOF,
     CONF_LOST_STATES,
     CONF_LOST_WHEN_ON,
@@ -25,7 +30,9 @@ from .const import (
     CONF_STREET_SIDE,
     CONF_SWITCH,
 )
+from .coordinator import RidethroughConfigEntry
 from .forwarding import folded
+from .program_events import BY_HAND
 
 ON_OR_OFF = ["binary_sensor", "input_boolean", "switch"]
 WORDS = TextSelector(TextSelectorConfig(multiple=True))
@@ -52,6 +59,12 @@ GRID_SCHEMA = probatio.Schema(
 ALERTS_SCHEMA = probatio.Schema(
     {probatio.Optional(CONF_ALERTS, default=list): _entities("binary_sensor", "input_boolean", "sensor")}
 )
+CALENDARS_SCHEMA = probatio.Schema(
+    {
+        probatio.Optional(CONF_CALENDARS, default=list): _entities("calendar"),
+        probatio.Required(CONF_CALENDAR_PROGRAM, default=BY_HAND): TextSelector(),
+    }
+)
 SWITCH_SCHEMA = probatio.Schema(
     {
         probatio.Optional(CONF_SWITCH): _entity("switch", "input_boolean"),
@@ -60,11 +73,16 @@ SWITCH_SCHEMA = probatio.Schema(
         probatio.Optional(CONF_CLOSED_PROOF): _entity("binary_sensor"),
     }
 )
-SCHEMAS = {"grid_evidence": GRID_SCHEMA, "weather_alerts": ALERTS_SCHEMA, "island_switch": SWITCH_SCHEMA}
+SCHEMAS = {
+    "grid_evidence": GRID_SCHEMA,
+    "weather_alerts": ALERTS_SCHEMA,
+    "calendars": CALENDARS_SCHEMA,
+    "island_switch": SWITCH_SCHEMA,
+}
 
 
 class RidethroughOptionsFlow(OptionsFlow):
-    """One page for each of the three; what is chosen counts at once, without a reload."""
+    """One page for each; what is chosen counts at once, without a reload."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Which page."""
@@ -78,17 +96,43 @@ class RidethroughOptionsFlow(OptionsFlow):
         """Entities that warn."""
         return self._page("weather_alerts", user_input, {})
 
+    async def async_step_calendars(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Calendars in which people keep peak events, and the program that these are of."""
+        errors: dict[str, str] = {}
+        programs = _programs(self.config_entry)
+        if user_input is not None and user_input[CONF_CALENDAR_PROGRAM] not in programs:
+            errors[CONF_CALENDAR_PROGRAM] = "unknown_program"
+        offered = [SelectOptionDict(value=own_id, label=name) for own_id, name in programs.items()]
+        choice = SelectSelector(SelectSelectorConfig(options=offered))
+        return self._page("calendars", user_input, errors, {CONF_CALENDAR_PROGRAM: choice})
+
     async def async_step_island_switch(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """The switch and its feedback."""
         return self._page("island_switch", user_input, {} if user_input is None else _switch_errors(user_input))
 
-    def _page(self, step: str, typed: dict[str, Any] | None, errors: dict[str, str]) -> ConfigFlowResult:
+    def _page(
+        self,
+        step: str,
+        typed: dict[str, Any] | None,
+        errors: dict[str, str],
+        choices: dict[str, SelectSelector] | None = None,
+    ) -> ConfigFlowResult:
+        """``choices``: what is offered in a field, where that is known only now."""
         options = dict(self.config_entry.options)
         if typed is not None and not errors:
             others = {key: value for key, value in options.items() if key not in SCHEMAS[step].schema}
             return self.async_create_entry(data=others | typed)
-        schema = self.add_suggested_values_to_schema(SCHEMAS[step], typed or options)
+        fields = {key: (choices or {}).get(str(key), field) for key, field in SCHEMAS[step].schema.items()}
+        schema = self.add_suggested_values_to_schema(probatio.Schema(fields), typed or options)
         return self.async_show_form(step_id=step, data_schema=schema, errors=errors)
+
+
+def _programs(entry: RidethroughConfigEntry) -> dict[str, str]:
+    """The names of the edge's programs; the one for events by hand is always there."""
+    if entry.state is not ConfigEntryState.LOADED:
+        return {BY_HAND: BY_HAND}
+    programs = entry.runtime_data.data["programs"]
+    return {own_id: program["name"] for own_id, program in programs.items()} or {BY_HAND: BY_HAND}
 
 
 def _grid_errors(typed: dict[str, Any]) -> dict[str, str]:

@@ -13,7 +13,8 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .coordinator import RidethroughConfigEntry
 from .entity import CHARGER, LOAD, PROGRAM, SITE, add_as_they_come
 from .outage_sensors import LOAD_SENSORS, OUTAGE_SENSORS
-from .program_events import BY_HAND, measured_event, next_event, shown_event, time_of
+from .program_events import time_of
+from .program_sensors import PROGRAM_SENSORS
 from .sensor_rows import (
     RidethroughSensor,
     SensorRow,
@@ -25,7 +26,7 @@ from .sensor_rows import (
     time_row,
     turned,
 )
-from .wire import ChargerWire, DepartureState, EventWire, ProgramWire, SiteWire, StepState, SwitchWire
+from .wire import ChargerWire, DepartureState, SiteWire, StepState, SwitchWire
 
 PARALLEL_UPDATES = 0
 
@@ -475,84 +476,6 @@ CHARGER_SENSORS: tuple[SensorRow[ChargerWire], ...] = (
     ),
     share_row("departure_target", _of_departure(lambda departure: departure["target_pct"]), exists=_plans_departures),
     share_row("departure_charge", _of_departure(lambda departure: departure["reaches_pct"]), exists=_plans_departures),
-)
-
-
-# ------------------------------------------------------------------------------------------------------- the program
-
-
-def _of[ValueT](
-    event: Callable[[ProgramWire], EventWire | None], value: Callable[[EventWire], ValueT]
-) -> Callable[[ProgramWire], ValueT | None]:
-    def read(program: ProgramWire) -> ValueT | None:
-        found = event(program)
-        return None if found is None else value(found)
-
-    return read
-
-
-def event_status(program: ProgramWire) -> str:
-    """The phase of the running or next event, else the last one's outcome."""
-    event = shown_event(program)
-    return "none" if event is None else event["status"]
-
-
-PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
-    enum_row(
-        "event_status",
-        [
-            "none",
-            "announced",
-            "preparing",
-            "prepared",
-            "running",
-            "interrupted",
-            "opted_out",
-            "finished",
-            "missed",
-            "cancelled",
-        ],
-        event_status,
-    ),
-    time_row("next_event_start", _of(next_event, lambda event: time_of(event["start"]))),
-    time_row("next_event_end", _of(next_event, lambda event: time_of(event["end"]))),
-    power_row("event_power", _of(next_event, lambda event: turned(event["power_w"]))),
-    power_row("event_feasible_power", _of(next_event, lambda event: turned(event["feasible_w"]))),
-    energy_row("event_energy", _of(measured_event, lambda event: event["energy_wh"])),
-    power_row("event_average_power", _of(measured_event, lambda event: event["average_w"])),
-    SensorRow(
-        key="event_earnings",
-        translation_key="event_earnings",
-        device_class=SensorDeviceClass.MONETARY,
-        native_unit_of_measurement="USD",
-        suggested_display_precision=2,
-        deadband=0.01,
-        value=_of(measured_event, lambda event: event["earnings_usd"]),
-    ),
-    power_row("season_power", lambda program: program["season_average_w"]),
-    SensorRow(
-        key="season_earnings",
-        translation_key="season_earnings",
-        device_class=SensorDeviceClass.MONETARY,
-        state_class=SensorStateClass.TOTAL,
-        native_unit_of_measurement="USD",
-        suggested_display_precision=2,
-        deadband=0.01,
-        value=lambda program: program["season_earnings_usd"],
-    ),
-    SensorRow(
-        key="season_events",
-        translation_key="season_events",
-        state_class=SensorStateClass.TOTAL,
-        value=lambda program: program["season_events"],
-    ),
-    time_row(
-        "last_contact",
-        lambda program: time_of(program["last_contact"]),
-        exists=lambda program: program["kind"] != BY_HAND,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-    ),
 )
 
 

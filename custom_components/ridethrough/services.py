@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, cast
 
 import probatio
@@ -45,7 +45,11 @@ ATTR_EVERY_DAYS = "every_days"
 ATTR_WITHOUT = "without"
 ATTR_WITHOUT_POWER = "without_power"
 ATTR_CHARGE = "charge"
+ATTR_DATE = "date"
+ATTR_MOVE_POWER = "move_power"
 
+# A rehearsal gives a little, for a little while.
+MOST_REHEARSED_KW = 5.0
 # The edge takes no order beyond this.
 MAX_POWER_KW = 1000.0
 
@@ -75,6 +79,20 @@ ENTER_EVENT_SCHEMA = probatio.Schema(
     }
 )
 SITE_SCHEMA = probatio.Schema(_SITE)
+DAY_SCHEMA = probatio.Schema(
+    {**_SITE, probatio.Required(ATTR_DATE): cv.date, probatio.Optional(ATTR_DEVICE_ID): cv.string}
+)
+REHEARSAL_SCHEMA = probatio.Schema(
+    {
+        **_DEVICE,
+        probatio.Optional(ATTR_MOVE_POWER, default=False): cv.boolean,
+        probatio.Optional(ATTR_POWER): probatio.All(
+            probatio.Coerce(float), probatio.Range(min=0.001, max=MOST_REHEARSED_KW)
+        ),
+        probatio.Optional(ATTR_DURATION): cv.positive_time_period,
+        probatio.Optional(ATTR_AT): cv.datetime,
+    }
+)
 END_BACKUP_SCHEMA = probatio.Schema({**_SITE, probatio.Required(ATTR_CONFIRM): cv.boolean})
 STORM_SCHEMA = probatio.All(
     probatio.Schema(
@@ -200,6 +218,15 @@ def _new_event(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _rehearsal(data: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"dry": not data[ATTR_MOVE_POWER]}
+    if ATTR_POWER in data:
+        found["power_w"] = _watts(data[ATTR_POWER])
+    if ATTR_DURATION in data:
+        found["minutes"] = cast("timedelta", data[ATTR_DURATION]).total_seconds() / 60
+    return found | ({"at": _wire_time(data[ATTR_AT])} if ATTR_AT in data else {})
+
+
 def _confirmed(data: Mapping[str, Any]) -> dict[str, Any]:
     if not data[ATTR_CONFIRM]:
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="edge_confirm_needed")
@@ -280,6 +307,8 @@ ACTIONS = (
     DeviceAction("opt_out_event", "program", "opt_out", EVENT_SCHEMA, _event),
     DeviceAction("opt_in_event", "program", "opt_in", EVENT_SCHEMA, _event),
     DeviceAction("enter_event", "program", "enter_event", ENTER_EVENT_SCHEMA, _new_event),
+    DeviceAction("cancel_event", "program", "cancel_event", EVENT_SCHEMA, _event),
+    DeviceAction("start_rehearsal", "program", "start_rehearsal", REHEARSAL_SCHEMA, _rehearsal),
     DeviceAction("set_departure", "charger", "set_departure", SET_DEPARTURE_SCHEMA, _departure),
     DeviceAction("clear_departure", "charger", "clear_departure", CLEAR_DEPARTURE_SCHEMA, _plan),
     DeviceAction("set_drivers_reserve", "charger", "set_drivers_reserve", RESERVE_SCHEMA, _reserve),
@@ -299,9 +328,13 @@ SITE_ACTIONS = (
     SiteAction("cancel_drill", SITE_SCHEMA, lambda _: {}),
     SiteAction("set_drill_schedule", DRILL_SCHEDULE_SCHEMA, _drill_schedule),
     SiteAction("clear_drill_schedule", SITE_SCHEMA, lambda _: {}),
+    SiteAction("cancel_rehearsal", SITE_SCHEMA, lambda _: {}),
 )
+DAY_ACTIONS = ("opt_out_day", "opt_in_day")
 # The contract's commands that do not name their program: an event's uid says which it is.
-NAMES_ITS_EVENT = frozenset({"opt_out", "opt_in"})
+NAMES_ITS_EVENT = frozenset({"opt_out", "opt_in", "cancel_event"})
+# What these bring back is of use to an automation: the money at stake, the event that was made.
+BRINGS = frozenset({"opt_out", "opt_in", "enter_event", "start_rehearsal"})
 # The contract's argument that names a thing, where it is not the kind of device.
 NAMED_AS = {"load": "group"}
 
@@ -326,12 +359,14 @@ def _find(hass: HomeAssistant, device_id: str, kind: str) -> tuple[RidethroughCo
 
 
 def _register(hass: HomeAssistant, action: DeviceAction) -> None:
-    async def act(call: ServiceCall) -> None:
+    async def act(call: ServiceCall) -> ServiceResponse:
         coordinator, subject = _find(hass, call.data[ATTR_DEVICE_ID], action.kind)
         names = {} if action.command in NAMES_ITS_EVENT else {NAMED_AS.get(action.kind, action.kind): subject}
-        await coordinator.async_command(action.command, **names, **action.args(call.data))
+        answer = await coordinator.async_command(action.command, **names, **action.args(call.data))
+        return cast("ServiceResponse", answer) if call.return_response else None
 
-    hass.services.async_register(DOMAIN, action.name, act, schema=action.schema)
+    brings = SupportsResponse.OPTIONAL if action.command in BRINGS else SupportsResponse.NONE
+    hass.services.async_register(DOMAIN, action.name, act, schema=action.schema, supports_response=brings)
 
 
 def _register_for_site(hass: HomeAssistant, action: SiteAction) -> None:
@@ -340,6 +375,19 @@ def _register_for_site(hass: HomeAssistant, action: SiteAction) -> None:
         await entry.runtime_data.async_command(action.name, **action.args(call.data))
 
     hass.services.async_register(DOMAIN, action.name, act, schema=action.schema)
+
+
+def _register_for_day(hass: HomeAssistant, command: str) -> None:
+    """No, or yes again, to a day's events: of one program, or of all."""
+
+    async def act(call: ServiceCall) -> None:
+        entry: RidethroughConfigEntry = async_get_config_entry(hass, DOMAIN, call.data[ATTR_CONFIG_ENTRY_ID])
+        device = call.data.get(ATTR_DEVICE_ID)
+        program = None if device is None else _find(hass, device, "program")[1]
+        day = cast("date", call.data[ATTR_DATE]).isoformat()
+        await entry.runtime_data.async_command(command, day=day, program=program)
+
+    hass.services.async_register(DOMAIN, command, act, schema=DAY_SCHEMA)
 
 
 def _charger(hass: HomeAssistant, call: ServiceCall) -> tuple[RidethroughCoordinator, str, ChargerWire]:
@@ -358,6 +406,15 @@ def _shown_plan(plan: DeparturePlanState) -> dict[str, Any]:
         ATTR_MILES: plan["miles"],
         "skipped_until": plan["skip_until"],
     }
+
+
+def _register_rows(hass: HomeAssistant) -> None:
+    for command in DAY_ACTIONS:
+        _register_for_day(hass, command)
+    for action in ACTIONS:
+        _register(hass, action)
+    for site_action in SITE_ACTIONS:
+        _register_for_site(hass, site_action)
 
 
 @callback
@@ -390,10 +447,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
             args["soc_pct"] = call.data[ATTR_CHARGE]
         return cast("ServiceResponse", await entry.runtime_data.async_command("forecast_runtime", **args))
 
-    for action in ACTIONS:
-        _register(hass, action)
-    for site_action in SITE_ACTIONS:
-        _register_for_site(hass, site_action)
+    _register_rows(hass)
     hass.services.async_register(
         DOMAIN,
         "skip_departure",

@@ -35,6 +35,16 @@ def event(uid: str = "peak-1", status: str = "prepared", start_s: float = 3600, 
         "average_w": None,
         "site_energy_wh": None,
         "earnings_usd": None,
+        "site_average_w": None,
+        "gap_s": 0,
+        "flags": [],
+        "asks": False,
+        "rehearsal": False,
+        "dry": False,
+        "day": "2026-07-15",
+        "stake_usd": 12.4,
+        "limited_by": None,
+        "opted_out": False,
     }
 
 
@@ -137,6 +147,17 @@ def home() -> wire.State:
                 "season_average_w": 4700,
                 "season_earnings_usd": 310.5,
                 "season_events": 4,
+                "preset": "generic",
+                "measure": "charger",
+                "days_opted_out": [],
+                "season_year": 2026,
+                "season_site_average_w": 4100,
+                "season_missed": 0,
+                "season_opted_out": 0,
+                "season_projection_usd": 1292.5,
+                "season_events_expected": 45,
+                "problem": None,
+                "version": "3.1",
             }
         },
         "notices": [],
@@ -175,6 +196,10 @@ def of_an_older_edge(state: wire.State) -> wire.State:
     older["site"] = {key: older["site"][key] for key in wire.SiteWire.__required_keys__}
     for name, charger in older["chargers"].items():
         older["chargers"][name] = {key: charger[key] for key in wire.ChargerWire.__required_keys__}
+    for name, program in older["programs"].items():
+        older["programs"][name] = {key: program[key] for key in wire.ProgramWire.__required_keys__}
+        events = [{key: one[key] for key in wire.EventWire.__required_keys__} for one in program["events"]]
+        older["programs"][name]["events"] = events
     del older["loads"], older["companions"]
     return cast("wire.State", older)
 

@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough import const, coordinator, notices
 from custom_components.ridethrough.options_flow import SCHEMAS
-from custom_components.ridethrough.services import ACTIONS, SITE_ACTIONS
+from custom_components.ridethrough.services import ACTIONS, DAY_ACTIONS, SITE_ACTIONS
 from custom_components.ridethrough.subentry_flow import LEGS, SCHEMA, TIERS
 
 ROOT = Path(__file__).parents[2]
@@ -97,13 +97,13 @@ def test_the_pages_of_options_and_load_groups_have_words() -> None:
     for step in group["step"].values():
         assert set(step["data"]) == set(step["data_description"]) == {str(key) for key in SCHEMA.schema}
     for words, file in ((WORDS["options"], "options_flow.py"), (group, "subentry_flow.py")):
-        assert set(words["error"]) == set(re.findall(r'\w+: "([a-z_]+)"\}', SOURCES[file]))
+        assert set(words["error"]) == set(re.findall(r'(?:\w+: |\] = )"([a-z_]+)"(?:\}|$)', SOURCES[file], re.M))
 
 
 def test_every_action_has_words_and_icon_and_its_fields_match() -> None:
     described = yaml.safe_load((HERE / "services.yaml").read_text())
     names = {action.name for action in (*ACTIONS, *SITE_ACTIONS)}
-    names |= {"skip_departure", "get_departures", "forecast_runtime"}
+    names |= {*DAY_ACTIONS, "skip_departure", "get_departures", "forecast_runtime"}
     assert set(described) == set(WORDS["services"]) == set(ICONS["services"]) == names
     page = (ROOT / "docs" / "home-assistant.md").read_text()
     assert [name for name in names if f"`ridethrough.{name}`" not in page] == []

@@ -521,5 +521,5 @@ def test_the_test_house_is_of_the_contracts_form() -> None:
     state = home()
     assert state["site"].keys() == SiteWire.__annotations__.keys()
     assert state["chargers"]["driveway"].keys() == ChargerWire.__annotations__.keys()
-    assert state["programs"]["peak"].keys() == ProgramWire.__required_keys__
-    assert event().keys() == EventWire.__required_keys__
+    assert state["programs"]["peak"].keys() == ProgramWire.__annotations__.keys()
+    assert event().keys() == EventWire.__annotations__.keys()

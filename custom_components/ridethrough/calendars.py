@@ -1,0 +1,213 @@
+"""Calendars that people keep in Home Assistant, told to the edge whole, so that it can serve what stands in them.
+
+What an entry means is the edge's to say. While a calendar cannot be read nothing is told: what the edge has taken in
+stands. A calendar that is watched no longer is told to be empty, once.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from homeassistant.components.calendar import DOMAIN as CALENDAR
+from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import CALLBACK_TYPE, Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.debounce import Debouncer
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.helpers.event import async_track_state_change_event, async_track_time_interval
+from homeassistant.helpers.json import json_dumps
+from homeassistant.helpers.start import async_at_started
+from homeassistant.helpers.storage import Store
+from homeassistant.util import dt as dt_util
+
+from .const import CONF_CALENDAR_PROGRAM, CONF_CALENDARS, DOMAIN
+from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from .program_events import BY_HAND
+
+# Calendars change without a word: their state tells of the next entry only.
+EVERY = timedelta(minutes=15)
+AHEAD = timedelta(days=30)
+# An entry that runs is told until it is over.
+BACK = timedelta(days=1)
+# Several changes at once, as when a calendar is imported, are told as one.
+SETTLES_S = 2.0
+
+MOST_PROBLEMS = 5
+# The edge takes messages of 64 kB and 500 entries; what does not fit is of a time that is told later.
+MOST_BYTES = 48_000
+MOST_ENTRIES = 500
+LONGEST_DESCRIPTION = 4_000
+
+
+def calendars_store(hass: HomeAssistant, entry: RidethroughConfigEntry) -> Store[dict[str, str]]:
+    """Which calendars the edge was told of, and for which program, so that one left out is taken back."""
+    return Store(hass, 1, f"{DOMAIN}.{entry.entry_id}.calendars", atomic_writes=True)
+
+
+class Calendars:
+    """Tells one edge what stands in the calendars of the options."""
+
+    def __init__(self, coordinator: RidethroughCoordinator) -> None:
+        self._coordinator, self._hass = coordinator, coordinator.hass
+        self._entry = coordinator.config_entry
+        self._store = calendars_store(coordinator.hass, coordinator.config_entry)
+        self._told: dict[str, str] = {}
+        self._linked = False
+        self._started = False
+        self._untrack: CALLBACK_TYPE | None = None
+        self._soon = Debouncer(
+            self._hass,
+            coordinator.logger,
+            cooldown=SETTLES_S,
+            immediate=False,
+            function=self._tell_all,
+            background=True,
+        )
+
+    async def async_start(self) -> None:
+        """Tell what stands, and follow, until the entry is unloaded."""
+        self._told = await self._store.async_load() or {}
+        on_unload = self._entry.async_on_unload
+        on_unload(self._soon.async_shutdown)
+        on_unload(self._stop_tracking)
+        on_unload(async_track_time_interval(self._hass, self._tick, EVERY))
+        on_unload(self._coordinator.async_add_listener(self._link_changed))
+        on_unload(async_dispatcher_connect(self._hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed))
+        on_unload(async_at_started(self._hass, self._home_assistant_started))
+        self._track()
+
+    @property
+    def _chosen(self) -> dict[str, str]:
+        """The program of each calendar that is watched."""
+        program = self._entry.options.get(CONF_CALENDAR_PROGRAM) or BY_HAND
+        return dict.fromkeys(self._entry.options.get(CONF_CALENDARS, ()), program)
+
+    @callback
+    def _home_assistant_started(self, _: HomeAssistant) -> None:
+        """Before, a calendar may still be without its entries."""
+        self._started = True
+        self._soon.async_schedule_call()
+
+    @callback
+    def _tick(self, _: datetime) -> None:
+        self._soon.async_schedule_call()
+
+    @callback
+    def _link_changed(self) -> None:
+        linked = self._coordinator.last_update_success
+        if linked and not self._linked:
+            self._soon.async_schedule_call()
+        self._linked = linked
+
+    @callback
+    def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry[Any]) -> None:
+        if entry is self._entry:
+            self._track()
+            self._soon.async_schedule_call()
+
+    @callback
+    def _track(self) -> None:
+        self._stop_tracking()
+        self._untrack = async_track_state_change_event(self._hass, list(self._chosen), self._seen)
+
+    @callback
+    def _stop_tracking(self) -> None:
+        if self._untrack is not None:
+            self._untrack()
+            self._untrack = None
+
+    @callback
+    def _seen(self, _: Event[EventStateChangedData]) -> None:
+        self._soon.async_schedule_call()
+
+    async def _tell_all(self) -> None:
+        """Take back what is watched no longer, then tell the others; an edge that is too old is told nothing."""
+        if not self._started or not self._coordinator.last_update_success:
+            return
+        chosen = self._chosen
+        for calendar, program in tuple(self._told.items()):
+            if chosen.get(calendar) != program and await self._tell(calendar, program, []):
+                del self._told[calendar]
+                await self._store.async_save(self._told)
+        for calendar, program in chosen.items():
+            entries = await self._read(calendar)
+            if entries is None or not await self._tell(calendar, program, entries):
+                continue
+            if self._told.get(calendar) != program:
+                self._told[calendar] = program
+                await self._store.async_save(self._told)
+
+    async def _read(self, calendar: str) -> list[dict[str, Any]] | None:
+        """Its entries; None where it cannot be read."""
+        state = self._hass.states.get(calendar)
+        if state is None or state.state in (STATE_UNAVAILABLE, STATE_UNKNOWN):
+            return None
+        now = dt_util.utcnow()
+        wish = {
+            "entity_id": calendar,
+            "start_date_time": (now - BACK).isoformat(),
+            "end_date_time": (now + AHEAD).isoformat(),
+        }
+        try:
+            answer = await self._hass.services.async_call(
+                CALENDAR, "get_events", wish, blocking=True, return_response=True
+            )
+        except HomeAssistantError as error:
+            self._coordinator.logger.info("%s cannot be read: %s", calendar, error)
+            return None
+        found = (answer or {}).get(calendar)
+        events = found.get("events") if isinstance(found, Mapping) else None
+        if not isinstance(events, list):
+            return None
+        return [_entry(event) for event in events if isinstance(event, Mapping)]
+
+    async def _tell(self, calendar: str, program: str, entries: list[dict[str, Any]]) -> bool:
+        """Whether the edge took it. What it does not understand of it becomes a repair that says so."""
+        fitting, until = _fitting(entries)
+        try:
+            answer = await self._coordinator.async_command(
+                "set_calendar", program=program, calendar=calendar, entries=fitting, until=until
+            )
+        except HomeAssistantError as error:
+            self._coordinator.logger.warning("%s was not taken: %s", calendar, error)
+            return False
+        self._show(calendar, [str(problem) for problem in answer.get("problems", ())])
+        return True
+
+    def _show(self, calendar: str, problems: list[str]) -> None:
+        issue = f"calendar_{self._entry.entry_id}_{calendar}"
+        if not problems:
+            ir.async_delete_issue(self._hass, DOMAIN, issue)
+            return
+        ir.async_create_issue(
+            self._hass,
+            DOMAIN,
+            issue,
+            is_fixable=False,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key="calendar_entry_unclear",
+            translation_placeholders={"calendar": calendar, "problems": "\n".join(problems[:MOST_PROBLEMS])},
+        )
+
+
+def _fitting(entries: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """The first entries that fit into a message, and up to when they are complete."""
+    ordered = sorted(entries, key=lambda entry: str(entry["start"]))
+    size = 0
+    for count, entry in enumerate(ordered):
+        size += len(json_dumps(entry).encode())
+        if count == MOST_ENTRIES or size > MOST_BYTES:
+            return ordered[:count], str(entry["start"])
+    return ordered, (dt_util.utcnow() + AHEAD).isoformat()
+
+
+def _entry(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry in the contract's words; the edge tells it from others by its title and start."""
+    return {
+        "summary": str(event.get("summary") or ""),
+        "description": str(event.get("description") or "")[:LONGEST_DESCRIPTION],
+        "start": event.get("start"),
+        "end": event.get("end"),
+    }

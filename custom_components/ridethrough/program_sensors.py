@@ -1,0 +1,162 @@
+"""What a program, its events and its season come to, as sensors."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
+from homeassistant.const import EntityCategory
+
+from .program_events import BY_HAND, measured_event, next_event, shown_event, time_of
+from .sensor_rows import SensorRow, energy_row, enum_row, power_row, time_row, turned
+from .wire import EventWire, ProgramWire
+
+# What keeps an event from its target: the contract's words in EventWire.
+LIMITS = [
+    "outage",
+    "generator",
+    "grid_unknown",
+    "other_event",
+    "stopped",
+    "mode",
+    "manual",
+    "departure",
+    "reserve",
+    "event_floor",
+    "storm",
+    "grid_emergency",
+    "black_start",
+    "export_limit",
+    "import_limit",
+    "capacity_limit",
+    "meter_silent",
+    "no_vehicle",
+    "vehicle",
+    "charger",
+    "charger_silent",
+    "another_controller",
+    "no_setpoint",
+    "rating",
+    "not_followed",
+    "power_unknown",
+]
+
+
+def _of[ValueT](
+    event: Callable[[ProgramWire], EventWire | None], value: Callable[[EventWire], ValueT]
+) -> Callable[[ProgramWire], ValueT | None]:
+    def read(program: ProgramWire) -> ValueT | None:
+        found = event(program)
+        return None if found is None else value(found)
+
+    return read
+
+
+def event_status(program: ProgramWire) -> str:
+    """The phase of the running or next event, else the last one's outcome."""
+    event = shown_event(program)
+    return "none" if event is None else event["status"]
+
+
+def about_event(program: ProgramWire) -> Mapping[str, Any]:
+    """How the event that the status tells of departs from its program's rules, and whether it wants a yes."""
+    event = shown_event(program)
+    if event is None or "flags" not in event:
+        return {}
+    return {
+        "flags": tuple(event["flags"]),
+        "asks": event.get("asks", False),
+        "rehearsal": event.get("rehearsal", False),
+    }
+
+
+def limits(program: ProgramWire) -> str:
+    """What keeps the running or next event from its target."""
+    event = next_event(program)
+    return (event.get("limited_by") if event is not None else None) or "none"
+
+
+PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
+    enum_row(
+        "event_status",
+        [
+            "none",
+            "announced",
+            "preparing",
+            "prepared",
+            "running",
+            "interrupted",
+            "opted_out",
+            "finished",
+            "missed",
+            "cancelled",
+        ],
+        event_status,
+        attributes=about_event,
+    ),
+    time_row("next_event_start", _of(next_event, lambda event: time_of(event["start"]))),
+    time_row("next_event_end", _of(next_event, lambda event: time_of(event["end"]))),
+    power_row("event_power", _of(next_event, lambda event: turned(event["power_w"]))),
+    power_row("event_feasible_power", _of(next_event, lambda event: turned(event["feasible_w"]))),
+    energy_row("event_energy", _of(measured_event, lambda event: event["energy_wh"])),
+    power_row("event_average_power", _of(measured_event, lambda event: event["average_w"])),
+    SensorRow(
+        key="event_earnings",
+        translation_key="event_earnings",
+        device_class=SensorDeviceClass.MONETARY,
+        native_unit_of_measurement="USD",
+        suggested_display_precision=2,
+        deadband=0.01,
+        value=_of(measured_event, lambda event: event["earnings_usd"]),
+    ),
+    enum_row("event_limited_by", ["none", *LIMITS, "other"], limits, exists=lambda program: "preset" in program),
+    SensorRow(
+        key="event_stake",
+        translation_key="event_stake",
+        device_class=SensorDeviceClass.MONETARY,
+        native_unit_of_measurement="USD",
+        suggested_display_precision=2,
+        deadband=0.01,
+        value=_of(next_event, lambda event: event.get("stake_usd")),
+        exists=lambda program: "preset" in program,
+    ),
+    power_row("season_power", lambda program: program["season_average_w"]),
+    SensorRow(
+        key="season_earnings",
+        translation_key="season_earnings",
+        device_class=SensorDeviceClass.MONETARY,
+        state_class=SensorStateClass.TOTAL,
+        native_unit_of_measurement="USD",
+        suggested_display_precision=2,
+        deadband=0.01,
+        value=lambda program: program["season_earnings_usd"],
+    ),
+    SensorRow(
+        key="season_projection",
+        translation_key="season_projection",
+        device_class=SensorDeviceClass.MONETARY,
+        native_unit_of_measurement="USD",
+        suggested_display_precision=2,
+        deadband=0.01,
+        value=lambda program: program.get("season_projection_usd"),
+        exists=lambda program: "season_projection_usd" in program,
+    ),
+    power_row(
+        "season_site_power",
+        lambda program: program.get("season_site_average_w"),
+        exists=lambda program: "season_site_average_w" in program,
+        entity_registry_enabled_default=False,
+    ),
+    SensorRow(
+        key="season_events",
+        translation_key="season_events",
+        state_class=SensorStateClass.TOTAL,
+        value=lambda program: program["season_events"],
+    ),
+    time_row(
+        "last_contact",
+        lambda program: time_of(program["last_contact"]),
+        exists=lambda program: program["kind"] != BY_HAND,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    ),
+)
