@@ -117,7 +117,8 @@ async def by_minute(site: Site, utility: SimulatedUtility, trials: int) -> Taken
     """Events of more than a minute, so that each is seen at all."""
     taken = Taken()
     for _ in range(trials):
-        await asyncio.sleep(random.uniform(0, 5))
+        # The one before ended with a poll: without this each would begin at the same moment of the poller's minute.
+        await asyncio.sleep(random.uniform(0, MINUTE_S))
         number = await _last(site)
         event = utility.dispatch.call_event(start_in_s=AHEAD_S, duration_s=MINUTE_S + 5, power_kw=POWER_W / 1000)
         start = datetime.fromisoformat(str(event["intervalPeriod"]["start"]))

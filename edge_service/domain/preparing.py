@@ -439,13 +439,20 @@ def _most_wh(outlook: Prospect, lifted: Sequence[str], into_wh: Sequence[float])
 
 
 def feasible_w(view: View, event: Event, outlook: Prospect) -> int | None:
-    """Power that can be held to the event's end as of now, negative; None where the event names no power."""
+    """Power that can be held to the event's end as of now, negative; None where nothing is asked of the vehicles.
+
+    Where an event asks for all there is, the mean that they can give over it.
+    """
     target = target_w(event)
-    if target is None or target >= 0 or event.end <= view.observation.now:
+    wants_all = target is None and any(slot.kind is SlotKind.MAX_DISCHARGE for slot in event.slots)
+    if event.end <= view.observation.now or (not wants_all and (target is None or target >= 0)):
         return target
+    house_w, program = view.others_w or 0, view.facts.programs.get(event.program_id)
     supplied_w = can_give_wh(outlook) / outlook.hours
-    net_w = round(((view.others_w or 0) if is_net(view, event) else 0) - supplied_w)
-    return max(target, min(0, net_w))
+    if program is not None and not program.exports:
+        supplied_w = min(supplied_w, max(0.0, house_w))
+    net_w = min(0, round((house_w if is_net(view, event) else 0) - supplied_w))
+    return net_w if target is None else max(target, net_w)
 
 
 def target_w(event: Event) -> int | None:
