@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from edge_service.domain.timeline import FOREVER, Interval, Period, Schedule, ScheduleError, Sight, Span
 from edge_service.programs.openadr3_descriptors import Descriptor, Spacing, read_descriptors
@@ -164,6 +164,7 @@ wishes = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(schedules, wishes, st.integers(-200, 200))
 def test_whatever_is_written_each_report_has_its_time_and_not_too_many_intervals(
     schedule: Schedule, wish: Descriptor, hours: int
