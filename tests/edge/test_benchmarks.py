@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from benchmarks import chargers_per_core, decision_cost, export, runtime_estimate
+from benchmarks import chargers_per_core, decision_cost, event_start, export, runtime_estimate
 from benchmarks.figures import Spread, table
 from benchmarks.grid_loss import CYCLE, EDGE, HEADS, LANE, Plan, rows, run
 
@@ -20,6 +20,18 @@ async def test_each_loss_of_the_grid_is_measured_to_the_write_that_withdraws_the
     }
     assert all(seconds > 0 for one in taken.values() for seconds in one.seconds)
     assert len(table(HEADS, rows(found)).splitlines()) == 5
+
+
+async def test_the_start_of_an_event_is_measured_by_hand_and_from_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_start, "POLL_S", 1.0)
+    async with asyncio.timeout(55):
+        found = await event_start.run(1, (event_start.HAND, event_start.SERVER))
+    assert {who: (len(one.start_s), one.missed) for who, one in found.items()} == {
+        event_start.HAND: (1, 0),
+        event_start.SERVER: (1, 0),
+    }
+    assert len(found[event_start.SERVER].pick_up_s) == 1
+    assert len(table(event_start.HEADS, event_start.rows(found)).splitlines()) == 5
 
 
 def test_a_decision_s_cost_is_measured_beside_the_bare_split() -> None:
