@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from yarl import URL
 
 from edge_service.loopback import is_loopback
 from edge_service.ports import ProgramCredentialsError, ProgramError
+from edge_service.programs.openadr3_tls import cut_short, tls_context, tls_reason
 
 REQUEST_WITHIN_S = 10.0
 # A home's events take a few kilobytes; a larger answer is a mistake or an attack.
@@ -298,15 +298,15 @@ class OpenAdr3Client:
             raise ProgramError(f"{asked} was not answered within {REQUEST_WITHIN_S:g} s") from error
         except aiohttp.ClientConnectorCertificateError as error:
             raise ProgramError(
-                f"the certificate of {url.host} is not trusted ({_tls_reason(error.certificate_error)}); ask the "
+                f"the certificate of {url.host} is not trusted ({tls_reason(error.certificate_error)}); ask the "
                 "utility, or name its own authority's file in ca_file"
             ) from error
         except aiohttp.ClientSSLError as error:
             raise ProgramError(
-                f"no secure connection with {url.host} ({_tls_reason(error)}); it must speak TLS 1.2 or newer"
+                f"no secure connection with {url.host} ({tls_reason(error)}); it must speak TLS 1.2 or newer"
             ) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            if url.scheme == "https" and _cut_short(error):
+            if url.scheme == "https" and cut_short(error):
                 raise ProgramError(
                     f"{url.host} broke off while the connection was being secured; it must speak TLS 1.2 or newer"
                 ) from error
@@ -324,7 +324,9 @@ class OpenAdr3Client:
         if self._given_session is not None:
             return self._given_session
         if self._own_session is None:
-            connector = aiohttp.TCPConnector(ssl=tls_context(self._access))
+            connector = aiohttp.TCPConnector(
+                ssl=tls_context(self._access.ca_file, allow_unverified=self._access.allow_unverified)
+            )
             self._own_session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._own_session
 
@@ -334,39 +336,6 @@ class OpenAdr3Client:
         if theirs is not None and self.clock_skew_s is None:
             elapsed_s = asyncio.get_running_loop().time() - self._now_at_s
             self.clock_skew_s = round((self._now - theirs).total_seconds() + elapsed_s - 0.5, 1)
-
-
-def tls_context(access: Access) -> ssl.SSLContext:
-    """How servers of this program are trusted: TLS 1.2 or newer, certificate and name checked unless a person said no.
-
-    Raises ProgramError for a file of authorities that cannot be read.
-    """
-    try:
-        context = ssl.create_default_context(cafile=access.ca_file or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ProgramError(f"ca_file {access.ca_file} cannot be read as certificates: {error}") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if access.ca_file:
-        # Authorities made by hand often lack key identifiers, which Python asks for since 3.13.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if access.allow_unverified:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
-def _cut_short(error: BaseException) -> bool:
-    """How a server of TLS 1.1 ends the handshake: in connecting, by a reset."""
-    return isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionResetError)
-
-
-def _tls_reason(error: BaseException) -> str:
-    """What TLS says, without its address and numbers: "certificate has expired"."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, ssl.SSLError):
-        seen = getattr(seen, "os_error", None) or seen.__cause__
-    if isinstance(seen, ssl.SSLCertVerificationError):
-        return str(seen.verify_message)
-    return str(getattr(seen, "reason", None) or error)
 
 
 def _url(text: str) -> URL:

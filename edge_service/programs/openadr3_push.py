@@ -26,8 +26,8 @@ from edge_service.programs.openadr3_client import (
     OpenAdr3Client,
     ProgramAnswerError,
     ProgramDeniedError,
-    tls_context,
 )
+from edge_service.programs.openadr3_tls import tls_context
 
 # A server without push, or with one that we may not use, is asked about it again after this.
 LOOK_AGAIN = timedelta(hours=1)
@@ -243,7 +243,7 @@ class Push:
         return (self._access.client_id if user == _OWN_ID else str(user)), token, lasts_s
 
     def _tls(self, broker: Broker) -> ssl.SSLContext:
-        context = tls_context(self._access)
+        context = tls_context(self._access.ca_file, allow_unverified=self._access.allow_unverified)
         if broker.method == _BY_CERTIFICATE:
             _show_certificate(context, broker.way)
         return context

@@ -8,9 +8,10 @@ from datetime import datetime
 from yarl import URL
 
 from edge_service.ports import Check, ProgramError
-from edge_service.programs.openadr3_client import OpenAdr3Client, tls_context
+from edge_service.programs.openadr3_client import OpenAdr3Client
 from edge_service.programs.openadr3_objects import ObjectError, clean, read_program
 from edge_service.programs.openadr3_options import OpenAdr3Options
+from edge_service.programs.openadr3_tls import tls_context
 
 CONNECT_WITHIN_S = 10.0
 # By more than this an event begins late enough to be seen in its average. The comparison is good to a second.
@@ -43,7 +44,7 @@ async def _connect(options: OpenAdr3Options) -> Check:
     encrypted = url.scheme == "https"
     try:
         async with asyncio.timeout(CONNECT_WITHIN_S):
-            context = tls_context(options.access) if encrypted else None
+            context = tls_context(options.ca_file, allow_unverified=options.allow_unverified) if encrypted else None
             _, writer = await asyncio.open_connection(url.host, url.port, ssl=context)
     except TimeoutError:
         return Check("address", False, f"{place} did not answer within {CONNECT_WITHIN_S:g} s")
