@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from benchmarks import chargers_per_core, decision_cost, event_start, export, runtime_estimate
 from benchmarks.figures import Spread, table
 from benchmarks.grid_loss import CYCLE, EDGE, HEADS, LANE, Plan, rows, run
