@@ -66,7 +66,6 @@ async def test_a_pulse_moves_the_charger_and_is_scored_and_never_settled(tmp_pat
         await edge.until(lambda state: power_w(state) == 0)
         await edge.edge.ledger.drain()
         assert edge.edge.ledger.rows == []
-        assert edge.edge.participation.sources == {}
 
 
 async def test_a_dry_one_moves_no_register(tmp_path: Path) -> None:
