@@ -402,10 +402,12 @@ def _placeholders(key: str, error: CommandRefusedError) -> dict[str, str]:
 
 
 def _owner(occurrence: wire.Occurrence) -> Owner:
-    """Whose history it belongs to. The contract's kinds that begin with ``event_`` are programs', all others not."""
-    subject = occurrence["subject"]
-    if occurrence["kind"].startswith("event_"):
+    """Whose history it belongs to: the contract's kinds that begin with ``event_`` and ``rehearsal_`` are programs'."""
+    subject, kind = occurrence["subject"], occurrence["kind"]
+    if kind.startswith("event_"):
         return ("program", subject)
+    if kind.startswith("rehearsal_"):
+        return ("program", str(occurrence["data"].get("program")))
     return ("site" if subject == "site" else "charger", subject)
 
 

@@ -37,9 +37,6 @@ OUTAGE_KINDS = MappingProxyType(
         "drill_failed": "drill_failed",
         "drill_refused": "drill_refused",
         "drill_aborted": "drill_aborted",
-        "rehearsal_passed": "rehearsal_passed",
-        "rehearsal_failed": "rehearsal_failed",
-        "rehearsal_cancelled": "rehearsal_cancelled",
     }
 )
 SESSION_KINDS = MappingProxyType(
@@ -70,6 +67,9 @@ PEAK_KINDS = MappingProxyType(
         "event_cancelled": "cancelled",
         "event_opted_out": "opted_out",
         "event_opted_in": "opted_in",
+        "rehearsal_passed": "rehearsal_passed",
+        "rehearsal_failed": "rehearsal_failed",
+        "rehearsal_cancelled": "rehearsal_cancelled",
     }
 )
 

@@ -5,6 +5,8 @@ notification has acknowledged the notice, so that a restart does not bring it ag
 """
 
 from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from homeassistant.components import persistent_notification
@@ -70,6 +72,10 @@ KINDS = frozenset(
     }
 )
 
+# What is asked of an event and what it brought, said only as far as the edge knows it: the words, and what they tell.
+TERMS = MappingProxyType({"asked": "power_w", "possible": "feasible_w", "worth": "stake_usd"})
+RESULT = MappingProxyType({"given": "energy_wh", "average": "average_w", "earned": "earnings_usd"})
+
 
 class Notices:
     """Keeps the notifications of one edge equal to its standing notices."""
@@ -122,10 +128,26 @@ class Notices:
         said |= {name: _plain(name, value) for name, value in notice["data"].items()}
         said |= {"site": site, "kind": notice["kind"], "raised_at": raised_at}
         said["ends"] = self._word(f"ends_{notice['data'].get('ends')}") or "–"
-        said["flags"] = ", ".join(self._word(f"flag_{flag}") or flag for flag in notice["data"].get("flags") or ())
+        said["flags"] = self._each("flag", notice["data"].get("flags"))
+        said["lost"] = self._each("lost", notice["data"].get("reasons")) or self._word("lost_nothing") or "–"
+        said["when"] = _span(notice["data"].get("start"), notice["data"].get("end"))
+        said["terms"], said["result"] = (self._known(parts, notice["data"], said) for parts in (TERMS, RESULT))
         said["reason"] = self._reason(notice["data"].get("reason") or "no_contact")
         title, text = (self._word(f"notice_{kind}_{part}") or kind for part in ("title", "text"))
         return title.format_map(said), text.format_map(said)
+
+    def _each(self, kind: str, codes: Any) -> str:
+        """A list of the contract's words as a person reads it; one of a later edge as it is."""
+        return ", ".join(self._word(f"{kind}_{code}") or str(code).replace("_", " ") for code in codes or ())
+
+    def _known(self, parts: Mapping[str, str], data: Mapping[str, Any], said: _Said) -> str:
+        """The parts of a sentence whose numbers are known."""
+        known = [self._part(part, data[name]) for part, name in parts.items() if data.get(name) is not None]
+        return ", ".join(words.format_map(said) for words in known) or self._word("part_none") or "–"
+
+    def _part(self, part: str, value: Any) -> str:
+        draws = part in ("asked", "possible") and value > 0
+        return self._word(f"part_{part}_draws" if draws else f"part_{part}") or "–"
 
     def _reason(self, code: str) -> str:
         return self._word(f"reason_{code}") or self._word("reason_other") or code
@@ -157,6 +179,24 @@ class _Said(dict[str, str]):
 
     def __missing__(self, key: str) -> str:
         return "–"
+
+
+def _span(start: Any, end: Any) -> str:
+    """When an event is, by the clock on the wall; its end with its day only where that is another."""
+    first, last = (
+        None if found is None else dt_util.as_local(found)
+        for found in (dt_util.parse_datetime(text) if isinstance(text, str) else None for text in (start, end))
+    )
+    if first is None:
+        return "–"
+    if last is None:
+        return _day_and_time(first)
+    until = f"{last:%H:%M}" if last.date() == first.date() else _day_and_time(last)
+    return f"{_day_and_time(first)} to {until}"
+
+
+def _day_and_time(at: datetime) -> str:
+    return f"{at:%a %b} {at.day}, {at:%H:%M}"
 
 
 def _plain(name: str, value: Any) -> str:

@@ -55,13 +55,18 @@ def is_active(program: ProgramWire) -> bool:
     return event is not None and event["status"] in RUNNING
 
 
+def waits_for_yes(event: EventWire) -> bool:
+    """It departs from its program's rules, is served only after a person's yes, and nobody has answered yet."""
+    return event["status"] == "opted_out" and event.get("asks", False) and not event.get("opted_out", True)
+
+
 def may_opt_out(program: ProgramWire) -> bool:
     """There is an event to say no to."""
     event = next_event(program)
-    return event is not None and event["status"] in RUNNING | COMING
+    return event is not None and (event["status"] in RUNNING | COMING or waits_for_yes(event))
 
 
 def may_opt_in(program: ProgramWire) -> bool:
-    """There is a no to take back."""
+    """There is an event to say yes to: one that asks, or one that was said no to."""
     event = next_event(program)
     return event is not None and event["status"] == "opted_out"

@@ -6,9 +6,12 @@ from typing import Any
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.const import EntityCategory
 
-from .program_events import BY_HAND, measured_event, next_event, shown_event, time_of
+from .program_events import BY_HAND, measured_event, next_event, shown_event, time_of, waits_for_yes
 from .sensor_rows import SensorRow, energy_row, enum_row, power_row, time_row, turned
 from .wire import EventWire, ProgramWire
+
+# A running event earns a cent every few seconds, and what is at stake moves with the vehicle's charge.
+MONEY_DEADBAND_USD = 0.10
 
 # What keeps an event from its target: the contract's words in EventWire.
 LIMITS = [
@@ -54,17 +57,20 @@ def _of[ValueT](
 def event_status(program: ProgramWire) -> str:
     """The phase of the running or next event, else the last one's outcome."""
     event = shown_event(program)
-    return "none" if event is None else event["status"]
+    if event is None:
+        return "none"
+    return "asks" if waits_for_yes(event) else event["status"]
 
 
 def about_event(program: ProgramWire) -> Mapping[str, Any]:
-    """How the event that the status tells of departs from its program's rules, and whether it wants a yes."""
+    """Which event the status tells of, how it departs from its program's rules, and whether it is a rehearsal."""
     event = shown_event(program)
     if event is None or "flags" not in event:
         return {}
     return {
+        "uid": event["uid"],
+        "day": event.get("day", ""),
         "flags": tuple(event["flags"]),
-        "asks": event.get("asks", False),
         "rehearsal": event.get("rehearsal", False),
     }
 
@@ -85,6 +91,7 @@ PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
             "prepared",
             "running",
             "interrupted",
+            "asks",
             "opted_out",
             "finished",
             "missed",
@@ -105,7 +112,7 @@ PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
         device_class=SensorDeviceClass.MONETARY,
         native_unit_of_measurement="USD",
         suggested_display_precision=2,
-        deadband=0.01,
+        deadband=MONEY_DEADBAND_USD,
         value=_of(measured_event, lambda event: event["earnings_usd"]),
     ),
     enum_row("event_limited_by", ["none", *LIMITS, "other"], limits, exists=lambda program: "preset" in program),
@@ -115,7 +122,7 @@ PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
         device_class=SensorDeviceClass.MONETARY,
         native_unit_of_measurement="USD",
         suggested_display_precision=2,
-        deadband=0.01,
+        deadband=MONEY_DEADBAND_USD,
         value=_of(next_event, lambda event: event.get("stake_usd")),
         exists=lambda program: "preset" in program,
     ),
@@ -127,7 +134,7 @@ PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
         state_class=SensorStateClass.TOTAL,
         native_unit_of_measurement="USD",
         suggested_display_precision=2,
-        deadband=0.01,
+        deadband=MONEY_DEADBAND_USD,
         value=lambda program: program["season_earnings_usd"],
     ),
     SensorRow(
@@ -136,7 +143,7 @@ PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
         device_class=SensorDeviceClass.MONETARY,
         native_unit_of_measurement="USD",
         suggested_display_precision=2,
-        deadband=0.01,
+        deadband=MONEY_DEADBAND_USD,
         value=lambda program: program.get("season_projection_usd"),
         exists=lambda program: "season_projection_usd" in program,
     ),

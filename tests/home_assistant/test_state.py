@@ -214,6 +214,9 @@ async def test_the_outage_has_a_start_only_while_it_runs(
         ([event(status="running", start_s=-60), event("later")], "running", STATE_ON, True, False),
         ([event(status="interrupted", start_s=-60)], "interrupted", STATE_ON, True, False),
         ([event(status="opted_out")], "opted_out", STATE_OFF, False, True),
+        ([event(status="opted_out") | {"opted_out": True}], "opted_out", STATE_OFF, False, True),
+        ([event(status="opted_out") | {"asks": True}], "asks", STATE_OFF, True, True),
+        ([event(status="opted_out") | {"asks": True, "opted_out": True}], "opted_out", STATE_OFF, False, True),
         ([event(status="opted_out", start_s=-7200, end_s=-60)], "opted_out", STATE_OFF, False, False),
         ([event(status="missed", start_s=-7200, end_s=-60)], "missed", STATE_OFF, False, False),
         ([event("old", "finished", -9000, -60), event("next")], "prepared", STATE_OFF, True, False),
@@ -235,7 +238,7 @@ async def test_the_event_that_people_look_at(
     assert shown(hass, "sensor.peak_power_peak_event_status") == status
     assert shown(hass, "binary_sensor.peak_power_peak_event_active") == active
     assert (shown(hass, "button.peak_power_opt_out_of_next_event") != STATE_UNAVAILABLE) is out
-    assert (shown(hass, "button.peak_power_rejoin_next_event") != STATE_UNAVAILABLE) is back
+    assert (shown(hass, "button.peak_power_opt_in_to_next_event") != STATE_UNAVAILABLE) is back
     await hass.config_entries.async_unload(entry.entry_id)
 
 
