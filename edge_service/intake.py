@@ -294,6 +294,8 @@ class Intake:
                 await self._put(program, [*events, *entered])
         except OSError as error:
             LOG.error("program %s: its events could not be kept, the former ones stand: %s", program, error)
+        except Exception:  # what a utility sends must never end the control of the house
+            LOG.exception("program %s: a defect in judging its events, the former ones stand", program)
 
     async def warned_by(self, source: str, alerts: Sequence[Alert]) -> None:
         """As ``warn``; a failing disk is noted and tried again with the next word."""

@@ -63,6 +63,9 @@ class Participation:
             except ProgramError as error:
                 LOG.warning("program %s does not hear whether event %s is served: %s", program, uid, error)
                 told = False
+            except Exception:  # what a utility answers must never end the control of the house
+                LOG.exception("program %s: a defect in telling it whether event %s is served", program, uid)
+                told = False
             else:
                 self._told[uid] = program, takes_part
         return told

@@ -19,6 +19,8 @@ _DURATION = re.compile(
 )
 _SECONDS_PER = (604_800, 86_400, 3_600, 60, 1)
 _MONTHS_PER_YEAR = 12
+# No event began earlier; with it the local day before any time is still a date.
+_EARLIEST = datetime(2, 1, 1, tzinfo=UTC)
 # Enough to reach FOREVER from any start; keeps sums from overflowing.
 _MOST_MONTHS = 12 * 10_000
 _MOST_SECONDS = 10_000 * 366 * 86_400
@@ -57,7 +59,7 @@ def _assemble(*parts: str | None) -> datetime:
     offset = timedelta(hours=int(parts[9] or 0), minutes=int(parts[10] or 0)) * (-1 if parts[8] == "-" else 1)
     since_midnight = timedelta(hours=hour, minutes=minute, seconds=second, microseconds=microsecond)
     at = datetime(year, month, day, tzinfo=UTC) + since_midnight - offset
-    if abs(offset) >= _MOST_OFFSET or at >= FOREVER:
+    if abs(offset) >= _MOST_OFFSET or not _EARLIEST <= at < FOREVER:
         raise ValueError("offset or year")
     return at
 

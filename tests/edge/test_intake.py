@@ -1,7 +1,7 @@
 """Events from program servers: a server's trouble changes none of them, and what is not on disk is not promised."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
@@ -36,9 +36,9 @@ class Office:
     def __init__(self, *known: Event, alerts: Sequence[Alert] = ()) -> None:
         self.journal, self.changes = MemoryJournal(), 0
         self.chance = 0.0
-        self.intake = Intake(LeapingClock(), self.journal, known, self._changed, alerts, chance=lambda: self.chance)
+        self.intake = Intake(LeapingClock(), self.journal, known, self.changed, alerts, chance=lambda: self.chance)
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
         self.changes += 1
 
     @property
@@ -322,6 +322,28 @@ async def test_what_cannot_be_kept_is_not_taken_over_and_is_once_the_disk_works(
         office.journal.disk_fails = False
         await until(lambda: list(office.intake.events()) == [later], within_s=10)
     assert office.journal.events == (later,)
+
+
+class FailingJudge:
+    """It cannot say where an event of this uid stands."""
+
+    def judged(self, events: Iterable[Event]) -> list[Event]:
+        if any(event.uid == "peak:odd" for event in events):
+            raise OverflowError("date value out of range")
+        return list(events)
+
+    async def keep(self, events: Iterable[Event]) -> None: ...
+
+
+@leaping
+async def test_a_defect_in_judging_ends_no_poll_and_the_former_events_stand() -> None:
+    office = Office(CALL)
+    office.intake = Intake(LeapingClock(), office.journal, [CALL], office.changed, judge=FailingJudge())
+    later = an_event("peak:2", 1800, 2400)
+    async with office.polling(FakeSource("peak", [an_event("peak:odd", 60, 120)], [CALL, later])):
+        await passes(5)
+        assert office.uids == ["peak:1"]
+        await until(lambda: office.uids == ["peak:1", "peak:2"])
 
 
 @leaping

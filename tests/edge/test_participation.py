@@ -20,11 +20,13 @@ class Hears:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, bool]] = []
-        self.unreachable = False
+        self.unreachable = self.defect = False
 
     async def tell_participation(self, event: str, *, takes_part: bool) -> None:
         if self.unreachable:
             raise ProgramError("the server does not answer")
+        if self.defect:
+            raise OverflowError("date value out of range")
         self.told.append((event, takes_part))
 
 
@@ -48,6 +50,17 @@ async def test_each_change_of_mind_is_told_once() -> None:
             participation.follow([EVENT], settings)
             await passes(1)
         assert utility.told == [("e1", True), ("e1", False), ("e1", True)]
+
+
+@leaping
+async def test_a_defect_in_telling_ends_nothing_and_the_word_is_told_later() -> None:
+    async with telling() as (participation, utility):
+        utility.defect = True
+        participation.follow([EVENT], Settings())
+        await passes(1)
+        utility.defect = False
+        await passes(AGAIN_AFTER_S)
+        assert utility.told == [("e1", True)]
 
 
 @leaping
