@@ -10,6 +10,7 @@ from edge_service.config import Config
 from edge_service.domain.model import Program
 from edge_service.ports import ConfigError
 from edge_service.programs import PROGRAMS, rules, terms
+from edge_service.programs.manual import UID_PREFIX
 from edge_service.programs.terms import BY_HAND as BY_HAND, OUR_KEYS
 
 LOG = logging.getLogger(__name__)
@@ -97,10 +98,13 @@ def scrubbed(text: str, entry: Mapping[str, Any]) -> str:
 
 def check_id(name: str, kind: Any, config: Config) -> None:
     """Raises ``ConfigError`` for an id that is malformed or means something else here."""
-    taken = name in config.chargers or name == "site" or (name == BY_HAND and kind != BY_HAND)
+    # An event's uid begins with its program's id: one of a program "hand" would pass for an event by hand.
+    reserved = ("site", UID_PREFIX.rstrip(":"))
+    taken = name in config.chargers or name in reserved or (name == BY_HAND and kind != BY_HAND)
     if taken or not PROGRAM_ID.fullmatch(name):
         raise ConfigError(
-            f"{name} cannot be a program's id: 1 to 32 of a-z, 0-9 and _, and no charger's id, site or {BY_HAND}"
+            f"{name} cannot be a program's id: 1 to 32 of a-z, 0-9 and _, "
+            f"and no charger's id, {', '.join(reserved)} or {BY_HAND}"
         )
 
 

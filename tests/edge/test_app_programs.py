@@ -34,7 +34,7 @@ async def refusal(edge: RunningEdge, role: Role = Role.LOCAL, **args: Any) -> st
 async def test_a_program_that_cannot_be_is_refused_and_nothing_of_it_is_kept(tmp_path: Path) -> None:
     async with SimulatedUtility(UtilityOptions(port=0)) as utility, a_house(tmp_path) as (_, edge):
         entry = an_entry(utility)
-        for name in ("manual", "driveway", "site", "Peak", "peak power", "", "p" * 33, "peak-1", "spitz€"):
+        for name in ("manual", "hand", "driveway", "site", "Peak", "peak power", "", "p" * 33, "peak-1", "spitz€"):
             assert await refusal(edge, id=name, program=entry) == "bad_argument", name
         assert await refusal(edge, program=entry) == "bad_argument"
         for wrong in ({"kind": "openadr9"}, {"url": ""}, {"poll_s": "often"}, {"scope": "town"}, {"season_events": -1}):
