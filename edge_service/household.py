@@ -243,7 +243,15 @@ class Household:
         except ManualEventError as error:
             raise CommandRefusedError(error.code, error.message, **_plain(error.data)) from error
         await self._intake.enter(event)
+        await self._mean(event, asked)
         return {"event": event.uid}
+
+    async def _mean(self, event: Event, asked: Asked) -> None:
+        """Who enters an event anew that was left out and taken back means it."""
+        if event.uid in self._settings.opted_out:
+            settings = replace(self._settings, opted_out=self._settings.opted_out - {event.uid})
+            await self._journal.save_settings(settings, "enter_event", asked.args, asked.now)
+            self._settings = settings
 
     async def _set_calendar(self, asked: Asked) -> Mapping[str, Any]:
         report = read_report(asked, self._intake.events())

@@ -41,6 +41,7 @@ def expire(settings: Settings, memory: Memory, now: datetime) -> Settings:
     Over are: manual orders, departures and a storm past, what belonged to an outage, a drill that was taken up.
     """
     over = {uid for uid, account in memory.events.items() if account.is_over(now)}
+    done = {uid for uid in over if now >= memory.events[uid].end + event_commands.NO_KEPT_AFTER}
     outage_over = memory.grid.state is Grid.ON and memory.island.step is IslandStep.TIED
     tied, not_before = memory.island.step is IslandStep.TIED, settings.return_not_before
     taken_up = memory.drill is not None and settings.drill is not None and memory.drill.id == settings.drill.id
@@ -48,7 +49,7 @@ def expire(settings: Settings, memory: Memory, now: datetime) -> Settings:
     left = replace(
         settings,
         manual=frozen_map({name: order for name, order in settings.manual.items() if now < order.until}),
-        opted_out=settings.opted_out - over,
+        opted_out=settings.opted_out - done,
         opted_in=settings.opted_in - over,
         days_opted_out=event_commands.days_left(settings, now),
         end_backup=settings.end_backup and not tied,

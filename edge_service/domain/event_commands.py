@@ -17,6 +17,8 @@ A_DAY = "2026-07-15"
 FARTHEST_DAY = timedelta(days=366)
 # A local day is over everywhere on earth so long after its date in UTC began.
 DAY_OVER_AFTER = timedelta(hours=36)
+# A no to an event stands so long after its end: a server may lose it and list it again, or make it longer.
+NO_KEPT_AFTER = timedelta(hours=24)
 
 
 def opt_out(asked: Asked) -> Settings:

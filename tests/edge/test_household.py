@@ -255,6 +255,15 @@ async def test_an_event_by_hand_is_entered_and_taken_back() -> None:
 
 
 @leaping
+async def test_an_event_that_is_entered_again_after_it_was_left_out_is_meant() -> None:
+    home = Home()
+    uid = (await home.command("enter_event", **an_evening()))["event"]
+    home.household.replace_expired(replace(home.household.settings, opted_out=frozenset({uid, "peak:7"})))
+    await home.command("enter_event", **an_evening())
+    assert home.household.settings.opted_out == home.journal.settings.opted_out == {"peak:7"}
+
+
+@leaping
 async def test_a_utilitys_event_is_not_a_person_s_to_cancel() -> None:
     home = Home(None, an_event("peak:7", 60, 120))
     with pytest.raises(CommandRefusedError) as refused:

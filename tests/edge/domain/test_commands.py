@@ -268,9 +268,10 @@ def test_wishes_end_with_what_they_belonged_to() -> None:
     assert expire(settings, replace(over, events=frozen_map()), T0) == settings
     island = expire(settings, over, after(61))
     assert not island.manual
-    assert not island.opted_out
+    assert island.opted_out
     assert island.end_backup
     assert island.return_not_before is not None
+    assert not expire(settings, over, after(2 * 86_400)).opted_out
     tied = expire(settings, ON, T0)
     assert not tied.end_backup
     assert tied.return_not_before is None
