@@ -275,7 +275,7 @@ def _notices(view: View, before: Memory, after: Memory, lasts: Runtime | None) -
     if after.island.step is IslandStep.ANNOUNCED:
         yield _notice(view, "return", "return_announced", "warning", **_return(view, after))
     yield from island_news.notices(view, before, after)
-    yield from reserve_news.notices(view, after, lasts)
+    yield from reserve_news.notices(view, before, after, lasts)
     if view.settings.stopped:
         yield _notice(view, "stop", "stopped", "warning")
     yield from _trouble(view, after)

@@ -24,6 +24,8 @@ ALARMS_PCT = (5.0, 3.0, 1.0)
 HYSTERESIS = 1.5
 HYSTERESIS_PCT = 1.0
 SETTLES = timedelta(seconds=30)
+# A vehicle that was just plugged in tells its charge a moment after it begins to carry the house.
+TELLS_AFTER = timedelta(seconds=5)
 KEY = "reserve"
 
 
@@ -91,7 +93,7 @@ def rings(before: Memory, after: Memory) -> bool:
     return after.reserve_alarms > before.reserve_alarms
 
 
-def notices(view: View, after: Memory, lasts: Runtime | None) -> Iterator[Notice]:
+def notices(view: View, before: Memory, after: Memory, lasts: Runtime | None) -> Iterator[Notice]:
     """What stands."""
     charger = _carrier(view, after)
     if charger is not None and after.reserve_alarms:
@@ -106,11 +108,19 @@ def notices(view: View, after: Memory, lasts: Runtime | None) -> Iterator[Notice
             minutes=None if left_min is None else round(left_min),
             ends="stop" if _ends(view) is AtEnd.STOP else "empty",
         )
-    if charger is not None and view.reading(charger) is not None and view.soc_pct(charger) is None:
+    if charger is not None and _tells_no_charge(view, before, after, charger):
         name = view.facts.chargers[charger].name
         yield _notice(view, f"charge_unknown:{charger}", "charge_unknown", "warning", charger=name)
     for name, miles in view.settings.drivers_reserve_miles.items():
         yield from _unsure(view, after, name, miles)
+
+
+def _tells_no_charge(view: View, before: Memory, after: Memory, charger: str) -> bool:
+    if view.reading(charger) is None or view.soc_pct(charger) is not None:
+        return False
+    since = after.island.since
+    just_begun = since is not None and view.observation.now - since < TELLS_AFTER
+    return not just_begun or f"charge_unknown:{charger}" in before.notices
 
 
 def _unsure(view: View, after: Memory, charger: str, miles: float) -> Iterator[Notice]:
