@@ -9,6 +9,7 @@ from typing import NoReturn
 from edge_service.command_line import (
     capture,
     edge,
+    events,
     export,
     outages,
     program,
@@ -59,6 +60,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     commands: Commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
     edge.add_commands(commands)
     outages.add_commands(commands)
+    events.add_commands(commands)
     rehearsal.add_commands(commands)
     settlements.add_commands(commands)
     time_travel.add_commands(commands)

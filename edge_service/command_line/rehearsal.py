@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from edge_service.command_line.local_time import local_text
 from edge_service.command_line.outcome import Commands, add_config, say
 
 
@@ -37,7 +38,8 @@ def _rehearse(args: argparse.Namespace) -> int:
     from edge_service.command_line.local_edge import LocalEdge  # noqa: PLC0415
     from edge_service.config import load  # noqa: PLC0415
 
-    edge = LocalEdge.of(load(args.config))
+    config = load(args.config)
+    edge = LocalEdge.of(config)
     if args.cancel:
         edge.command("cancel_rehearsal", {})
         say("The rehearsal is taken back.")
@@ -45,7 +47,8 @@ def _rehearse(args: argparse.Namespace) -> int:
     wish: dict[str, Any] = {"dry": args.pulse is None, "minutes": args.minutes}
     said = {"program": args.program, "power_w": args.pulse, "at": args.at}
     made = edge.command("start_rehearsal", wish | {name: value for name, value in said.items() if value is not None})
-    say(f"The rehearsal runs from {made.get('start')} to {made.get('end')}. How it went: ridethrough log rehearsals")
+    begins, ends = (local_text(str(made[key]), config.facts().time_zone) for key in ("start", "end"))
+    say(f"The rehearsal runs from {begins} to {ends}. How it went: ridethrough log rehearsals")
     return 0
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from edge_service.command_line.local_time import local_text
+
 
 def summary(state: Mapping[str, Any]) -> str:
     """A page of text from the state document of the contract; what is missing in it reads "not known"."""
@@ -40,10 +42,16 @@ def _chargers(state: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _programs(state: Mapping[str, Any]) -> Iterator[str]:
+    zone = state.get("site", {}).get("time_zone")
     for key, program in state.get("programs", {}).items():
         yield f"program {key} ({_word(program.get('name'))}): {'takes part' if program.get('participating') else 'off'}"
         for event in program.get("events", ()):
-            span = f"{_word(event.get('start'))} to {_word(event.get('end'))}"
+            start, end = event.get("start"), event.get("end")
+            span = (
+                "when is not known"
+                if start is None or end is None
+                else f"{local_text(start, zone)} to {local_text(end, zone)}"
+            )
             asked = _flow(event.get("power_w"), "asked to take {}", "asked to give {}")
             yield f"  {_word(event.get('status'))}: {_word(event.get('name'))}, {span}, {asked}"
 

@@ -7,6 +7,7 @@ import pytest
 from edge_service.command_line import local_edge
 from edge_service.command_line.outcome import Commands
 from edge_service.command_line.rehearsal import add_commands, lines_of
+from edge_service.domain.model import SiteFacts, frozen_map
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -14,6 +15,13 @@ def parsed(*words: str) -> argparse.Namespace:
     commands: Commands = parser.add_subparsers()
     add_commands(commands)
     return parser.parse_args(["rehearse", *words])
+
+
+class SiteInNewYork:
+    """The configuration, as far as it is asked."""
+
+    def facts(self) -> SiteFacts:
+        return SiteFacts("Home", frozen_map({}), 24_000, time_zone="America/New_York")
 
 
 class Sent:
@@ -40,13 +48,18 @@ class Sent:
     ],
 )
 def test_words_become_a_command(
-    words: tuple[str, ...], name: str, args: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...],
+    name: str,
+    args: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     sent = Sent()
-    monkeypatch.setattr("edge_service.config.load", lambda path: path)
+    monkeypatch.setattr("edge_service.config.load", lambda path: SiteInNewYork())
     monkeypatch.setattr(local_edge.LocalEdge, "of", lambda config: sent)
     wanted = parsed(*words)
     assert wanted.act(wanted) == 0
+    assert "17:00:00 EDT" in (told := capsys.readouterr().out) or "taken back" in told
     assert sent.commands == [(name, args)]
 
 
