@@ -151,12 +151,20 @@ def event_usd(average_w: float | None, hours: float, program: Program, events: i
 
 
 def earned_usd(account: EventMemory, program: Program | None) -> float | None:
-    """The same of an event that runs or is over, by its account. With a baseline it is known only after the event."""
-    if program is None or program.baseline is not Baseline.NONE or account.rehearsal:
+    """The same of an event that runs or is over, by its account; None also out of season.
+
+    With a baseline it is known only after the event.
+    """
+    if program is None or program.baseline is not Baseline.NONE or account.rehearsal or _unpaid(account, program):
         return None
     hours = (account.end - account.start).total_seconds() / 3600
     measured_w = account.average_w if program.measured_at is Scope.CHARGER else account.site_average_w
     return event_usd(measured_w, hours, program)
+
+
+def _unpaid(account: EventMemory, program: Program) -> bool:
+    """Its day is in no season of the program: it is served and settled, and adds to nothing that is paid."""
+    return bool(account.day) and season_of(account.day, program) is None
 
 
 # -------------------------------------------------------------------------------------------------------- a season
@@ -258,8 +266,13 @@ class Stake:
 
 
 def stake(account: EventMemory, program: Program | None, season: Tally | None, now: datetime) -> Stake | None:
-    """What what is left of an event brings at the power that can be held; None: no pay is named, or it is over."""
+    """What what is left of an event brings at the power that can be held.
+
+    None: no pay is named, it is over, or it is in no season.
+    """
     if program is None or account.feasible_w is None or account.rehearsal or now >= account.end:
+        return None
+    if _unpaid(account, program):
         return None
     if program.pay_usd_per_kw is None and program.pay_usd_per_kwh is None:
         return None

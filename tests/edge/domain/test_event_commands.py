@@ -12,6 +12,8 @@ from edge_service.domain.commands import carry_out, expire
 from edge_service.domain.event_commands import DAY_COMMANDS
 from edge_service.domain.memory import EventMemory, EventStage, GridMemory, IslandMemory, IslandStep, Memory
 from edge_service.domain.model import Event, Grid, Program, Settings, frozen_map
+from edge_service.domain.program import Rules, Season
+from edge_service.domain.settlement import earned_usd
 from edge_service.domain.tally import Tally
 from tests.edge.domain.houses import T0, a_site, after, an_event, an_observation
 
@@ -131,3 +133,13 @@ def test_once_more_events_came_than_were_expected_each_is_worth_less() -> None:
     seasons = frozen_map({"peak": Tally("2026-01-01", "2026-12-31", 59, paid_events=59)})
     many = replace(asked(event="e1"), observation=an_observation(seasons=seasons))
     assert event_commands.told("opt_out", many) == {"stake_usd": round(4.5 * 275 / 60, 2), "average_w": 75}
+
+
+def test_no_money_is_at_stake_or_earned_out_of_season() -> None:
+    summer = replace(PAID, rules=Rules(seasons=(Season("06-01", "09-30"),)))
+    facts = replace(FACTS, programs=frozen_map({"peak": summer}))
+    winter = memory(day="2026-11-23", charger_wh=2000.0)
+    told = event_commands.told("opt_out", replace(asked(known=winter, event="e1"), facts=facts))
+    assert told == {"stake_usd": None, "average_w": None}
+    assert earned_usd(winter.events["e1"], summer) is None
+    assert earned_usd(memory(charger_wh=2000.0).events["e1"], summer) == 275 * 2 / 45
