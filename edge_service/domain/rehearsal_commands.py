@@ -10,7 +10,7 @@ from edge_service.domain.resolved import resolved
 
 # A person entered it, so that no word of a utility's takes it away: as events by hand.
 UID = "hand:rehearsal:"
-# The program of every house.
+# The kind of the programs whose events people enter, and the id of the one that a house has without asking.
 BY_HAND = "manual"
 USUAL_POWER_W, MOST_POWER_W = 1000, 5000
 USUAL_MINUTES, MOST_MINUTES = 5, 15
@@ -34,9 +34,7 @@ class Refusal(StrEnum):
 
 def rehearsal_event(asked: Asked) -> Event:
     """The event to be entered. ``dry`` is the rule: a pulse is asked for in words. Raises ``CommandRefusedError``."""
-    program = asked.program() if "program" in asked.args else BY_HAND
-    if program not in asked.facts.programs:
-        raise CommandRefusedError("unknown_program", f"no program {program}", found=program, allowed="")
+    program = asked.program() if asked.args.get("program") is not None else _by_hand(asked)
     dry = asked.flag("dry") if "dry" in asked.args else True
     power_w = _number(asked, "power_w", USUAL_POWER_W, MOST_POWER_W)
     start = _start(asked)
@@ -59,6 +57,16 @@ def rehearsal_to_cancel(asked: Asked) -> str:
     if known is None or known.ended_at is not None:
         raise CommandRefusedError("no_rehearsal_running", "no rehearsal comes or runs")
     return known.uid
+
+
+def _by_hand(asked: Asked) -> str:
+    """The program for events by hand: that of every house, else the first that people added in its place."""
+    offers = asked.facts.programs
+    own = [name for name, offer in sorted(offers.items()) if offer.kind == BY_HAND]
+    if not own:
+        allowed = ", ".join(offers)
+        raise CommandRefusedError("unknown_program", "no program takes events by hand", found=BY_HAND, allowed=allowed)
+    return BY_HAND if BY_HAND in own else own[0]
 
 
 def _number(asked: Asked, name: str, usual: int, most: int) -> int:

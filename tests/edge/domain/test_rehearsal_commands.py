@@ -164,3 +164,10 @@ def test_before_the_first_cycle_nothing_is_rehearsed() -> None:
     with pytest.raises(CommandRefusedError) as found:
         rehearsal_event(Asked({}, Settings(), FACTS, TIED, T0))
     assert found.value.code == "not_ready"
+
+
+def test_a_house_with_a_program_of_its_own_for_events_by_hand_rehearses_in_that() -> None:
+    kinds = {"grid": "openadr3", "summer": "manual", "winter": "manual"}
+    own = replace(FACTS, programs=frozen_map({name: Program(name, name, kind) for name, kind in kinds.items()}))
+    assert rehearsal_event(asked(facts=own)).program_id == "summer"
+    assert rehearsal_event(asked(facts=own, program=None)).program_id == "summer"
