@@ -1,11 +1,14 @@
 """``ridethrough export`` and ``verify``: measurements for a program manager, and the check that they are unchanged."""
 
 import argparse
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-from edge_service.command_line.outcome import CommandError, Commands, add_config, say
+from edge_service.command_line.local_time import local_text
+from edge_service.command_line.outcome import CommandError, Commands, add_config, say, warn
 
 
 def add_commands(commands: Commands) -> None:
@@ -55,10 +58,24 @@ def _export(args: argparse.Namespace) -> int:
         raise CommandError(f"the export to {folder} failed: {error}") from error
     for file in made["files"]:
         say(f"{folder / file['name']}: {file['rows']} rows, {file['bytes'] / 1e6:.1f} MB")
+    for note in _notes(made, args):
+        warn(note)
     if made["minutes_without_record"]:
         say(f"{made['minutes_without_record']} minutes have no record; they are empty and marked as gaps")
     say(f"SHA-256 of the manifest, to be told by another way: {written(folder / MANIFEST, 0).sha256}")
     return 0
+
+
+def _notes(made: Mapping[str, Any], args: argparse.Namespace) -> Iterator[str]:
+    """What the export does not hold, though it was wished for."""
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+    end, zone = datetime.fromisoformat(made["period"]["end_utc"]), made["site"]["time_zone"]
+    if end.astimezone(ZoneInfo(zone)).date() <= args.last:
+        yield f"it ends with the last quarter hour that is over: {local_text(end.isoformat(), zone)}"
+    told = [file["rows"] for file in made["files"] if file["name"] in ("events.csv", "settlements.csv")]
+    if args.program is not None and not any(told):
+        yield f"no event of {args.program} is in it; its programs are named by: ridethrough program list"
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -10,15 +10,29 @@ def add_command(acts: Commands) -> None:
     """Declare it among the acts of ``program``."""
     parser = acts.add_parser("discover", help="look for OpenADR 3 servers in this house (mDNS)")
     parser.add_argument("--seconds", type=_seconds, default=3.0, help="how long to listen, 0.1 to 60 (%(default)g)")
-    parser.add_argument("--interface", metavar="ADDRESS", help="ask only from this address of this machine")
+    parser.add_argument(
+        "--interface", type=_address, metavar="ADDRESS", help="ask only from this address of this machine"
+    )
     parser.set_defaults(act=_discover)
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0.1 <= value <= 60:
-        raise argparse.ArgumentTypeError("is a number of seconds from 0.1 to 60")
+        raise argparse.ArgumentTypeError(f"found {text}; allowed: seconds from 0.1 to 60")
     return value
+
+
+def _address(text: str) -> str:
+    import ipaddress  # noqa: PLC0415
+
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text}; allowed: an address such as 192.168.1.20") from None
 
 
 def _discover(args: argparse.Namespace) -> int:

@@ -63,13 +63,16 @@ def told(season: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Ite
     """A season in lines: its events by both measures, what it has come to, and where it was not measured."""
     own = [one for one in entries if one["program"] == season["program"] and _is_in(one["day"], season)]
     yield f"{season['name']} ({season['program']}), {season['first']} to {season['last']}"
+    if not own:
+        yield "  no event of this season is over yet"
+        return
     yield HEAD
     for one in reversed(own):
         yield from _event(one)
     if season["paid_average_w"] is None:
         yield "  no event has been settled yet"
     measures = f"chargers {_kw(season['average_w'])}, net at the street {_kw(season['site_average_w'])}"
-    yield f"  average over {season['events']} events: {measures}; paid by: {_measure(season['measure'])}"
+    yield f"  average over {_of_events(season['events'])}: {measures}; paid by: {_measure(season['measure'])}"
     opted = "" if season["opted_out_counts"] else " (not counted)"
     yield f"  missed {season['missed']}, left out {season['opted_out']}{opted}, not settled yet {season['unsettled']}"
     if season["usd"] is not None:
@@ -80,6 +83,10 @@ def told(season: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Ite
         yield f"  worst gaps: {', '.join(f'{one["day"]} {_minutes(one["gap_s"])}' for one in worst)}"
 
 
+def _of_events(count: int) -> str:
+    return f"{count} event{'s' * (count != 1)}"
+
+
 def _is_in(day: str, season: Mapping[str, Any]) -> bool:
     return bool(season["first"] <= day <= season["last"])
 
@@ -88,7 +95,8 @@ def _event(one: Mapping[str, Any]) -> Iterator[str]:
     hours = (_seconds(one["end"]) - _seconds(one["start"])) / 3600
     usd = "-" if one["usd"] is None else f"{one['usd']:.2f}"
     measures = f"{_kw(one['average_w']):>10}{_kw(one['site_average_w']):>10}"
-    gaps = _gaps(one)
+    notes = [_gaps(one), "out of season" if "out_of_season" in one.get("flags", ()) else ""]
+    gaps = ", ".join(note for note in notes if note)
     name, how = one["name"][:20], one["outcome"].replace("_", " ")
     yield f"{one['day']:<11}{name:<22}{how:<10}{hours:>6.2g}{measures}{usd:>10}  {gaps}".rstrip()
 

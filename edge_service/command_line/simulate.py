@@ -62,15 +62,21 @@ def _add_site_acts(acts: Commands) -> None:
 def _add_utility_acts(acts: Commands) -> None:
     event = acts.add_parser("event", help="the utility calls a peak")
     event.add_argument("--power-kw", type=float, default=5.0, help="what it asks the house for (%(default)s)")
-    event.add_argument("--start-in", dest="start_in_s", type=float, default=60.0, metavar="S", help="%(default)s")
-    event.add_argument("--duration", dest="duration_s", type=float, default=1800.0, metavar="S", help="%(default)s")
-    event.add_argument("--name", default="Peak event")
+    event.add_argument(
+        "--start-in", dest="start_in_s", type=float, default=60.0, metavar="S", help="seconds from now (%(default)s)"
+    )
+    event.add_argument(
+        "--duration", dest="duration_s", type=float, default=1800.0, metavar="S", help="seconds (%(default)s)"
+    )
+    event.add_argument("--name", default="Peak event", help="what the utility calls it (%(default)s)")
     event.set_defaults(act=_event)
     cancel = acts.add_parser("cancel", help="the utility takes its newest event back")
     cancel.add_argument("--event", dest="event_id", metavar="ID", help="this one instead")
     cancel.set_defaults(act=_cancel)
     for parser in (event, cancel):
-        parser.add_argument("--utility", metavar="URL", help="control address of the simulated utility (the demo's)")
+        parser.add_argument(
+            "--utility", metavar="URL", help="control address of the simulated utility, as it says itself (the demo's)"
+        )
 
 
 def _site_act(args: argparse.Namespace) -> int:
@@ -128,4 +134,6 @@ def _at_utility(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _utility(args: argparse.Namespace) -> str:
-    return str(args.utility or os.environ.get("RIDETHROUGH_UTILITY") or UTILITY_URL)
+    """Its control address; of an address without a path, the usual one there."""
+    said = str(args.utility or os.environ.get("RIDETHROUGH_UTILITY") or UTILITY_URL).rstrip("/")
+    return said if "/" in said.partition("://")[2] else f"{said}/simulate"

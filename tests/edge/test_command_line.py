@@ -490,3 +490,18 @@ def test_a_simulated_utility_that_does_not_run_is_said(house: Path) -> None:
     done = ridethrough("simulate", "event", "--utility", "http://127.0.0.1:9/simulate", cwd=house)
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "no answer from the simulated utility at http://127.0.0.1:9/simulate" in done.err
+    done = ridethrough("simulate", "cancel", "--utility", "http://127.0.0.1:9", cwd=house)
+    assert "no answer from the simulated utility at http://127.0.0.1:9/simulate/cancel" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--seconds", "soon"), "found soon; allowed: seconds from 0.1 to 60"),
+        (("--interface", "eth0"), "found eth0; allowed: an address such as 192.168.1.20"),
+    ],
+)
+def test_discovery_refuses_what_it_cannot_ask_by(words: tuple[str, ...], told: str, tmp_path: Path) -> None:
+    done = ridethrough("program", "discover", *words, cwd=tmp_path)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert told in done.err

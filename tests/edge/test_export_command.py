@@ -96,3 +96,13 @@ def test_nothing_heavy_is_loaded_for_csv_and_no_parquet_in_the_edge(tmp_path: Pa
         "sys.exit('pyarrow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
+def test_who_exports_is_told_what_is_not_in_it(house: Path) -> None:
+    ahead = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    done = ridethrough("export", "--from", yesterday(), "--to", ahead, "--program", "nix", "--out", "made", cwd=house)
+    assert done.returncode == 0, done.stderr
+    assert "warning: it ends with the last quarter hour that is over: " in done.stderr
+    assert "warning: no event of nix is in it; its programs are named by: ridethrough program list" in done.stderr
+    whole = ridethrough("export", "--from", yesterday(), "--to", yesterday(), "--out", "whole", cwd=house)
+    assert whole.stderr == ""
