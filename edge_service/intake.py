@@ -12,6 +12,7 @@ from typing import Protocol
 from edge_service.announced import Announced, AnnouncedStore
 from edge_service.domain.model import Alert, CapacityLimit, Event, Price
 from edge_service.domain.storms import WITHOUT_WORD
+from edge_service.domain.timeline import FOREVER, MOST_SLOTS
 from edge_service.ports import (
     Clock,
     ProgramCredentialsError,
@@ -36,6 +37,8 @@ HINTS_APART_S = 1.0
 REFUSED_FOR = timedelta(hours=1)
 # No region has so many warnings at once; more are a mistake, and each costs time in every cycle.
 MOST_ALERTS = 100
+# A season has some sixty events. With these, and so many slots in all, a decision takes a twentieth of a second.
+MOST_EVENTS = 100
 
 
 class Judge(Protocol):
@@ -246,7 +249,7 @@ class Intake:
 
     async def contact(self, source: ProgramSource) -> None:
         """Ask once, and take what is told. Raises ``ProgramError``; then nothing has changed."""
-        news = await self._ask(source)
+        news = bounded(await self._ask(source))
         self._found(source.id, news)
         await self._take(source.id, news.events)
         await self.warned_by(source.id, news.alerts)
@@ -338,6 +341,24 @@ class Intake:
             await self._judge.keep(merged.values())
         self._events = merged
         self._changed()
+
+
+def bounded(news: ProgramNews) -> ProgramNews:
+    """The events that come next, as many as a cycle can look at; a later contact brings those after them."""
+    taken: list[Event] = []
+    room = MOST_SLOTS
+    for event in sorted(news.events, key=_by_start):
+        if len(taken) < MOST_EVENTS and len(event.slots) <= room:
+            room -= len(event.slots)
+            taken.append(event)
+    if len(taken) == len(news.events):
+        return news
+    told = f"Of {len(news.events)} events {len(taken)} are taken, those that come next; the others are too many."
+    return replace(news, events=tuple(taken), problems=(told, *news.problems))
+
+
+def _by_start(event: Event) -> tuple[datetime, str]:
+    return event.start if event.slots else FOREVER, event.uid
 
 
 async def _rest(wait_s: float, hint: asyncio.Event, *, at_least_s: float) -> None:

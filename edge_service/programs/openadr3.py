@@ -46,6 +46,8 @@ from edge_service.programs.openadr3_sights import Sights
 # Events looked up by id in one contact; others that left the list stay as they were until the next.
 MOST_LOOKUPS = 20
 MOST_PROBLEMS = 50
+# Slots of all events together: three that repeat a minute for days; more would fill the memory of a small machine.
+MOST_LAID_OUT = 30_000
 # All requests of one contact together; each has its own, shorter time.
 CONTACT_WITHIN_S = 60.0
 _MOST_NAMES_SHOWN = 5
@@ -301,12 +303,20 @@ class OpenAdr3Source:
         return not personal or ("VEN_NAME", self._enrolment.ven_name) in personal or not personal.isdisjoint(granted)
 
     async def _place(self, objects: Iterable[EventObject], now: datetime, problems: list[str]) -> list[Event]:
-        """The events that stand, others getting their turn in between: laying out 10,000 slots takes 50 ms."""
+        """The events that stand, others getting their turn in between: laying out 10,000 slots takes 50 ms.
+
+        Those that stood before come first: what else a server lists must not crowd them out.
+        """
         events: list[Event] = []
-        for one in objects:
+        room = MOST_LAID_OUT
+        for one in sorted(objects, key=lambda one: self._sights.uid_of(one.id) not in self._given):
             await asyncio.sleep(0)
+            if room <= 0:
+                problems.insert(0, f"Only events with {MOST_LAID_OUT} slots in all are read; the others were skipped.")
+                break
             event = self._event(one, now, problems)
             events += [] if event is None else [event]
+            room -= 0 if event is None else len(event.slots)
         return events
 
     async def _place_beside(self, objects: Iterable[EventObject], now: datetime) -> dict[str, Beside]:
@@ -315,7 +325,8 @@ class OpenAdr3Source:
         for one in objects:
             await asyncio.sleep(0)
             sight, uid = self._sight(one, now), self._sights.uid_of(one.id)
-            found = beside(one, sight, now, uid=uid, program=self.id, name=self.options.name)
+            # Several kinds of many stretches each take longer than the fast lane may wait.
+            found = await asyncio.to_thread(beside, one, sight, now, uid=uid, program=self.id, name=self.options.name)
             if found is not None:
                 said[one.id] = found
         return said

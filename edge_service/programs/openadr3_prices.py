@@ -24,16 +24,22 @@ class PriceObject:
 def prices_of(
     found: tuple[PriceObject, ...], schedule: Schedule, sight: Sight, now: datetime, *, program: str
 ) -> Iterator[Price]:
-    """The prices that count now or later, in order of time for each kind. What has no end cannot be divided."""
+    """The next prices that count now or later, in order of time for each kind; what has no end cannot be divided."""
     for one in found:
-        try:
-            stretches = lay_out(schedule, sight, now, one.at)
-        except ScheduleError:
-            return
-        for stretch in stretches:
-            for start, end, value in _parts(stretch, one.at[stretch.place]):
-                if start < end and end > now:
-                    yield Price(program, one.kind, start, end, value, one.currency)
+        yield from islice(_of_kind(one, schedule, sight, now, program), MOST_PRICES)
+
+
+def _of_kind(one: PriceObject, schedule: Schedule, sight: Sight, now: datetime, program: str) -> Iterator[Price]:
+    try:
+        stretches = lay_out(schedule, sight, now, one.at)
+    except ScheduleError:
+        return
+    for stretch in stretches:
+        if stretch.end <= now:
+            continue
+        for start, end, value in _parts(stretch, one.at[stretch.place]):
+            if start < end and end > now:
+                yield Price(program, one.kind, start, end, value, one.currency)
 
 
 def _parts(stretch: Stretch, values: tuple[float, ...]) -> Iterator[tuple[datetime, datetime, float]]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from edge_service.announced import Announced
 from edge_service.domain.model import Alert, AlertKind, CapacityLimit, Event, Price
 from edge_service.domain.program import Direction, PriceKind
 from edge_service.domain.storms import WITHOUT_WORD
-from edge_service.intake import KEPT_AFTER_END, MOST_ALERTS, Contact, Intake
+from edge_service.intake import KEPT_AFTER_END, MOST_ALERTS, MOST_EVENTS, Contact, Intake
 from edge_service.ports import ProgramCredentialsError, ProgramError
 from edge_service.programs.manual import enter_event
 from tests.edge.domain.houses import after, an_event
@@ -344,6 +345,25 @@ async def test_a_defect_in_judging_ends_no_poll_and_the_former_events_stand() ->
         await passes(5)
         assert office.uids == ["peak:1"]
         await until(lambda: office.uids == ["peak:1", "peak:2"])
+
+
+@leaping
+async def test_of_more_events_than_a_cycle_can_look_at_the_next_are_taken_and_it_is_told() -> None:
+    many = [an_event(f"peak:{number:04}", 600 + number, 1200 + number) for number in range(MOST_EVENTS + 50)]
+    office = Office()
+    async with office.polling(FakeSource("peak", many[::-1])):
+        await until(lambda: office.uids)
+        assert office.uids == [event.uid for event in many[:MOST_EVENTS]]
+        assert (office.intake.contacts["peak"].problem or "").startswith(f"Of {MOST_EVENTS + 50} events {MOST_EVENTS} ")
+
+
+@leaping
+async def test_events_of_very_many_slots_crowd_out_no_plain_one() -> None:
+    seconds = tuple(replace(CALL.slots[0], start=after(60 + n), end=after(61 + n)) for n in range(6000))
+    fine = [replace(CALL, uid=f"peak:fine{number}", slots=seconds) for number in range(3)]
+    office = Office()
+    async with office.polling(FakeSource("peak", [*fine, CALL])):
+        await until(lambda: office.uids == ["peak:1", "peak:fine0"])
 
 
 @leaping

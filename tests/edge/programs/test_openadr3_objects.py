@@ -20,7 +20,7 @@ from edge_service.programs.openadr3_objects import (
     read_program,
     read_ven,
 )
-from edge_service.programs.openadr3_prices import prices_of
+from edge_service.programs.openadr3_prices import MOST_PRICES, prices_of
 from edge_service.programs.openadr3_text import LONGEST_NAME, clean
 from edge_service.programs.openadr3_words import MOST_GRAMS, MOST_W, Meaning, Told
 
@@ -483,3 +483,17 @@ def test_any_json_is_understood_or_skipped_and_never_breaks_anything(raw: Any) -
         assert all(NOW < price.end > price.start and abs(price.value) <= MOST_GRAMS for price in prices)
         assert all(0 <= slot.share <= 2 and (slot.soc_pct is None or 0 <= slot.soc_pct <= 100) for slot in asked)
     assert all(0 < len(sentence) < 400 for sentence in said)
+
+
+def test_prices_that_split_every_minute_for_ever_are_no_more_than_those_that_come_next() -> None:
+    one = read(
+        event(
+            duration="P9999Y",
+            payloadDescriptors=[{"payloadType": "PRICE", "units": "KWH", "currency": "USD"}],
+            intervalPeriod={"start": "2026-07-15T00:00:00Z", "duration": "PT1M"},
+            intervals=payload("PRICE", *[0.1] * 300),
+        )
+    )
+    prices = list(prices_of(one.prices, one.schedule, Sight(NOW, NOW, "house"), NOW, program="p"))
+    assert len(prices) == MOST_PRICES
+    assert prices[0].start <= NOW < prices[0].end

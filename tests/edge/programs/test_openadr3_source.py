@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from edge_service.domain.model import Alert, AlertKind, Event, Program, Scope, Slot, SlotKind
+from edge_service.domain.timeline import MOST_SLOTS
 from edge_service.ports import ProgramCredentialsError, ProgramError, ProgramNews
 from edge_service.programs import PROGRAMS
 from edge_service.programs.manual import enter_event
-from edge_service.programs.openadr3 import MOST_LOOKUPS, OpenAdr3Source
+from edge_service.programs.openadr3 import MOST_LAID_OUT, MOST_LOOKUPS, OpenAdr3Source
 from edge_service.programs.openadr3_options import OpenAdr3Options
 from edge_service.simulation.utility import SimulatedUtility, UtilityOptions
 
@@ -203,6 +204,18 @@ async def test_two_hundred_events_come_in_pages_each_once(desk: Desk) -> None:
     events = await desk.events()
     assert len({event.uid for event in events}) == len(events) == 200
     assert desk.asked("GET", "/events?") == 5
+
+
+async def test_endless_events_of_endless_slots_stop_at_what_a_small_machine_can_hold(desk: Desk) -> None:
+    call = desk.call()
+    await desk.poll()
+    for _ in range(8):
+        period = {"start": "2026-07-15T00:00:00Z", "duration": "PT20S"}
+        desk.write(duration="P9999Y", intervalPeriod=period)
+    news = await desk.poll(MINUTE)
+    assert sum(len(event.slots) for event in news.events) <= MOST_LAID_OUT + MOST_SLOTS
+    assert f"peak:{call}" in {event.uid for event in news.events}
+    assert any(problem.startswith(f"Only events with {MOST_LAID_OUT} slots") for problem in news.problems)
 
 
 async def test_exactly_one_full_page_is_followed_by_an_empty_one(desk: Desk) -> None:
