@@ -12,7 +12,7 @@ from edge_service.programs.openadr3_text import clean, shown
 # As long and as far ahead as an event that is entered by hand.
 LONGEST = timedelta(hours=12)
 FARTHEST = timedelta(days=90)
-MOST_EVENTS = 200
+MOST_EVENTS = 100
 MOST_PROBLEMS = 20
 
 
