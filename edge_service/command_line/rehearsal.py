@@ -56,7 +56,10 @@ def lines_of(entry: Mapping[str, Any]) -> Iterator[str]:
     """One entry of the log in words."""
     outcome = str(entry.get("kind", "")).removeprefix("rehearsal_")
     what = "dry" if entry.get("dry") else f"{entry.get('target_w')} W"
-    yield f"{entry.get('start')}: {outcome}, score {entry.get('score')}, {what}, program {entry.get('program')}"
+    score = "no score" if entry.get("score") is None else f"score {entry['score']}"
+    yield f"{entry.get('start')}: {outcome}, {score}, {what}, program {entry.get('program')}"
+    if outcome == "cancelled":
+        return
     yield f"  began {_of(entry.get('start_s'), 's')} after its time, told after {_of(entry.get('told_s'), 's')}"
     if not entry.get("dry"):
         error = _of(entry.get("error_w"), "W")

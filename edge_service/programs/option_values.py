@@ -19,6 +19,8 @@ type Check = Callable[[object], object]
 # What is said of any program, whatever brings its events; read where programs are kept.
 _TERMS = frozenset(one.name for kind in (Program, Rules) for one in fields(kind))
 _NEEDED = ("id", "name", "base_url")
+# As people say it, where their word is another.
+_SAID = {"base_url": "url"}
 
 
 def read_options(values: Mapping[str, object], known: Collection[str], checks: Mapping[str, Check]) -> dict[str, Any]:
@@ -28,13 +30,13 @@ def read_options(values: Mapping[str, object], known: Collection[str], checks: M
         for name in values
         if name not in known and name not in _TERMS
     ]
-    mistakes += [f"{name} is missing" for name in _NEEDED if not values.get(name)]
+    mistakes += [f"{_SAID.get(name, name)} is missing" for name in _NEEDED if not values.get(name)]
     found: dict[str, Any] = {}
     for name in (name for name in values if name in known):
         try:
             found[name] = checks.get(name, text)(values[name])
         except ValueError as error:
-            mistakes.append(f"{name} {error}")
+            mistakes.append(f"{_SAID.get(name, name)} {error}")
     if mistakes:
         raise ConfigError("; ".join(mistakes))
     return found

@@ -293,7 +293,7 @@ async def test_a_calendar_is_added_read_and_shown_without_its_secret_address(hom
 
 def test_what_its_protocol_does_not_allow_is_refused_before_it_is_kept(home: Path) -> None:
     done = ridethrough("program", "add", "calendar", "--name", "Peaks", "--url", "ftp://host/x.ics", cwd=home)
-    assert (done.code, "base_url is https://" in done.err) == (2, True)
+    assert (done.code, "ridethrough: url is https://" in done.err) == (2, True)
     words = ("--url", "https://vtn.example.org/OpenADR2/Simple/2.0b", "--certificate-file", "ours.pem")
     done = ridethrough("program", "add", "openadr2b", "--name", "Old", *words, cwd=home)
     assert (done.code, "certificate_file and key_file belong together" in done.err) == (2, True)

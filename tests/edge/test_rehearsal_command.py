@@ -85,3 +85,8 @@ def test_the_log_says_what_was_measured() -> None:
         assert words in text
     assert "limited by: reserve" in text
     assert "off its target" not in "\n".join(lines_of(entry | {"dry": True}))
+
+
+def test_the_log_says_no_more_of_a_rehearsal_that_was_taken_back() -> None:
+    entry = {"kind": "rehearsal_cancelled", "start": "2026-07-15T21:00:00+00:00", "dry": True, "program": "peak"}
+    assert list(lines_of(entry)) == ["2026-07-15T21:00:00+00:00: cancelled, no score, dry, program peak"]
