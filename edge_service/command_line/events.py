@@ -164,7 +164,7 @@ def lines_of(program: str, one: Mapping[str, Any], zone: str | None) -> Iterator
         yield f"  at stake: ${one['stake_usd']:.2f}"
     if flags := _flags(one.get("flags", ())):
         yield f"  not by its program's rules: {flags}"
-    if one.get("asks"):
+    if one.get("asks") and one.get("opted_out"):
         yield f"  is not served until you say yes: ridethrough event in {one['uid']}"
     yield f"  uid {one['uid']}"
 

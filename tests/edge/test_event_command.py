@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edge_service.command_line.events import lines_of
 from tests.edge.test_command_line import SITE, TOKEN, FakeEdge, Outcome, ridethrough, serving
 
 HOT = {
@@ -18,6 +19,7 @@ HOT = {
     "feasible_w": -3000,
     "flags": ["holiday"],
     "asks": True,
+    "opted_out": True,
     "stake_usd": 30.56,
 }
 OVER = HOT | {"uid": "hand:0", "name": "Yesterday", "status": "finished"}
@@ -60,6 +62,8 @@ def test_the_list_tells_what_comes_in_local_time_with_money_rules_and_what_is_le
     assert told.index("Soon") < told.index("Hot evening")
     assert "ridethrough event in hand:1" in told
     assert "Yesterday" not in told
+    said_yes = "\n".join(lines_of("peak", HOT | {"opted_out": False}, None))
+    assert "until you say yes" not in said_yes
     assert "peak is left out on 2026-07-20" in told
     assert "all events of grid are left out" in told
 
