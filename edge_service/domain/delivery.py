@@ -1,6 +1,6 @@
 """What is delivered in an event, counted from one decision to the next. What nobody measured is a gap, never energy."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,6 +14,48 @@ LONGEST_STEP = timedelta(seconds=10)
 MEANT = frozenset({EventStage.ANNOUNCED, EventStage.PREPARING, EventStage.PREPARED, EventStage.RUNNING})
 # More pieces say no more; the last one grows, ``gap_s`` stays exact.
 MOST_GAPS = 24
+
+
+def within(account: EventMemory, start: datetime, end: datetime, now: datetime) -> EventMemory:
+    """The account of an event that is from ``start`` to ``end`` now: moved, cut, or the clock was set back.
+
+    What was counted outside of that, or in a time that has not come yet, is none of it: as a part of all that was
+    counted, since nobody kept when it was given.
+    """
+    moved = replace(account, start=start, end=end)
+    if account.counted_to is None:
+        return moved
+    since, to = max(account.start, start), min(account.counted_to, end, now)
+    if since <= account.start and to >= account.counted_to:
+        return moved
+    if to <= since:
+        return replace(_part_of(moved, 0.0, ()), counted_to=None, supplied_w=frozen_map(), exported_w=None)
+    clipped = [Gap(max(one.start, since), min(one.end, to)) for one in account.gaps]
+    gaps = tuple([one for one in clipped if one.start < one.end])
+    whole_s = (account.counted_to - account.start).total_seconds() - _length_s(account.gaps)
+    seen_s = (to - since).total_seconds() - _length_s(gaps)
+    part = min(1.0, seen_s / whole_s) if whole_s > 0 else 0.0
+    return replace(_part_of(moved, part, gaps), counted_to=to)
+
+
+def _part_of(account: EventMemory, part: float, gaps: tuple[Gap, ...]) -> EventMemory:
+    """With this part of the energies, and these of its gaps."""
+    before_s, after_s = _length_s(account.gaps), _length_s(gaps)
+    silent = after_s / before_s if before_s else 0.0
+    return replace(
+        account,
+        run_s=account.run_s * part,
+        by_charger_wh=frozen_map({name: wh * part for name, wh in account.by_charger_wh.items()}),
+        charger_wh=account.charger_wh * part,
+        site_wh=None if account.site_wh is None else account.site_wh * part,
+        gaps=gaps,
+        gap_s=account.gap_s * silent,
+        site_gap_s=account.site_gap_s * silent,
+    )
+
+
+def _length_s(gaps: Iterable[Gap]) -> float:
+    return sum((one.end - one.start).total_seconds() for one in gaps)
 
 
 def counted(view: View, account: EventMemory, last: datetime | None) -> EventMemory:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from edge_service.domain.band import Sum
-from edge_service.domain.delivery import LONGEST_STEP as LONGEST_STEP, counted, unwatched
+from edge_service.domain.delivery import LONGEST_STEP as LONGEST_STEP, counted, unwatched, within
 from edge_service.domain.event_limits import is_outranked
 from edge_service.domain.memory import OVER, EventMemory, EventStage
 from edge_service.domain.model import Event, Grid, frozen_map
@@ -24,6 +24,8 @@ from edge_service.domain.view import View
 # Below this share of the energy asked for an event counts as missed.
 MISSED_SHARE = 0.01
 KEPT_OVER = 20
+# Servers take an event off their list when it is over by their own clock.
+LAST_MOMENTS, LAST_SHARE = timedelta(seconds=60), 0.02
 
 
 def follow(view: View, before: Mapping[str, EventMemory], last: datetime | None) -> Mapping[str, EventMemory]:
@@ -64,15 +66,13 @@ def _account(
             site_wh=0.0 if view.facts.has_meter else None,
             **_of_event(event),
         )
-    account = counted(view, before, last)
+    account = counted(view, within(before, event.start, event.end, now), last)
     stage = _stage(view, event, account, outlook)
     return replace(
         account,
         stage=stage,
         since=before.since if stage is before.stage else now,
         name=event.name,
-        start=event.start,
-        end=event.end,
         target_w=target_w(event),
         feasible_w=feasible_w(view, event, outlook) if stage not in OVER else account.feasible_w,
         begun=is_prepared_for(view, event),
@@ -110,10 +110,16 @@ def _stage(view: View, event: Event, account: EventMemory, outlook: Prospect) ->
 def _without_event(account: EventMemory, now: datetime) -> EventMemory:
     if account.is_over(now):
         return account
-    if now >= account.end:
+    if now >= account.end - _last_moments(account):
         account = unwatched(account, now)
         return replace(account, stage=_result(account), since=now)
     return replace(account, stage=EventStage.CANCELLED, since=now)
+
+
+def _last_moments(account: EventMemory) -> timedelta:
+    """So near to its end an event that is gone was not taken back: its server's clock is a little ahead of ours."""
+    begun = account.stage in (EventStage.RUNNING, EventStage.INTERRUPTED)
+    return min(LAST_MOMENTS, (account.end - account.start) * LAST_SHARE) if begun else timedelta()
 
 
 def _result(account: EventMemory) -> EventStage:
