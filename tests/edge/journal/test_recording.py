@@ -69,7 +69,6 @@ KNOWN: dict[Any, st.SearchStrategy[Any]] = {
     float | None: st.none() | st.floats(allow_nan=False),
     tuple[float | None, ...]: st.lists(st.none() | st.floats(allow_nan=False), max_size=3).map(tuple),
     datetime | None: st.none() | times,
-    tuple[Departure, ...]: st.builds(Departure, st.just("trip"), times).map(lambda one: (one,)),
 }
 
 
@@ -81,6 +80,7 @@ def any_of(kind: Any, **known: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]
 
 
 slots = any_of(Slot)
+trips = any_of(Departure, later=st.builds(Departure, st.just("trip"), times).map(lambda one: (one,)))
 observations = any_of(
     Observation,
     now=st.datetimes(datetime(2026, 7, 1), datetime(2026, 7, 7), timezones=st.just(UTC)),  # noqa: DTZ001
@@ -92,7 +92,7 @@ observations = any_of(
     stopped=st.dictionaries(st.sampled_from("abc"), times, max_size=2).map(frozen_map),
     contested=st.dictionaries(st.sampled_from("abc"), times, max_size=2).map(frozen_map),
     contacts=st.dictionaries(st.sampled_from(Contact), any_of(ContactReading), max_size=2).map(frozen_map),
-    departures=st.dictionaries(st.sampled_from("abc"), any_of(Departure), max_size=2).map(frozen_map),
+    departures=st.dictionaries(st.sampled_from("abc"), trips, max_size=2).map(frozen_map),
     companions=st.dictionaries(st.sampled_from("abc"), any_of(CompanionReading), max_size=2).map(frozen_map),
     loads=st.dictionaries(st.sampled_from("abc"), any_of(LoadReading), max_size=2).map(frozen_map),
     alerts=st.lists(any_of(Alert), max_size=2).map(tuple),
