@@ -257,6 +257,14 @@ def test_a_presets_mistake_is_named(change: Callable[[str], str], complaint: str
     assert complaint in str(refused.value)
 
 
+def test_the_example_for_contributors_is_a_preset() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "programs" / "adding-a-preset.md").read_text(encoding="utf-8")
+    lines = page[page.index("        title:") : page.index("   `read` is")].splitlines()
+    preset = presets.read("example", "\n".join(line.removeprefix(" " * 8) for line in lines))
+    assert preset.terms["rules.seasons"] == ["06-01..09-30"]
+    assert preset.sources["pay_usd_per_kw"] == "the utility's tariff sheet of 2026, page 3"
+
+
 def test_a_kept_programs_terms_are_not_filled_twice() -> None:
     entry: dict[str, Any] = {"kind": "manual", "name": "Peak", "preset": "elrp", "rules": {"longest_h": 2}}
     filled = presets.filled(entry)
