@@ -4,6 +4,7 @@ What an entry means is the edge's to say. While a calendar cannot be read nothin
 stands. A calendar that is watched no longer is told to be empty, once.
 """
 
+from asyncio import Event as Waiter, sleep
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +15,6 @@ from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import CALLBACK_TYPE, Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_track_state_change_event, async_track_time_interval
 from homeassistant.helpers.json import json_dumps
@@ -57,26 +57,19 @@ class Calendars:
         self._linked = False
         self._started = False
         self._untrack: CALLBACK_TYPE | None = None
-        self._soon = Debouncer(
-            self._hass,
-            coordinator.logger,
-            cooldown=SETTLES_S,
-            immediate=False,
-            function=self._tell_all,
-            background=True,
-        )
+        self._news = Waiter()
 
     async def async_start(self) -> None:
         """Tell what stands, and follow, until the entry is unloaded."""
         self._told = await self._store.async_load() or {}
         on_unload = self._entry.async_on_unload
-        on_unload(self._soon.async_shutdown)
         on_unload(self._stop_tracking)
         on_unload(async_track_time_interval(self._hass, self._tick, EVERY))
         on_unload(self._coordinator.async_add_listener(self._link_changed))
         on_unload(async_dispatcher_connect(self._hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed))
         on_unload(async_at_started(self._hass, self._home_assistant_started))
         self._track()
+        self._entry.async_create_background_task(self._hass, self._tell(), f"{DOMAIN} calendars")
 
     @property
     def _chosen(self) -> dict[str, str]:
@@ -88,24 +81,24 @@ class Calendars:
     def _home_assistant_started(self, _: HomeAssistant) -> None:
         """Before, a calendar may still be without its entries."""
         self._started = True
-        self._soon.async_schedule_call()
+        self._news.set()
 
     @callback
     def _tick(self, _: datetime) -> None:
-        self._soon.async_schedule_call()
+        self._news.set()
 
     @callback
     def _link_changed(self) -> None:
         linked = self._coordinator.last_update_success
         if linked and not self._linked:
-            self._soon.async_schedule_call()
+            self._news.set()
         self._linked = linked
 
     @callback
     def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry[Any]) -> None:
         if entry is self._entry:
             self._track()
-            self._soon.async_schedule_call()
+            self._news.set()
 
     @callback
     def _track(self) -> None:
@@ -120,7 +113,15 @@ class Calendars:
 
     @callback
     def _seen(self, _: Event[EventStateChangedData]) -> None:
-        self._soon.async_schedule_call()
+        self._news.set()
+
+    async def _tell(self) -> None:
+        """Whatever changes while a calendar is read or told is told after it."""
+        while True:
+            await self._news.wait()
+            await sleep(SETTLES_S)
+            self._news.clear()
+            await self._tell_all()
 
     async def _tell_all(self) -> None:
         """Take back what is watched no longer, then tell the others; an edge that is too old is told nothing."""
@@ -128,12 +129,12 @@ class Calendars:
             return
         chosen = self._chosen
         for calendar, program in tuple(self._told.items()):
-            if chosen.get(calendar) != program and await self._tell(calendar, program, []):
+            if chosen.get(calendar) != program and await self._tell_edge(calendar, program, []):
                 del self._told[calendar]
                 await self._store.async_save(self._told)
         for calendar, program in chosen.items():
             entries = await self._read(calendar)
-            if entries is None or not await self._tell(calendar, program, entries):
+            if entries is None or not await self._tell_edge(calendar, program, entries):
                 continue
             if self._told.get(calendar) != program:
                 self._told[calendar] = program
@@ -163,7 +164,7 @@ class Calendars:
             return None
         return [_entry(event) for event in events if isinstance(event, Mapping)]
 
-    async def _tell(self, calendar: str, program: str, entries: list[dict[str, Any]]) -> bool:
+    async def _tell_edge(self, calendar: str, program: str, entries: list[dict[str, Any]]) -> bool:
         """Whether the edge took it. What it does not understand of it becomes a repair that says so."""
         fitting, until = _fitting(entries)
         try:

@@ -255,7 +255,7 @@ class Peer:
         app.router.add_post(wire.PAIR_PATH, self._pair)
         app.router.add_get(wire.PATH, self._socket)
         app.router.add_get(wire.RECORDING_PATH, self._recording)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=tls)
         await site.start()
