@@ -1,12 +1,14 @@
 """The benchmarks still measure: a figure that nobody can make again is worth nothing. How fast is not asked here."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from benchmarks import chargers_per_core, decision_cost, event_start, export, runtime_estimate
-from benchmarks.figures import Spread, table
+from benchmarks import chargers_per_core, decision_cost, event_start, export, runtime_estimate, season
+from benchmarks.figures import Spread, machine, table
 from benchmarks.grid_loss import CYCLE, EDGE, HEADS, LANE, Plan, rows, run
 
 
@@ -34,6 +36,20 @@ async def test_the_start_of_an_event_is_measured_by_hand_and_from_a_server(monke
     }
     assert len(found[event_start.SERVER].pick_up_s) == 1
     assert len(table(event_start.HEADS, event_start.rows(found)).splitlines()) == 5
+
+
+async def test_a_season_is_run_with_all_that_breaks_in_it_and_summed_up(tmp_path: Path) -> None:
+    (course,) = season.season(seed=7, most=1)
+    short = replace(course, end=course.start + timedelta(minutes=20), utility_down=course.start)
+    short = replace(
+        short, edge_down=course.start + timedelta(minutes=4), charger_down=course.start + timedelta(minutes=12)
+    )
+    told, rows, usd = await season.run([short], tmp_path)
+    assert [one.kind for one in told] == ["event"]
+    assert 0 < told[0].automation_wh < told[0].given_wh <= told[0].best_wh + 1
+    verdict = season.judged(told, rows, usd)
+    assert verdict.usd_by_hand == f"{usd:.2f}"
+    assert len(season.printed(verdict).splitlines()) == 12
 
 
 def test_a_decision_s_cost_is_measured_beside_the_bare_split() -> None:
@@ -73,4 +89,4 @@ def test_an_export_is_timed_beside_a_plain_loop_and_a_dump(tmp_path: Path) -> No
     found = export.measure(tmp_path, days=2)
     assert len(found) == 5
     assert all(run.seconds > 0 and run.written_mb > 0.1 for run in found)
-    assert "| plain CSV loop" in export.report(found, 1.0, export.machine("pyarrow"))
+    assert "| plain CSV loop" in export.report(found, 1.0, machine("pyarrow"))

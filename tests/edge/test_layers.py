@@ -47,7 +47,10 @@ LAYERS = (
         (DOMAIN, PORTS, *edge("config", "programs.manual"), "holidays", "voluptuous"),
     ),
     # The utility's older protocol stands on an optional extra, imported in one file.
-    Layer(edge("programs.openadr2b_client"), (DOMAIN, PORTS, *LOOPBACK, *edge("programs"), "aiohttp", "lxml", "openleadr")),
+    Layer(
+        edge("programs.openadr2b_client"),
+        (DOMAIN, PORTS, *LOOPBACK, *edge("programs"), "aiohttp", "lxml", "openleadr"),
+    ),
     Layer(
         edge("programs.icalendar_entries"),
         (DOMAIN, PORTS, *edge("programs"), "icalendar", "recurring_ical_events"),

@@ -53,7 +53,7 @@ async def test_an_event_is_settled_shown_and_kept_over_a_restart(
             (season,) = (await books(edge, "letter", datetime.now(UTC).year))["seasons"]
             args = argparse.Namespace(program="letter", year=None, json=False)
             await asyncio.to_thread(settlements.show_log, args, its_own(edge))
-            with pytest.raises(CommandError, match="there is a log of outages .* and of settlements"):
+            with pytest.raises(CommandError, match=r"there is a log of outages .* and of settlements"):
                 await asyncio.to_thread(its_own(edge).ask, "GET", "/api/v1/log/dreams")
             with pytest.raises(CommandError, match="year must be a year"):
                 await asyncio.to_thread(its_own(edge).ask, "GET", "/api/v1/log/settlements?year=last")
