@@ -10,6 +10,7 @@ import pytest
 from benchmarks import chargers_per_core, decision_cost, event_start, export, runtime_estimate, season
 from benchmarks.figures import Spread, machine, table
 from benchmarks.grid_loss import CYCLE, EDGE, HEADS, LANE, Plan, rows, run
+from benchmarks.season_world import season as courses_of
 
 
 async def test_each_loss_of_the_grid_is_measured_to_the_write_that_withdraws_the_order() -> None:
@@ -39,7 +40,7 @@ async def test_the_start_of_an_event_is_measured_by_hand_and_from_a_server(monke
 
 
 async def test_a_season_is_run_with_all_that_breaks_in_it_and_summed_up(tmp_path: Path) -> None:
-    (course,) = season.season(seed=7, most=1)
+    (course,) = courses_of(seed=7, most=1)
     short = replace(course, end=course.start + timedelta(minutes=20), utility_down=course.start)
     short = replace(
         short, edge_down=course.start + timedelta(minutes=4), charger_down=course.start + timedelta(minutes=12)
