@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -117,13 +117,18 @@ class Intake:
         self._alerts_kept = True
         self._heard_at = dict.fromkeys({alert.source for alert in alerts}, clock.now())
         self._events: dict[str, Event] = {event.uid: event for event in known}
+        self._cut_short_at: dict[str, datetime] = {}
         self.contacts: dict[str, Contact] = {}
         self._one_at_a_time = asyncio.Lock()
 
     def events(self) -> Sequence[Event]:
         """Events that run or come, and those just over."""
         now = self._clock.now()
-        return [event for event in self._events.values() if now < event.end + KEPT_AFTER_END]
+        return [event for event in self._events.values() if self._is_kept(event, now)]
+
+    def _is_kept(self, event: Event, now: datetime) -> bool:
+        """Whether it runs, comes or is just over: by its end, or since it was cut to a time that had passed."""
+        return now < max(event.end, self._cut_short_at.get(event.uid, event.end)) + KEPT_AFTER_END
 
     def alerts(self) -> Sequence[Alert]:
         """Alerts that run or come. One without an end is dropped when its source is silent for long."""
@@ -328,10 +333,11 @@ class Intake:
         now = self._clock.now()
         kept = {event.uid: event for event in self._events.values() if event.program_id != program}
         merged = kept | {event.uid: event for event in events if event.slots}
+        self._cut_short_at = self._cut_short(merged, now)
         over = {
-            e.uid: e for e in self.known_of(program) if e.uid not in merged and e.end <= now < e.end + KEPT_AFTER_END
+            e.uid: e for e in self.known_of(program) if e.uid not in merged and e.end <= now and self._is_kept(e, now)
         }
-        merged = {uid: event for uid, event in (merged | over).items() if now < event.end + KEPT_AFTER_END}
+        merged = {uid: event for uid, event in (merged | over).items() if self._is_kept(event, now)}
         if self._judge is not None:
             merged = {event.uid: event for event in self._judge.judged(merged.values())}
         if merged == self._events:
@@ -341,6 +347,15 @@ class Intake:
             await self._judge.keep(merged.values())
         self._events = merged
         self._changed()
+
+    def _cut_short(self, told: Mapping[str, Event], now: datetime) -> dict[str, datetime]:
+        """Events that ran and are over since this word, and when that came: their accounts have to close, too."""
+        found = {uid: at for uid, at in self._cut_short_at.items() if now < at + KEPT_AFTER_END}
+        for uid, event in told.items():
+            known = self._events.get(uid)
+            if known is not None and known.start <= now < known.end and event.end <= now:
+                found[uid] = now
+        return found
 
 
 def bounded(news: ProgramNews) -> ProgramNews:

@@ -10,8 +10,8 @@ from who we are.
 import asyncio
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -280,14 +280,22 @@ class OpenAdr2Source:
                 problems.append(
                     f"Event {message.id[:40]!r} is a test of the utility's; it is answered and moves nothing."
                 )
-            if not held.serves_to_try:
+            ran = self._ran(message, now)
+            ended = message.status == "completed" and ran is not None and not message.test
+            if not (held.serves_to_try or ended):
                 continue
             slots, passed_over = self._slots(message)
             problems.extend(passed_over)
-            if slots and slots[-1].end > now:
+            slots = _until(slots, now) if ended else slots
+            if slots and (slots[-1].end > now or ran is not None):
                 yield Event(
                     self._uid(message), self.id, self.options.name, held.seen_at, slots, priority=message.priority
                 )
+
+    def _ran(self, message: EventMessage, now: datetime) -> Event | None:
+        """The event as given out last, if it ran by that: what ends it early is given out, once."""
+        given = self._given.get(self._uid(message))
+        return given if given is not None and given.start <= now < given.end else None
 
     def _slots(self, message: EventMessage) -> tuple[tuple[Slot, ...], tuple[str, ...]]:
         return slots_of(message, self._shift(message), 1 if self.options.consumption_positive else -1)
@@ -352,3 +360,8 @@ class OpenAdr2Source:
         if answer is not None and not answer.accepted:
             raise ProgramError(f"{self.options.base_url} did not take {opt['opt_type']} of {message.id[:40]!r}")
         self._told[message.id] = told
+
+
+def _until(slots: Iterable[Slot], end: datetime) -> tuple[Slot, ...]:
+    """What of them was before ``end``."""
+    return tuple(replace(one, end=min(one.end, end)) for one in slots if one.start < end)

@@ -344,14 +344,19 @@ class OpenAdr3Source:
             return None
         if end is None and one.schedule.intervals and not one.schedule.cancelled:
             problems.append(f"Event {one.id} was skipped: it lasts no time.")
-        if end is None or end <= now:
+        uid = self._sights.uid_of(one.id)
+        if end is None or (end <= now and not self._ran(uid, now)):
             return None
         problems.extend(one.problems)
         slots = resolve(one.schedule, sight, now)
-        if not slots or slots[-1].end <= now:
+        if not slots or (slots[-1].end <= now and not self._ran(uid, now)):
             return None
-        uid = self._sights.uid_of(one.id)
         return Event(uid, self.id, one.name or self.options.name, sight.seen_at, slots, one.priority)
+
+    def _ran(self, uid: str, now: datetime) -> bool:
+        """It ran as given out last: what cuts it to a time that has passed is given out, once."""
+        given = self._given.get(uid)
+        return given is not None and given.start <= now < given.end
 
     def _as_listed(self, one: EventObject, now: datetime) -> ListedEvent:
         sight, uid = self._sight(one, now), self._sights.uid_of(one.id)

@@ -138,6 +138,17 @@ async def test_an_event_that_is_over_stays_half_a_minute_so_that_its_account_is_
 
 
 @leaping
+async def test_an_event_that_runs_and_is_cut_to_a_time_long_past_stays_half_a_minute_too() -> None:
+    office = Office(an_event("peak:1", -3600, 3600))
+    cut = an_event("peak:1", -3600, -600)
+    async with office.polling(FakeSource("peak", [cut], [])):
+        await passes(20)
+        assert list(office.intake.events()) == [cut]
+        await passes(KEPT_AFTER_END.total_seconds())
+        assert office.uids == []
+
+
+@leaping
 async def test_an_event_that_ended_as_called_stays_half_a_minute_also_when_its_server_forgets_it_at_once() -> None:
     office = Office()
     source = FakeSource("peak", [an_event("peak:1", -60, 5)], [])

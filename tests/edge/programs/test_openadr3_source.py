@@ -218,6 +218,16 @@ async def test_endless_events_of_endless_slots_stop_at_what_a_small_machine_can_
     assert any(problem.startswith(f"Only events with {MOST_LAID_OUT} slots") for problem in news.problems)
 
 
+async def test_an_event_that_is_cut_to_a_time_that_has_passed_is_told_once_with_its_new_end(desk: Desk) -> None:
+    call = desk.call(start_in=-HOUR, lasts=3 * HOUR)
+    await desk.events()
+    (row,) = [row for row in desk.utility.store.rows("events") if row["id"] == call]
+    desk.change(call, intervalPeriod=row["intervalPeriod"] | {"duration": "PT30M"})
+    (cut,) = await desk.events(MINUTE)
+    assert (cut.start, cut.end) == (NOON - HOUR, NOON - HOUR / 2)
+    assert await desk.events(MINUTE) == ()
+
+
 async def test_exactly_one_full_page_is_followed_by_an_empty_one(desk: Desk) -> None:
     for number in range(50):
         desk.call(start_in=MINUTE * (number + 1))

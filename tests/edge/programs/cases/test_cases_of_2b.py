@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from edge_service.domain.model import Slot, SlotKind
+from edge_service.domain.model import Event, Slot, SlotKind
 from edge_service.ports import ProgramError
 from tests.edge.programs.test_openadr2b_source import a_source, both
 from tests.edge.programs.vtn_2b import VEN, a_vtn, power
@@ -57,6 +57,31 @@ async def test_case_46_a_cancellation_that_only_raises_the_number_counts() -> No
         vtn.server.cancel_event(VEN, "e1")
         assert event.event_descriptor.modification_date_time == modified_at
         assert (await source.poll(DURING)).events == ()
+
+
+async def test_case_46_an_event_that_is_cut_to_a_time_that_has_passed_is_told_once_with_its_new_end() -> None:
+    async with both() as (vtn, source):
+        event = vtn.call(SOON, HOUR)
+        assert len((await source.poll(DURING)).events) == 1
+        event.event_descriptor.modification_number = 1
+        event.active_period.duration = HOUR / 4
+        event.event_signals = [power(SOON, HOUR / 4, -5.0)]
+        vtn.server.events_updated[VEN] = True
+        assert [one.end for one in (await source.poll(DURING)).events] == [SOON + HOUR / 4]
+        assert (await source.poll(DURING)).events == ()
+
+
+async def test_case_46_an_event_that_is_completed_by_its_server_s_word_is_told_once_with_its_end() -> None:
+    """The server here says so by the clock of the wall; ours is behind."""
+    wall = datetime.now(UTC).replace(microsecond=0)
+    start, ours = wall - HOUR, wall - HOUR / 4
+    async with both() as (vtn, source):
+        vtn.call(start, HOUR - timedelta(seconds=1))
+        vtn.call(wall + HOUR, HOUR, event_id="later")
+        slots = (Slot(start, wall, SlotKind.POWER, -5000),)
+        source._given["peak:e1"] = Event("peak:e1", "peak", "Peak", start, slots)  # as it was while it ran
+        assert {one.uid: one.end for one in (await source.poll(ours)).events}["peak:e1"] == ours
+        assert [one.uid for one in (await source.poll(ours)).events] == ["peak:later"]
 
 
 @pytest.mark.parametrize("at", [NOW, DURING])
