@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 def add_commands(commands: Commands) -> None:
     """Declare them; nothing of the edge is loaded yet."""
     log = commands.add_parser("log", help="show the last outages, drills or rehearsals, or what events came to")
-    log.add_argument("of", choices=("outages", "drills", "rehearsals", "settlements"))
-    log.add_argument("--program", help="of settlements: of this program only")
+    log.add_argument(
+        "of", choices=("outages", "drills", "rehearsals", "settlements"), help="settlements: what events came to"
+    )
+    log.add_argument("--program", metavar="ID", help="of settlements: of this program only")
     log.add_argument("--year", type=int, help="of settlements: of seasons that began in this year")
     add_config(log)
     log.add_argument("--json", action="store_true", help="every entry whole, for programs")

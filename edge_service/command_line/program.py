@@ -32,13 +32,13 @@ def add_commands(commands: Commands) -> None:
     _add_of_one(acts, "remove", "leave a program; its record stays").set_defaults(act=_remove)
     program_discover.add_command(acts)
     presets = acts.add_parser("presets", help="show the terms that ship, and where they are from")
-    presets.add_argument("preset", nargs="?", help="only this one")
+    presets.add_argument("preset", nargs="?", help="only this one, with the source of every value")
     presets.set_defaults(act=_presets)
 
 
 def _add_of_one(acts: Commands, name: str, words: str) -> argparse.ArgumentParser:
     parser = acts.add_parser(name, help=words)
-    parser.add_argument("id")
+    parser.add_argument("id", help="of the program, as ridethrough program list shows it")
     add_config(parser)
     return parser
 

@@ -60,7 +60,7 @@ class Book:
             self.edge.command("set_program", {"id": key, "program": dict(entry)})
             return "the running edge has it"
         self._kept(lambda programs: {**programs, key: entry})
-        return "the edge asks it from its next start on"
+        return "it counts from the edge's next start on"
 
     def drop(self, key: str) -> str:
         """Remove a program; says when it counts."""
@@ -68,7 +68,7 @@ class Book:
             self.edge.command("remove_program", {"id": key})
             return "the running edge has let it go"
         self._kept(lambda programs: {other: entry for other, entry in programs.items() if other != key})
-        return "the edge no longer asks it from its next start on"
+        return "it counts no more from the edge's next start on"
 
     def test(self, key: str) -> Sequence[Mapping[str, Any]]:
         """What was tried of a program: ``what``, ``ok`` and ``text`` of each step."""

@@ -69,6 +69,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         )
 
 
+# What a person types, for what a file says.
+_AS_TYPED = {
+    "none or ten_of_ten, or null for none": "none or ten_of_ten",
+    "or null for none": f"or {NONE}",
+    "true or false": "yes or no",
+    "such as [06-01..09-30]": "such as 06-01..09-30",
+}
+
+
 def _preset(text: str) -> str:
     from edge_service.ports import ConfigError  # noqa: PLC0415
     from edge_service.programs import presets  # noqa: PLC0415
@@ -95,7 +104,10 @@ def _checked(option: TermOption) -> Callable[[str], Any]:
         try:
             return (terms.check_term(option.path, value),)
         except ConfigError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
+            allowed = str(error).partition("; allowed: ")[2]
+            for ours, typed in _AS_TYPED.items():
+                allowed = allowed.replace(ours, typed)
+            raise argparse.ArgumentTypeError(f"found {text}; allowed: {allowed}") from error
 
     return read
 

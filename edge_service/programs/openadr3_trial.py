@@ -72,7 +72,7 @@ async def _lists(client: OpenAdr3Client, options: OpenAdr3Options) -> AsyncGener
     yield await _programs(client, options)
     yield Check("version", client.version is not None, f"OpenADR {client.version or 'of an unknown version'}")
     if options.client_id:
-        yield await _list(client, "/vens", "ven", "registrations are shown to this client")
+        yield await _list(client, "/vens", "ven", "registration(s) shown to this client")
     yield await _list(client, "/events", "events", "events are listed")
 
 

@@ -350,7 +350,7 @@ async def test_a_program_is_kept_for_the_next_start_while_no_edge_runs(house: Pa
     done = ridethrough(*OPENADR3, *words, cwd=house, said="s3cret\n")
     assert (done.code, done.out) == (
         0,
-        "program peak_savers (Peak Savers) is set; the edge asks it from its next start on\n",
+        "program peak_savers (Peak Savers) is set; it counts from the edge's next start on\n",
     )
     assert (await kept(house))["peak_savers"] == {
         "kind": "openadr3",
