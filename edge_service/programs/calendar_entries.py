@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from edge_service.domain.program import Event, Slot
 from edge_service.programs.calendar_words import UnclearError, Wish, read_words
@@ -42,12 +42,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The program that a calendar is of. ``prefix`` begins the uids of its events; ``at_meter``: its scope."""
+    """The program that a calendar is of. ``prefix`` begins the uids of its events; ``at_meter``: its scope.
+
+    ``zone``: of the days that people are told; None: they are told in UTC.
+    """
 
     program_id: str
     name: str
     prefix: str
     at_meter: bool = False
+    zone: tzinfo | None = None
 
 
 def called(
@@ -66,7 +70,8 @@ def called(
             event = _event(entry, watched, now, known)
         except UnclearError as error:
             title = "a private entry" if entry.private else shown(entry.title)
-            problems.append(f"The entry {title} of {entry.start:%Y-%m-%d} was passed over: {error}.")
+            day = entry.start.astimezone(watched.zone or UTC)
+            problems.append(f"The entry {title} of {day:%Y-%m-%d} was passed over: {error}.")
             continue
         if event is not None and len(events) < MOST_EVENTS:
             events.setdefault(event.uid, event)

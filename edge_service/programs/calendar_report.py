@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from edge_service.domain.asked import AN_AWARE_TIME, Asked, aware_time, bad_argument
 from edge_service.domain.program import Event, Scope
@@ -49,7 +50,8 @@ def read_report(asked: Asked, known: Sequence[Event]) -> CalendarReport:
     calendar, until = _bounded(asked.args, "calendar"), asked.time("until")
     prefix = f"{PREFIX}{hashlib.sha256(calendar.encode()).hexdigest()[:8]}:"
     entries, all_day = _entries(asked.args.get("entries"))
-    watched = Watched(program.id, program.name, prefix, at_meter=program.scope is Scope.SITE)
+    zone = ZoneInfo(asked.facts.time_zone) if asked.facts.time_zone else None
+    watched = Watched(program.id, program.name, prefix, program.scope is Scope.SITE, zone)
     events, problems = called(entries, watched, asked.now, {event.uid: event for event in known})
     return CalendarReport(program.id, prefix, until, tuple(events), (*all_day, *problems))
 

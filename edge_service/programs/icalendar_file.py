@@ -40,7 +40,8 @@ class CalendarSource:
     def __init__(self, options: CalendarOptions, known: Sequence[Event] = ()) -> None:
         self.options = options
         scope = options.program.scope
-        self._watched = Watched(options.id, options.name, f"{options.id}:", at_meter=scope is Scope.SITE)
+        zone = ZoneInfo(options.time_zone) if options.time_zone else None
+        self._watched = Watched(options.id, options.name, f"{options.id}:", scope is Scope.SITE, zone)
         self._given = {event.uid: event for event in known}
         self._last: _Read | None = None
         self._session: aiohttp.ClientSession | None = None

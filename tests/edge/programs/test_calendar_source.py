@@ -74,6 +74,12 @@ async def test_an_entry_becomes_an_event(file: File) -> None:
     assert news.problems == ()
 
 
+async def test_the_day_of_an_entry_that_is_not_clear_is_that_on_the_wall(file: File) -> None:
+    late = an_entry(DTSTART="20261031T010000Z", DTEND="20261031T020000Z", SUMMARY="Peak event about 5 kW")
+    (problem,) = (await file.read(late, time_zone="America/New_York")).problems
+    assert problem.startswith('The entry "Peak event about 5 kW" of 2026-10-30 was passed over')
+
+
 async def test_a_moved_entry_is_the_same_event_and_was_announced_when_it_first_was(file: File) -> None:
     (before,) = (await file.read(an_entry())).events
     later = NOW + timedelta(hours=1)
