@@ -193,7 +193,7 @@ class OpenAdr3Client:
             answer = await self._request(method, url.extend_query(list(query)) if query else url, body)
         if answer.status in _DENIED:
             raise ProgramDeniedError(
-                f"{method} {url} was refused ({answer.status}{_detail(answer)}); "
+                f"{method} {url} was refused ({answer.status}{self._detail(answer)}); "
                 "check the client id, its secret and its rights with the utility"
             )
         self._refuse_errors(answer, f"{method} {url}")
@@ -249,7 +249,7 @@ class OpenAdr3Client:
         }
         answer = await self._send("POST", url, {}, data=form)
         if answer.status in (HTTPStatus.BAD_REQUEST, *_DENIED):
-            told = f"{answer.status}{_detail(answer)}"
+            told = f"{answer.status}{self._detail(answer)}"
             raise ProgramCredentialsError(f"{url} gave no token ({told}); check client id and secret")
         if answer.status in _NO_SUCH_ENDPOINT:
             raise ProgramError(f"{url} gives no tokens ({answer.status}); check the address with the utility")
@@ -277,7 +277,15 @@ class OpenAdr3Client:
         if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
             raise ProgramAnswerError(f"{asked} sends us elsewhere; enter the final address", answer.status)
         retry_after_s = _retry_after_s(answer, self._now) if answer.status in _BUSY else None
-        raise ProgramAnswerError(f"{asked} failed with {answer.status}{_detail(answer)}", answer.status, retry_after_s)
+        told = f"{asked} failed with {answer.status}{self._detail(answer)}"
+        raise ProgramAnswerError(told, answer.status, retry_after_s)
+
+    def _detail(self, answer: _Answer) -> str:
+        """The same for people, in logs and in Home Assistant: some servers repeat what they were given."""
+        told = _detail(answer)
+        for secret in (self._access.client_secret, "" if self._token is None else self._token.text):
+            told = told.replace(secret, "***") if secret else told
+        return f": {told[:_LONGEST_DETAIL]}" if told else ""
 
     async def _send(self, method: str, url: URL, headers: Mapping[str, str], **payload: Any) -> _Answer:
         """One exchange within its time and size. Foreign errors end here."""
@@ -377,14 +385,14 @@ def _integer(text: str) -> float:
 
 
 def _detail(answer: _Answer) -> str:
-    """What a problem body or an OAuth2 error says, for a person."""
+    """What a problem body or an OAuth2 error says."""
     try:
         body = json.loads(answer.body)
     except ValueError, RecursionError:
         return ""
     texts = body if isinstance(body, dict) else {}
     told = next((texts[key] for key in ("error_description", "detail", "error", "title") if texts.get(key)), "")
-    return f": {told[:_LONGEST_DETAIL]}" if isinstance(told, str) and told.isprintable() and told else ""
+    return told if isinstance(told, str) and told.isprintable() else ""
 
 
 def _retry_after_s(answer: _Answer, now: datetime) -> float:

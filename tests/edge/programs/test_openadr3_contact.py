@@ -201,6 +201,22 @@ async def test_a_refused_client_needs_a_person(server: Server, status: int) -> N
 
 
 @pytest.mark.parametrize(
+    ("path", "status", "repeated"), [("/auth/token", 401, "our secret"), ("/auth/token", 500, "our secret"),
+                                     ("/events", 403, "our token"), ("/events", 500, "our token")]
+)  # fmt: skip
+async def test_a_server_that_repeats_a_secret_puts_it_in_nobodys_sight(
+    server: Server, path: str, status: int, repeated: str
+) -> None:
+    text = json.dumps({"detail": f"{'x' * 195}{repeated} is wrong"})
+    server.answers["/auth/token"] = TOKEN | {"access_token": "our token"}
+    server.answers[path] = web.Response(status=status, text=text)
+    with pytest.raises(ProgramError) as refused:
+        await polled(server)
+    assert repeated[:5] not in str(refused.value)
+    assert "x***" in str(refused.value)
+
+
+@pytest.mark.parametrize(
     "url", ["http://utility.example/openadr3", "ftp://127.0.0.1/", "https:///x", "peak", "http://["]
 )
 async def test_an_address_that_is_unsafe_or_none_is_refused_before_anything_is_sent(url: str) -> None:
