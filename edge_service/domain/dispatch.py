@@ -4,6 +4,7 @@ Positive powers charge. The program's scope says whether a target is a sum of th
 both become a sum of the chargers.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -48,6 +49,15 @@ def asked_w(view: View, call: Call) -> int | None:
 def _exports(view: View, event: Event) -> bool:
     program = view.facts.programs.get(event.program_id)
     return program is None or program.exports
+
+
+def without_export(view: View, event: Event, wishes: Mapping[str, int]) -> Mapping[str, int]:
+    """Powers of chargers that together supply no more than the house and the others use, unless export is wanted."""
+    gives_w = sum(wish_w for wish_w in wishes.values() if wish_w < 0)
+    used_w = max(view.others_w or 0, 0) + sum(wish_w for wish_w in wishes.values() if wish_w > 0)
+    if _exports(view, event) or -gives_w <= used_w:
+        return wishes
+    return {name: wish_w if wish_w >= 0 else int(wish_w * used_w / -gives_w) for name, wish_w in wishes.items()}
 
 
 def strength(view: View, event: Event) -> float:

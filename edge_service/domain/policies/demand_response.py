@@ -41,7 +41,9 @@ def _serve(view: View, call: Call) -> tuple[Statement, ...]:
         case SlotKind.CHARGE_STATE:
             wishes = dispatch_charge.wishes(view, call)
             kept = {name: max(0, wish_w) if name in low else wish_w for name, wish_w in wishes.items()}
-            wants = view.share(kept, weight=dispatch_charge.weights(view), fully=True)
+            wants = view.share(
+                dispatch.without_export(view, event, kept), weight=dispatch_charge.weights(view), fully=True
+            )
         case _:
             target_w = dispatch.asked_w(view, call)
             if target_w is None:
