@@ -12,6 +12,7 @@ from edge_service.command_line import (
     events,
     export,
     outages,
+    preferences,
     program,
     rehearsal,
     settlements,
@@ -61,6 +62,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     edge.add_commands(commands)
     outages.add_commands(commands)
     events.add_commands(commands)
+    preferences.add_commands(commands)
     rehearsal.add_commands(commands)
     settlements.add_commands(commands)
     time_travel.add_commands(commands)

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from edge_service.command_line.local_time import local_text
+from edge_service.command_line.local_time import A_TIME, local_text, moment
 from edge_service.command_line.outcome import CommandError, Commands, add_config, say
 
 if TYPE_CHECKING:
     from edge_service.command_line.local_edge import LocalEdge
 
 MOST_KW = 1000
-A_TIME = "'2026-07-15 17:00', local, or with an offset as 2026-07-15T21:00:00Z"
 # Of the states of an event: nothing of it is left to decide.
 OVER = frozenset({"finished", "missed", "cancelled"})
 FLAGS = {
@@ -127,22 +126,6 @@ class _House:
             raise CommandError(f"there is no program {wanted}; known are: {', '.join(self.programs) or 'none'}")
         return wanted
 
-    def moment(self, text: str, option: str) -> datetime:
-        """A person's time. Raises ``CommandError``: it is none, or nobody knows where it is meant."""
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise CommandError(f"{option}: found {text!r}; allowed: a date and a time such as {A_TIME}") from None
-        if moment.tzinfo is not None:
-            return moment
-        if self.zone is None:
-            raise CommandError(
-                f"{option}: {text} says no offset, and site.yaml no time_zone; allowed: such as 2026-07-15T21:00:00Z"
-            )
-        from zoneinfo import ZoneInfo  # noqa: PLC0415
-
-        return moment.replace(tzinfo=ZoneInfo(self.zone))
-
 
 # ------------------------------------------------------------------------------------------------------------ the acts
 
@@ -189,7 +172,7 @@ def _power(watts: float | None) -> str:
 def _enter(args: argparse.Namespace) -> int:
     house = _House.of(args)
     program = house.program_by_hand(args.program)
-    start = house.moment(args.start, "--start")
+    start = moment(args.start, "--start", house.zone)
     end = _end(house, args.end, start)
     wish = {"program": program, "name": args.name, "power_w": args.power}
     wish |= {"start": start.isoformat(), "end": end.isoformat()}
@@ -203,8 +186,8 @@ def _enter(args: argparse.Namespace) -> int:
 def _end(house: _House, text: str, start: datetime) -> datetime:
     """A time, or an hour of the day on which the event starts, of the next day where it would be before the start."""
     if "-" in text or "T" in text:
-        return house.moment(text, "--end")
-    end = house.moment(f"{start.date()} {text}", "--end")
+        return moment(text, "--end", house.zone)
+    end = moment(f"{start.date()} {text}", "--end", house.zone)
     if start.tzinfo is not None:
         end = end.replace(tzinfo=start.tzinfo)
     return end if end > start else end + timedelta(days=1)

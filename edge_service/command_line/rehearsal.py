@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edge_service.command_line.local_time import local_text
+from edge_service.command_line.local_time import A_TIME, local_text, moment
 from edge_service.command_line.outcome import Commands, add_config, say
 
 
@@ -19,7 +19,7 @@ def add_commands(commands: Commands) -> None:
     )
     rehearse.add_argument("--pulse", type=_watts, metavar="KW", help="really supply this, from 0.1 to 5 kW")
     rehearse.add_argument("--minutes", type=int, default=5, metavar="N", help="from 1 to 15 (%(default)s)")
-    rehearse.add_argument("--at", metavar="TIME", help="such as 2026-07-15T21:00:00Z; in a minute if not given")
+    rehearse.add_argument("--at", metavar="TIME", help=f"such as {A_TIME}; in a minute if not given")
     rehearse.add_argument("--cancel", action="store_true", help="take back the one that comes or runs")
     rehearse.set_defaults(act=_rehearse)
 
@@ -45,7 +45,8 @@ def _rehearse(args: argparse.Namespace) -> int:
         say("The rehearsal is taken back.")
         return 0
     wish: dict[str, Any] = {"dry": args.pulse is None, "minutes": args.minutes}
-    said = {"program": args.program, "power_w": args.pulse, "at": args.at}
+    at = None if args.at is None else moment(args.at, "--at", config.facts().time_zone).isoformat()
+    said = {"program": args.program, "power_w": args.pulse, "at": at}
     made = edge.command("start_rehearsal", wish | {name: value for name, value in said.items() if value is not None})
     begins, ends = (local_text(str(made[key]), config.facts().time_zone) for key in ("start", "end"))
     say(f"The rehearsal runs from {begins} to {ends}. How it went: ridethrough log rehearsals")

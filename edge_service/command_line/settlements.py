@@ -43,12 +43,21 @@ def _season(args: argparse.Namespace) -> int:
     books = LocalEdge.of(load(args.config)).settlements(args.program, args.year)
     seasons = latest(books["seasons"]) if args.year is None else books["seasons"]
     if args.program is not None and not seasons:
-        raise CommandError(f"no season of {args.program} is known; ridethrough program list shows the programs")
+        raise CommandError(
+            f"no season of {args.program} is known{_then(args.year)}; ridethrough program list shows the programs"
+        )
+    if not seasons and not args.json:
+        say("No program has a season then.")
+        return 0
     if args.json:
         say(json.dumps(seasons, indent=2, ensure_ascii=False))
         return 0
     say("\n\n".join("\n".join(told(season, books["entries"])) for season in seasons))
     return 0
+
+
+def _then(year: int | None) -> str:
+    return "" if year is None else f" that began in {year}"
 
 
 def latest(seasons: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

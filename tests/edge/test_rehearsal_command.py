@@ -42,7 +42,12 @@ class Sent:
         (
             ("--pulse", "1.5", "--minutes", "3", "--program", "peak", "--at", "2026-07-15T21:00:00Z"),
             "start_rehearsal",
-            {"dry": False, "minutes": 3, "program": "peak", "power_w": 1500, "at": "2026-07-15T21:00:00Z"},
+            {"dry": False, "minutes": 3, "program": "peak", "power_w": 1500, "at": "2026-07-15T21:00:00+00:00"},
+        ),
+        (
+            ("--at", "2026-07-15 17:00"),
+            "start_rehearsal",
+            {"dry": True, "minutes": 5, "at": "2026-07-15T17:00:00-04:00"},
         ),
         (("--cancel",), "cancel_rehearsal", {}),
     ],
