@@ -1,6 +1,6 @@
 """Events that people rehearse: from a command to an event, or refused by the name of what forbids it. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -32,6 +32,19 @@ class Refusal(StrEnum):
     NO_CHARGER = "no_charger"
 
 
+# For who has no client that puts the codes into words.
+REFUSALS: Mapping[Refusal, str] = {
+    Refusal.STOPPED: "a stop stands",
+    Refusal.MODE: "the mode is not automatic",
+    Refusal.GRID_NOT_ON: "the grid is not on beyond suspicion",
+    Refusal.STORM: "a storm is prepared for",
+    Refusal.DRILL: "a drill runs",
+    Refusal.EVENT_NEAR: "an event is called for that time",
+    Refusal.NOT_PARTICIPATING: "the house does not take part in its program",
+    Refusal.NO_CHARGER: "no charger with a vehicle can supply",
+}
+
+
 def rehearsal_event(asked: Asked) -> Event:
     """The event to be entered. ``dry`` is the rule: a pulse is asked for in words. Raises ``CommandRefusedError``."""
     program = asked.program() if asked.args.get("program") is not None else _by_hand(asked)
@@ -45,8 +58,9 @@ def rehearsal_event(asked: Asked) -> Event:
         raise CommandRefusedError("rehearsal_running", "a rehearsal comes or runs already")
     reasons = list(_refusals(asked, program, (start, end), dry=dry))
     if reasons:
-        words = [str(reason) for reason in reasons]
-        raise CommandRefusedError(f"rehearsal_{reasons[0]}", f"no rehearsal now: {', '.join(words)}", reasons=words)
+        words = ", ".join(REFUSALS[reason] for reason in reasons)
+        codes = [str(reason) for reason in reasons]
+        raise CommandRefusedError(f"rehearsal_{reasons[0]}", f"no rehearsal now: {words}", reasons=codes)
     slots = (Slot(start, end, power_w=-power_w),)
     return Event(f"{UID}{start:%Y%m%dT%H%M%SZ}", program, "Rehearsal", asked.now, slots, rehearsal=True, dry=dry)
 

@@ -27,7 +27,7 @@ from edge_service.domain.model import (
     Storm,
     frozen_map,
 )
-from edge_service.domain.rehearsal_commands import rehearsal_event, rehearsal_to_cancel
+from edge_service.domain.rehearsal_commands import REFUSALS, Refusal, rehearsal_event, rehearsal_to_cancel
 from edge_service.domain.rehearsal_memory import RehearsalMemory
 from edge_service.programs.manual import by_hand
 from tests.edge.domain.houses import T0
@@ -164,6 +164,15 @@ def test_before_the_first_cycle_nothing_is_rehearsed() -> None:
     with pytest.raises(CommandRefusedError) as found:
         rehearsal_event(Asked({}, Settings(), FACTS, TIED, T0))
     assert found.value.code == "not_ready"
+
+
+def test_a_refusal_is_told_in_words_all_of_them_at_once() -> None:
+    with pytest.raises(CommandRefusedError) as refused:
+        rehearsal_event(asked(replace(Settings(), mode=Mode.PAUSED, not_participating=frozenset({"manual"}))))
+    assert str(refused.value) == (
+        "no rehearsal now: the mode is not automatic, the house does not take part in its program"
+    )
+    assert set(REFUSALS) == set(Refusal)
 
 
 def test_a_house_with_a_program_of_its_own_for_events_by_hand_rehearses_in_that() -> None:
