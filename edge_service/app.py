@@ -403,6 +403,8 @@ class Edge:
                 await self.finder.find_all(self.runner.facts)
             except OSError as error:
                 LOG.error("baselines are looked for later: %s", error)
+            except Exception:  # what an event came to must never end the control of the house
+                LOG.exception("a defect in looking for baselines")
 
     async def _end_polls(self) -> None:
         for filing in self._filing:

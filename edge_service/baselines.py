@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from edge_service.domain.baseline import BEFORE_FROM, BEFORE_TO, LOOKED_BACK_DAYS, STEP, Day, Found, find
+from edge_service.domain.baseline import BEFORE_FROM, BEFORE_TO, LOOKED_BACK_DAYS, STEP, TOO_FEW_DAYS, Day, Found, find
 from edge_service.domain.model import SiteFacts
 from edge_service.domain.program import Program
 from edge_service.domain.settlement import Settlement
@@ -21,6 +21,8 @@ type Minutes = Callable[[datetime, datetime], Mapping[datetime, float]]
 # The rows of an event's last minutes are on disk by then.
 SETTLED_AFTER = timedelta(minutes=3)
 OUTAGES_LOOKED_AT = 500
+# Of a longer event there is no day like it; and its minutes, times sixty days, would keep a small machine busy.
+LONGEST = timedelta(hours=24)
 NO_TIME_ZONE = "no_time_zone"
 
 _MINUTE = timedelta(minutes=1)
@@ -38,6 +40,8 @@ def baseline_of(
 ) -> Found:
     """The baseline of an event. ``excluded``: local dates with an event or an outage. Reads files: call it off-loop."""
     length = row.end - row.start
+    if length > LONGEST:
+        return Found(None, (), TOO_FEW_DAYS)
     own = _day(row.start, length, minutes)
     starts = _like_starts(row.start.astimezone(zone), excluded, is_holiday)
     like_days = (_day(start, length, minutes) for start in starts)

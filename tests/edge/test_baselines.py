@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from edge_service.baselines import BaselineFinder
+from edge_service.baselines import BaselineFinder, baseline_of
 from edge_service.domain.model import Happening, Program, Scope, frozen_map
 from edge_service.domain.program import Baseline, Rules
 from edge_service.domain.settlement import Outcome, Settlement, paid_w
@@ -136,3 +136,13 @@ async def test_too_few_days_are_said_and_not_looked_for_again(desk: Desk) -> Non
     assert (row.baseline_wh, row.baseline_note) == (None, "too_few_days")
     assert paid_w(row, PEAK) is None
     assert Ledger([row], desk.journal, Later(row)).without_baseline(FACTS.programs) == []
+
+
+def test_there_is_no_day_like_an_event_of_a_year_and_none_is_looked_for() -> None:
+    def never(start: datetime, end: datetime) -> dict[datetime, float]:
+        raise AssertionError(f"minutes from {start} to {end}")
+
+    start = datetime(2025, 7, 24, 21, tzinfo=UTC)
+    row = Settlement("e1", "peak", "Peak", "2025-07-24", start, start + timedelta(days=365), Outcome.SERVED)
+    found = baseline_of(row, PEAK, BOSTON, never)
+    assert (found.wh, found.note) == (None, "too_few_days")
