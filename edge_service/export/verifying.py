@@ -194,7 +194,9 @@ def _days_of(path: Path) -> Iterator[tuple[str, str]]:
         try:
             from edge_service.export.parquet import rows_of  # noqa: PLC0415
         except ImportError as error:
-            raise ExportError("Parquet needs the extra parquet: pip install 'ridethrough[parquet]'") from error
+            raise ExportError(
+                "Parquet needs the extra parquet; in the project's folder: scripts/extra parquet"
+            ) from error
         for day, rows in groupby(rows_of(path), key=lambda row: str(row[_LOCAL])[:10]):
             yield day, csv_text([plain(value) for value in row] for row in rows)
         return

@@ -146,7 +146,7 @@ def _table_of(format_name: str) -> _Columns:
     try:
         from edge_service.export.parquet import ParquetTable  # noqa: PLC0415
     except ImportError as error:
-        message = "Parquet needs the extra parquet: pip install 'ridethrough[parquet]', or use --format csv"
+        message = "Parquet needs the extra parquet; in the project's folder: scripts/extra parquet. Or use --format csv"
         raise ExportError(message) from error
     return ParquetTable
 

@@ -24,7 +24,9 @@ _LONGEST_DETAIL = 200
 # What openleadr's own code says of messages that it cannot make sense of.
 NOT_REGISTERED = 463
 
-MISSING = "this program speaks OpenADR 2.0b, which needs the extra openadr2: pip install 'ridethrough[openadr2]'"
+MISSING = (
+    "this program speaks OpenADR 2.0b, which needs the extra openadr2; in the project's folder: scripts/extra openadr2"
+)
 
 
 class _Messaging(Protocol):

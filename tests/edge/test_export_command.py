@@ -80,7 +80,8 @@ async def test_what_cannot_be_done_is_one_line(house: Path) -> None:
     bare = ridethrough("export", *period, "--format", "parquet", "--out", "p", cwd=house, without="pyarrow")
     assert bare.returncode == 1
     assert bare.stderr == (
-        "ridethrough: Parquet needs the extra parquet: pip install 'ridethrough[parquet]', or use --format csv\n"
+        "ridethrough: Parquet needs the extra parquet; in the project's folder: scripts/extra parquet. "
+        "Or use --format csv\n"
     )
     assert not (house / "p").exists()
     wrong = ridethrough("export", "--from", "June", "--to", "2026-07-01", cwd=house)

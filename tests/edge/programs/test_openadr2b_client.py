@@ -150,7 +150,7 @@ def test_without_the_extra_the_program_says_what_to_install(monkeypatch: pytest.
     for name in [name for name in sys.modules if name.partition(".")[0] == "openleadr"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "openleadr", None)
-    with pytest.raises(ConfigError, match=r"pip install 'ridethrough\[openadr2\]'"):
+    with pytest.raises(ConfigError, match="scripts/extra openadr2"):
         OpenAdr2Source.open(PLAIN, "installation-1")
 
 
