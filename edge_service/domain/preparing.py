@@ -180,7 +180,8 @@ def _claimed(view: View, event: Event) -> tuple[float, float]:
     for other in view.observation.events:
         earlier = other.slots and other.end > now and (other.start, other.uid) < (event.start, event.uid)
         if earlier and view.settings.takes_part(other):
-            energy_wh += sum(_asked_w(view, other, slot) * _left_h(slot, now) for slot in other.slots)
+            left = [(slot, hours_left) for slot in other.slots if (hours_left := _left_h(slot, now)) > 0]
+            energy_wh += sum([_asked_w(view, other, slot) * hours_left for slot, hours_left in left])
             hours += max(0.0, hours_between(max(now, other.start), min(other.end, event.start)))
     return energy_wh, hours
 

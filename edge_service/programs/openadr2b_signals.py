@@ -110,13 +110,13 @@ def _laid_out(event: EventMessage, signal: Signal, shift: timedelta) -> Iterator
         if start < cursor:
             raise SignalError("has intervals that overlap")
         cursor = _later(start, stretch.length)
-        end = min(cursor, last)
-        if start < end:
-            yield _moved(start, shift), _moved(end, shift), stretch
+        begins, ends = _moved(start, shift), _moved(min(cursor, last), shift)
+        if begins < ends:
+            yield begins, ends, stretch
 
 
 def _moved(at: datetime, by: timedelta) -> datetime:
-    return FOREVER if at >= FOREVER - by else at + by
+    return FOREVER if by >= FOREVER - at else at + by
 
 
 def _later(at: datetime, length: timedelta) -> datetime:

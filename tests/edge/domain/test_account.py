@@ -7,7 +7,7 @@ import pytest
 
 from edge_service.domain.decide import decide
 from edge_service.domain.memory import EventStage, Gap, Memory
-from edge_service.domain.model import Event, Mode, Notice, Observation, Settings, Storm, frozen_map
+from edge_service.domain.model import Event, Mode, Notice, Observation, Settings, SlotKind, Storm, frozen_map
 from tests.edge.domain.houses import a_site, after, an_event, an_observation
 
 
@@ -100,3 +100,15 @@ def test_the_notice_of_a_new_event_names_the_money_at_stake() -> None:
     (notice,) = [one for one in told if one.kind == "event_announced"]
     # 5 kW of one of 50 events.
     assert notice.data["stake_usd"] == 27.5
+
+
+def test_what_an_event_asked_for_and_has_had_is_not_kept_for_it_any_more() -> None:
+    """All there is until noon, then no charging: once it is noon nothing more is taken for it."""
+    later = an_event("later", 7200, 10800, -5000)
+    most = an_event("most", 0, 3600)
+    first = replace(most.slots[0], end=after(1800), kind=SlotKind.MAX_DISCHARGE)
+    rest = replace(most.slots[0], start=after(1800), kind=SlotKind.NO_CHARGE)
+    observation = an_observation(1801, {"car": {}}, events=(replace(most, slots=(first, rest)), later))
+    memory = decide(observation, Memory(), Settings(), a_site()).memory
+    memory = decide(replace(observation, now=after(1802)), memory, Settings(), a_site()).memory
+    assert (memory.events["later"].feasible_w, memory.events["later"].stage) == (-5000, EventStage.PREPARED)

@@ -12,6 +12,8 @@ from edge_service.domain.program import Price, PriceKind
 from edge_service.domain.timeline import FOREVER
 from edge_service.ports import ProgramCredentialsError, ProgramError
 from edge_service.programs.openadr2b import OpenAdr2Source
+from edge_service.programs.openadr2b_messages import EventMessage, Signal, Stretch
+from edge_service.programs.openadr2b_signals import slots_of
 from tests.edge.programs.vtn_2b import KILOWATT_HOURS, KILOWATTS, Vtn, a_signal, a_vtn, power
 
 # The foreign server looks at its own clock, and drops what is over by it.
@@ -127,6 +129,14 @@ async def test_an_event_without_an_end_lasts_until_it_is_taken_back() -> None:
         assert (await source.poll(NOW)).events[0].end == FOREVER
         vtn.cancel(event)
         assert (await source.poll(NOW)).events == ()
+
+
+def test_an_event_or_an_interval_of_ten_thousand_years_lasts_until_it_is_taken_back_too() -> None:
+    ages = timedelta(days=3_660_000)
+    signal = Signal("SIMPLE", "level", "", "", "", (Stretch(None, ages, 1.0),))
+    event = EventMessage("e1", 0, "far", None, "", False, False, SOON, ages, ages, (signal,))
+    assert slots_of(event, timedelta(), 1) == ((Slot(SOON, FOREVER, SlotKind.NO_CHARGE),), ())
+    assert slots_of(event, timedelta(days=3_000_000), 1) == ((), ())
 
 
 async def test_several_events_are_known_side_by_side_far_or_near() -> None:
