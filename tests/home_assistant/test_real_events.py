@@ -191,10 +191,12 @@ async def test_an_event_outside_the_rules_waits_for_a_yes_and_a_rehearsal_ends_w
     await home.sees(POWER, "0.0")
     await home.eventually(lambda: home.resident.peaks[-1] == "cancelled")
 
-    start = (dt_util.now() + timedelta(hours=2)).replace(microsecond=0)
+    start = (dt_util.now() + timedelta(minutes=40)).replace(microsecond=0)
     times = {"start": start.isoformat(), "end": (start + timedelta(hours=1)).isoformat()}
-    made = await act(home, "enter_event", name="By mail", power=4, **times)
+    made = await act(home, "enter_event", name="By mail", power=12, **times)
     await home.eventually(lambda: attributes(home.hass, STATUS, "uid").get("uid") == made["event"])
+    short = "Peak event cannot be served in full"
+    await home.eventually(lambda: "12.0 kW asked, 9.6 kW possible, worth about $" in read(short, home))
     answer = await act(home, "opt_out_event", uid=made["event"])
     assert answer["stake_usd"] > 0
     await home.hass.services.async_call(
