@@ -104,19 +104,20 @@ class Edge:
     async def prepare(self) -> None:
         """Read what the journal keeps; nothing is ordered from it."""
         self.installation = await installation_id(self.journal)
-        self.programs = enrolment.kept(await _readable(self.journal.load_document("programs"), None, "programs"))
+        document = await _readable(self.journal.load_document("programs"), None, "programs")
+        self.programs = enrolment.kept(document)
         settings = await _readable(self.journal.load_settings(), Settings(), "settings")
         memory = _kept_memory(await _readable(self.journal.load_document("memory"), None, "memory"))
         nothing_known: Sequence[Event] = ()
-        events = await _readable(self.journal.load_events(), nothing_known, "events")
+        events = _of_followed(await _readable(self.journal.load_events(), nothing_known, "events"), document)
         nobody_warns: Sequence[Alert] = ()
         alerts = await _readable(self.journal.load_alerts(), nobody_warns, "alerts")
         calls = await _readable(self.journal.load_document(judgement.DOCUMENT), None, "calls")
         judge = judgement.Judgement(self._facts, self.journal, self.clock, calls)
         unbound: Sequence[CapacityLimit] = ()
-        limits = await _readable(self.journal.load_limits(), unbound, "limits")
+        limits = _of_followed(await _readable(self.journal.load_limits(), unbound, "limits"), document)
         unpriced: Sequence[Price] = ()
-        prices = await _readable(self.journal.load_prices(), unpriced, "prices")
+        prices = _of_followed(await _readable(self.journal.load_prices(), unpriced, "prices"), document)
         self.intake = Intake(
             self.clock,
             self.journal,
@@ -483,6 +484,16 @@ async def _readable[T](reading: Awaitable[T], otherwise: T, what: str) -> T:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         LOG.error("the %s in the journal cannot be read; the edge starts without: %r", what, error)
         return otherwise
+
+
+def _of_followed[T: (Event, CapacityLimit, Price)](
+    said: Sequence[T], document: Mapping[str, Any] | None
+) -> Sequence[T]:
+    """What programs said that are still followed: a crash can have come between the end of one and of its words."""
+    listed = None if document is None else document.get("programs")
+    if not isinstance(listed, Mapping):
+        return said
+    return [one for one in said if one.program_id == enrolment.BY_HAND or one.program_id in listed]
 
 
 def _kept_memory(document: Mapping[str, Any] | None) -> Memory:

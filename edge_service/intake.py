@@ -216,10 +216,10 @@ class Intake:
     async def forget(self, program: str) -> None:
         """A program that is followed no more: nothing of it is served. Raises OSError; then its events still are."""
         self.contacts.pop(program, None)
-        async with self._one_at_a_time:
-            await self._put(program, [])
         await self.warned_by(program, ())
         await self._announce(program, ProgramNews(self._clock.now(), ()))
+        async with self._one_at_a_time:
+            await self._put(program, [])
         self._changed()
 
     async def poll(self, source: ProgramSource) -> None:

@@ -1,15 +1,20 @@
 """Programs of a running edge: which it takes, and what people hear when a utility refuses its credentials."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge_service.api.pairing import Role
+from edge_service.app import opened
 from edge_service.domain.asked import CommandRefusedError
+from edge_service.domain.model import CapacityLimit, Slot
+from edge_service.domain.program import Direction
 from edge_service.simulation.site import SimulatedSite
 from edge_service.simulation.utility import SimulatedUtility, UtilityOptions
-from tests.edge.domain.houses import after
+from tests.edge.domain.houses import after, an_event
 from tests.edge.edge_kit import QUICK_SITE, RunningEdge, a_house, config_of, running
 
 
@@ -100,3 +105,20 @@ async def test_the_version_of_a_server_is_shown_and_what_it_pushes_is_served_lon
         await edge.until(lambda _: broker.subscriptions)
         utility.dispatch.call_event(start_in_s=0, duration_s=600, power_kw=3)
         await edge.until(lambda state: state["chargers"]["driveway"]["power_w"] == -3000)
+
+
+async def test_what_a_program_said_that_is_followed_no_more_does_not_come_back_with_a_restart(tmp_path: Path) -> None:
+    """As a crash leaves it between the end of a program and of its words."""
+    begins = datetime.now(UTC)
+    async with SimulatedUtility(UtilityOptions(port=0)) as utility, SimulatedSite(QUICK_SITE) as site:
+        config = config_of(site, tmp_path)
+        async with running(config) as edge:
+            await edge.command("set_program", id="peak", program=an_entry(utility))
+            events = [an_event(f"{name}:1", 0, 0, program=name) for name in ("peak", "gone", "manual")]
+            slot = Slot(begins, begins + timedelta(hours=1), power_w=-1000)
+            await edge.edge.journal.save_events([replace(event, slots=(slot,)) for event in events])
+            limits = [CapacityLimit(name, name, Direction.IMPORT, 1000, begins) for name in ("peak", "gone")]
+            await edge.edge.journal.save_limits(limits)
+        async with opened(config) as later:
+            assert {event.program_id for event in later.intake.events()} == {"peak", "manual"}
+            assert {limit.program_id for limit in later.intake.limits()} == {"peak"}
