@@ -44,7 +44,7 @@ def add_commands(commands: Commands) -> None:
     for parser in (out, back):
         parser.add_argument("event", nargs="?", help="its uid, or its name where only one has it")
         parser.add_argument("--day", type=_day, metavar="DAY", help="all events of this local date, such as 2026-07-15")
-        parser.add_argument("--program", metavar="ID", help="with --day: only of this one; else the whole program")
+        parser.add_argument("--program", metavar="ID", help="with an event or --day: of this one; else all its events")
     cancel = _declared(acts, "cancel", "take back one that was entered by hand", _cancel)
     cancel.add_argument("event", help="its uid, or its name where only one has it")
 
@@ -99,9 +99,9 @@ class _House:
         listed = [(key, one) for key, program in self.programs.items() for one in program.get("events", ())]
         yield from sorted((one for one in listed if one[1]["status"] not in OVER), key=lambda one: str(one[1]["start"]))
 
-    def uid(self, wanted: str) -> str:
-        """Of the event with this uid, or the only one with this name."""
-        known = [one for _, one in self.events()]
+    def uid(self, wanted: str, program: str | None = None) -> str:
+        """Of the event with this uid, or the only one with this name (of this program)."""
+        known = [one for key, one in self.events() if program in (None, key)]
         found = [one for one in known if one["uid"] == wanted]
         found = found or [one for one in known if str(one["name"]).casefold() == wanted.casefold()]
         if len(found) == 1:
@@ -203,12 +203,16 @@ def _in(args: argparse.Namespace) -> int:
 
 def _said(args: argparse.Namespace, *, takes_part: bool) -> int:
     house, word = _House.of(args), "in" if takes_part else "out"
-    if sum(one is not None for one in (args.event, args.day or args.program)) != 1:
+    if (args.event is None) == (args.day is None) and (args.event is not None or args.program is None):
         raise CommandError("say one of: an event, --day, or --program; see ridethrough event list")
     if args.program is not None:
         house.program(args.program)
     if args.event is not None:
-        say(_stake(house.edge.command(f"opt_{word}", {"event": house.uid(args.event)}), takes_part=takes_part))
+        say(
+            _stake(
+                house.edge.command(f"opt_{word}", {"event": house.uid(args.event, args.program)}), takes_part=takes_part
+            )
+        )
     elif args.day is not None:
         house.edge.command(f"opt_{word}_day", {"day": args.day, "program": args.program})
         say(f"{args.day} is {'served again' if takes_part else 'left out'}: {args.program or 'all programs'}.")

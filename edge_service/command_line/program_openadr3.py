@@ -96,7 +96,9 @@ def _option(name: str, read: Callable[[str], object] = str) -> Callable[[str], A
         try:
             return OpenAdr3Options.value(name, read(text))
         except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
+            # An address may hold a password; what is written for --payload is named by its own rule.
+            found = "" if name == "base_url" or not text else f"found {text}; it "
+            raise argparse.ArgumentTypeError(f"{found}{error}") from error
 
     return checked
 

@@ -153,8 +153,14 @@ def test_help_names_every_command(tmp_path: Path) -> None:
             "address of the server",
         ),
         (["program", "add", "manual", "--name", "X", "--pay-usd-per-kw", "nan"], "allowed: dollars from 0"),
-        (["program", "add", "openadr3", "--poll-s", "0"], "--poll-s: is a number of seconds from 1 to 3600"),
-        (["program", "add", "openadr3", "--token-host", "https://x"], "--token-host: is a host name, without scheme"),
+        (
+            ["program", "add", "openadr3", "--poll-s", "0"],
+            "--poll-s: found 0; it is a number of seconds from 1 to 3600",
+        ),
+        (
+            ["program", "add", "openadr3", "--token-host", "https://x"],
+            "--token-host: found https://x; it is a host name, without scheme",
+        ),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_code_2(words: list[str], complaint: str, tmp_path: Path) -> None:

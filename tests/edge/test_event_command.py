@@ -92,6 +92,7 @@ def test_an_event_is_entered_by_the_clock_on_the_wall(
     [
         (("out", "hot evening"), "opt_out", {"event": "hand:1"}, "gives up $30.56 and 0.111 kW"),
         (("in", "hand:1"), "opt_in", {"event": "hand:1"}, "It is served."),
+        (("out", "hot evening", "--program", "peak"), "opt_out", {"event": "hand:1"}, "gives up $30.56"),
         (("out", "--day", "2026-07-15"), "opt_out_day", {"day": "2026-07-15", "program": None}, "all programs"),
         (
             ("in", "--day", "2026-07-15", "--program", "peak"),
@@ -117,6 +118,7 @@ def test_a_persons_say_reaches_the_edge(
     ("words", "told"),
     [
         (("out", "Yesterday"), "no event 'Yesterday' runs or comes; there are: ven:2, Soon"),
+        (("out", "Hot evening", "--program", "grid"), "no event 'Hot evening' runs or comes; there are: ven:2, Soon"),
         (("out",), "say one of: an event, --day, or --program"),
         (("out", "hand:1", "--day", "2026-07-15"), "say one of"),
         (("out", "--day", "15 July"), "found 15 July; allowed: a local date such as 2026-07-15"),
