@@ -15,6 +15,8 @@ LOG = logging.getLogger(__name__)
 DOCUMENT = "calls"
 # No season is longer, and none begins before this.
 KEPT = timedelta(days=400)
+# Several a day of every program; more would make each look at the rules longer and longer.
+MOST_CALLS = 2000
 
 
 class Documents(Protocol):
@@ -67,7 +69,8 @@ class Judgement:
             for uid, call in self._calls.items()
             if uid not in known and call.start < now < call.end + KEPT
         }
-        return over | known
+        latest = sorted(over, key=lambda uid: over[uid].start)[-MOST_CALLS:]
+        return {uid: over[uid] for uid in latest} | known
 
 
 def _written(calls: Mapping[str, Call]) -> dict[str, Any]:

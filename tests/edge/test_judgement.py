@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from edge_service.domain.model import Event, SiteFacts, frozen_map
 from edge_service.domain.program import Flag, Program, Rules
 from edge_service.intake import Intake
-from edge_service.judgement import DOCUMENT, KEPT, Judgement
+from edge_service.judgement import DOCUMENT, KEPT, MOST_CALLS, Judgement
 from tests.edge.domain.houses import a_site, after, an_event
 from tests.edge.fakes import LeapingClock, MemoryJournal
 
@@ -80,6 +80,17 @@ async def test_calls_are_forgotten_after_a_season() -> None:
     later = round(KEPT / timedelta(days=1)) + 2
     await office.hear(*daily(later))
     assert set(office.journal.documents[DOCUMENT]) == {f"peak:{later}"}
+
+
+async def test_of_very_many_calls_the_latest_are_kept() -> None:
+    office = Office()
+    judge = Judgement(lambda: office.facts, office.journal, office.clock)
+    for number in range(0, MOST_CALLS + 300, 100):
+        await judge.keep([an_event(f"peak:{one}", one, one + 30) for one in range(number, number + 100)])
+        office.clock.at = after(number + 200)
+    kept = office.journal.documents[DOCUMENT]
+    assert len(kept) == MOST_CALLS + 100
+    assert ("peak:0" in kept, f"peak:{MOST_CALLS}" in kept) == (False, True)
 
 
 async def test_a_rehearsal_is_no_call() -> None:
