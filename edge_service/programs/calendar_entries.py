@@ -64,7 +64,8 @@ def called(
     events: dict[str, Event] = {}
     problems: list[str] = []
     for entry in sorted(entries, key=lambda one: (one.start, one.uid)):
-        if entry.end <= now or entry.start - now > FARTHEST:
+        over = entry.end <= now and not _ran(known.get(_uid(entry, watched)), now)
+        if over or entry.start - now > FARTHEST:
             continue
         try:
             event = _event(entry, watched, now, known)
@@ -83,11 +84,20 @@ def _event(entry: Entry, watched: Watched, now: datetime, known: Mapping[str, Ev
     if wish is None or wish.program not in (None, watched.program_id):
         return None
     _check(entry, wish, watched)
-    uid = watched.prefix + hashlib.sha256(entry.uid.encode()).hexdigest()[:16]
+    uid = _uid(entry, watched)
     name = watched.name if entry.private else clean(entry.title) or watched.name
     announced_at = known[uid].announced_at if uid in known else now
     slot = Slot(entry.start, entry.end, wish.kind, wish.power_w)
     return Event(uid, watched.program_id, name, announced_at, (slot,))
+
+
+def _uid(entry: Entry, watched: Watched) -> str:
+    return watched.prefix + hashlib.sha256(entry.uid.encode()).hexdigest()[:16]
+
+
+def _ran(known: Event | None, now: datetime) -> bool:
+    """It ran as it was known: what ends it early is told, once."""
+    return known is not None and known.start <= now < known.end
 
 
 def _check(entry: Entry, wish: Wish, watched: Watched) -> None:

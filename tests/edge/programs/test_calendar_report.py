@@ -12,7 +12,7 @@ from edge_service.domain.program import Scope
 from edge_service.household import Household
 from edge_service.intake import Intake
 from tests.edge.domain.houses import a_site, after, an_event
-from tests.edge.fakes import FakeSource, LeapingClock, MemoryJournal, leaping
+from tests.edge.fakes import FakeSource, LeapingClock, MemoryJournal, leaping, passes
 
 TIED = Memory(grid=GridMemory(Grid.ON), island=IslandMemory(IslandStep.TIED))
 PEAK = Program("peak", "Peak power", "manual")
@@ -81,6 +81,18 @@ async def test_an_event_that_runs_is_cancelled_when_it_is_taken_out() -> None:
     await home.tell(an_entry(start_s=-600, end_s=7200))
     assert len(home.events) == 1
     await home.tell()
+    assert home.events == []
+
+
+@leaping
+async def test_an_entry_that_runs_and_is_cut_to_a_time_that_has_passed_is_an_event_that_ended_then() -> None:
+    home = Home()
+    await home.tell(an_entry(-3600, 3600))
+    await home.tell(an_entry(-3600, -600))
+    (event,) = home.events
+    assert (event.start, event.end) == (after(-3600), after(-600))
+    await passes(31)
+    await home.tell(an_entry(-3600, -600))
     assert home.events == []
 
 
