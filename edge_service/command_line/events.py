@@ -133,7 +133,7 @@ class _House:
 def _list(args: argparse.Namespace) -> int:
     house = _House.of(args)
     lines = [line for key, one in house.events() for line in lines_of(key, one, house.zone)]
-    days = [line for key, program in house.programs.items() for line in _left_out(key, program)]
+    days = [line for key, program in house.programs.items() for line in _standing(key, program)]
     say("\n".join([*(lines or ["No event runs or comes."]), *days]))
     return 0
 
@@ -156,7 +156,10 @@ def _flags(flags: Sequence[str]) -> str:
     return ", ".join(FLAGS.get(flag, flag) for flag in flags)
 
 
-def _left_out(key: str, program: Mapping[str, Any]) -> Iterator[str]:
+def _standing(key: str, program: Mapping[str, Any]) -> Iterator[str]:
+    """What may keep a program's events from being known or served."""
+    if program.get("problem"):
+        yield f"{key} has a problem: {program['problem']}"
     if program.get("participating") is False:
         yield f"all events of {key} are left out"
     if program.get("days_opted_out"):

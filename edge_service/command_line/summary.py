@@ -45,6 +45,8 @@ def _programs(state: Mapping[str, Any]) -> Iterator[str]:
     zone = state.get("site", {}).get("time_zone")
     for key, program in state.get("programs", {}).items():
         yield f"program {key} ({_word(program.get('name'))}): {'takes part' if program.get('participating') else 'off'}"
+        if program.get("problem"):
+            yield f"  problem: {program['problem']}"
         for event in program.get("events", ()):
             start, end = event.get("start"), event.get("end")
             span = (

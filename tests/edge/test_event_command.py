@@ -26,7 +26,7 @@ OVER = HOT | {"uid": "hand:0", "name": "Yesterday", "status": "finished"}
 SOON = HOT | {"uid": "ven:2", "name": "Soon", "start": "2026-07-14T21:00:00.000Z", "flags": [], "asks": False}
 PROGRAMS = {
     "peak": {"kind": "manual", "participating": True, "days_opted_out": ["2026-07-20"], "events": [HOT, OVER]},
-    "grid": {"kind": "openadr3", "participating": False, "days_opted_out": [], "events": [SOON]},
+    "grid": {"kind": "openadr3", "participating": False, "days_opted_out": [], "events": [SOON], "problem": "no token"},
 }
 
 
@@ -66,6 +66,8 @@ def test_the_list_tells_what_comes_in_local_time_with_money_rules_and_what_is_le
     assert "until you say yes" not in said_yes
     assert "peak is left out on 2026-07-20" in told
     assert "all events of grid are left out" in told
+    assert "grid has a problem: no token" in told
+    assert "  problem: no token" in ridethrough("state", cwd=tmp_path).out
 
 
 @pytest.mark.parametrize(
