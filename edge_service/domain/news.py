@@ -230,10 +230,10 @@ STAGE_NEWS: Mapping[EventStage, str] = {
 
 def _of_event(view: View, uid: str, old: EventMemory | None, new: EventMemory) -> Iterator[Happening]:
     if old is None or (old.stage is EventStage.CANCELLED and new.stage not in OVER):
-        yield _happening(view, "event_announced", new.program_id, uid=uid, **_terms(view, new))
+        yield _happening(view, "event_announced", new.program_id, uid=uid, **_called(view, new))
         return
     if _changed(old, new):
-        yield _happening(view, "event_updated", new.program_id, uid=uid, **_terms(view, new))
+        yield _happening(view, "event_updated", new.program_id, uid=uid, **_called(view, new))
     if old.stage is new.stage:
         return
     if old.stage is EventStage.OPTED_OUT and new.stage not in OVER:
@@ -242,6 +242,11 @@ def _of_event(view: View, uid: str, old: EventMemory | None, new: EventMemory) -
         yield _happening(view, "event_resumed" if new.run_s > 0 else "event_started", new.program_id, uid=uid)
     elif new.stage in STAGE_NEWS:
         yield _happening(view, STAGE_NEWS[new.stage], new.program_id, uid=uid, **_result(view, new))
+
+
+def _called(view: View, account: EventMemory) -> dict[str, Any]:
+    """What it asks for, with what an answer needs: its date, and whether it waits for a yes."""
+    return {**_terms(view, account), "day": account.day, "asks": account.asks}
 
 
 def _terms(view: View, account: EventMemory) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Programs as people meet them: no and yes with the money at stake, days, rehearsals, and what is told of events."""
 
+import asyncio
 import re
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
@@ -11,14 +12,15 @@ import yaml
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components import persistent_notification
 from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, STATE_UNAVAILABLE, STATE_UNKNOWN
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, ServiceCall, callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.setup import async_setup_component
 from probatio import Invalid
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
 from custom_components.ridethrough.const import DOMAIN
-from custom_components.ridethrough.wire import EventWire, NoticeWire
+from custom_components.ridethrough.wire import NoticeWire
 
 from .conftest import attributes, device_of, shown
 from .peer import Eventually, Peer, at, event, notice, of_an_older_edge, refusing
@@ -38,10 +40,9 @@ def program(house: MockConfigEntry, device_registry: dr.DeviceRegistry) -> str:
     return device.id
 
 
-def asking(**changes: Any) -> EventWire:
+def asking(**changes: Any) -> dict[str, Any]:
     """An event that departs from its program's rules and that nobody has answered."""
-    asks: Any = event(status="opted_out") | {"asks": True, "flags": ["out_of_season", "holiday"], **changes}
-    return asks
+    return {**event(status="opted_out"), "asks": True, "flags": ["out_of_season", "holiday"], **changes}
 
 
 async def act(hass: HomeAssistant, action: str, data: dict[str, Any], *, answers: bool = False) -> Any:
@@ -197,7 +198,7 @@ async def test_an_idle_program_writes_nothing_and_one_that_runs_little(
     wobble = {"feasible_w": lambda s: -4800 + s % 7, "stake_usd": lambda s: round(12.4 + s % 5 / 100, 2)}
     assert await passes(25, **wobble) == 0
     begun = {"status": "running", "start": at(-60), "average_w": 5000, "earnings_usd": 0.0}
-    await passes(1, **{key: lambda _, value=value: value for key, value in begun.items()})  # type: ignore[misc]
+    await passes(1, **{key: lambda _, value=value: value for key, value in begun.items()})
     earns = {"energy_wh": lambda s: s * 7 // 5, "earnings_usd": lambda s: round(s / 100, 2)}
     assert await passes(60, **earns) <= 20
 
@@ -280,6 +281,69 @@ async def test_notices_of_events_name_the_day_and_the_money_and_nothing_that_is_
         name: text for name, (_, text) in SAID.items()
     }
     await hass.config_entries.async_unload(entry.entry_id)
+
+
+def automation(words: str, entry: MockConfigEntry, program: str) -> dict[str, Any]:
+    """The example of the documents that has these words, as a resident with this house would have it."""
+    page = (Path(__file__).parents[2] / "docs" / "home-assistant.md").read_text()
+    (text,) = [text for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if words in text]
+    ours = text.replace("config_entry_id: 0123456789abcdef0123456789abcdef", f"config_entry_id: {entry.entry_id}")
+    example: dict[str, Any] = yaml.safe_load(ours.replace("0123456789abcdef0123456789abcdef", program))
+    return example
+
+
+@pytest.mark.parametrize(
+    ("asks", "tapped", "command", "args"),
+    [
+        (False, "", "opt_out", {"event": "peak-1"}),
+        (True, "", "opt_in", {"event": "peak-1"}),
+        (False, "_DAY", "opt_out_day", {"day": "2026-07-15", "program": None}),
+    ],
+)
+async def test_the_example_of_a_notification_names_day_and_money_and_takes_the_answer(
+    hass: HomeAssistant,
+    house: MockConfigEntry,
+    program: str,
+    peer: Peer,
+    eventually: Eventually,
+    asks: bool,
+    tapped: str,
+    command: str,
+    args: dict[str, Any],
+) -> None:
+    await hass.config.async_set_time_zone("America/New_York")
+    phone: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    @callback
+    def ring(call: ServiceCall) -> None:
+        phone.put_nowait(dict(call.data))
+
+    hass.services.async_register("notify", "mobile_app_phone", ring)
+    example = automation("notify.mobile_app_phone", house, program)
+    assert await async_setup_component(hass, "automation", {"automation": example})
+    times = {"start": "2100-07-15T21:00:00+00:00", "end": "2100-07-16T00:00:00+00:00"}
+    await peer.happen("event_announced", "peak", uid="peak-1", day="2026-07-15", asks=asks, **TERMS | times)
+    async with asyncio.timeout(10):
+        said = await phone.get()
+    assert said["title"] == ("Serve this peak event?" if asks else "Peak event announced")
+    assert said["message"] == "Thursday July 15, 17:00 to 20:00: 5.0 kW asked, worth about $12.40."
+    hass.bus.async_fire("mobile_app_notification_action", {"action": said["data"]["actions"][0]["action"] + tapped})
+    await eventually(lambda: peer.named(command) == [args])
+
+
+async def test_the_example_of_a_mail_enters_what_it_says_and_nothing_of_another_one(
+    hass: HomeAssistant, house: MockConfigEntry, program: str, peer: Peer, eventually: Eventually
+) -> None:
+    await hass.config.async_set_time_zone("America/New_York")
+    assert await async_setup_component(hass, "automation", {"automation": automation("imap_content", house, program)})
+    sent = {"sender": "events@utility.example", "subject": "Peak tomorrow"}
+    for text in ("Your bill", "Peak event on 07/15/2026 from 5 PM to 8 PM, thank you"):
+        hass.bus.async_fire("imap_content", sent | {"text": text})
+    await eventually(lambda: bool(peer.named("enter_event")))
+    await hass.async_block_till_done()
+    start, end = "2026-07-15T21:00:00+00:00", "2026-07-16T00:00:00+00:00"
+    entered = {"program": "peak", "name": "Peak tomorrow", "start": start, "end": end, "power_w": 5000}
+    assert peer.named("enter_event") == [entered]
 
 
 def test_actions_offer_the_devices_that_there_are() -> None:
