@@ -5,8 +5,10 @@ only while no other speaks. Which of several limits of one rank counts is open i
 several programs each is kept to, since their ranks cannot be compared.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 
 from edge_service.domain.band import ANY, Band
 from edge_service.domain.model import CapacityLimit
@@ -56,10 +58,20 @@ def site(view: View) -> Band:
 
 def least_export_w(view: View, start: datetime, end: datetime) -> int | None:
     """The tightest export limit of a time to come, as far as it is told; None: the utility sets none."""
-    limits = [limit for limit in view.observation.capacity_limits if limit.direction is Direction.EXPORT]
-    moments = {start, *(edge for edge in edges(limits) if start < edge < end)}
+    limits = tuple([limit for limit in view.observation.capacity_limits if limit.direction is Direction.EXPORT])
+    if not limits:
+        return None
+    moments, bounds_w = _export_steps(limits)
+    first, last = bisect_right(moments, start) - 1, bisect_left(moments, end)
+    return min((bound_w for bound_w in bounds_w[max(0, first) : last] if bound_w is not None), default=None)
+
+
+@lru_cache(maxsize=4)
+def _export_steps(limits: tuple[CapacityLimit, ...]) -> tuple[list[datetime], list[int | None]]:
+    """From when which bound counts, until the next of these moments. They stay the same for many cycles."""
+    moments = sorted(set(edges(limits)))
     found = [best(limits, Direction.EXPORT, moment) for moment in moments]
-    return min((max(0, limit.power_w) for limit in found if limit is not None), default=None)
+    return moments, [None if limit is None else max(0, limit.power_w) for limit in found]
 
 
 def edges(limits: Iterable[CapacityLimit]) -> Iterator[datetime]:
