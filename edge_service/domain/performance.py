@@ -11,7 +11,9 @@ from edge_service.domain.event_limits import is_outranked
 from edge_service.domain.memory import OVER, EventMemory, EventStage
 from edge_service.domain.model import Event, Grid, frozen_map
 from edge_service.domain.preparing import (
+    Claim,
     Prospect,
+    claims,
     feasible_w,
     is_prepared_for,
     lacks_energy,
@@ -33,10 +35,10 @@ def follow(view: View, before: Mapping[str, EventMemory], last: datetime | None)
     now = view.observation.now
     present = {event.uid: event for event in view.observation.events}
     accounts: dict[str, EventMemory] = {}
-    bounds = limits(view) if present else ()
+    bounds, claimed = (limits(view), claims(view)) if present else ((), ())
     for uid, event in present.items():
         if event.slots and (uid in before or (event.end > now and not event.cancelled)):
-            accounts[uid] = _account(view, event, before.get(uid), last, bounds)
+            accounts[uid] = _account(view, event, before.get(uid), last, bounds, claimed)
     for uid, account in before.items():
         if uid not in accounts:
             accounts[uid] = _without_event(account, now)
@@ -45,12 +47,17 @@ def follow(view: View, before: Mapping[str, EventMemory], last: datetime | None)
 
 # An event that was over and is asked for again (listed again, or made longer) goes on where it was.
 def _account(
-    view: View, event: Event, before: EventMemory | None, last: datetime | None, bounds: Sequence[Sum]
+    view: View,
+    event: Event,
+    before: EventMemory | None,
+    last: datetime | None,
+    bounds: Sequence[Sum],
+    claimed: Sequence[Claim],
 ) -> EventMemory:
     now = view.observation.now
     if before is not None and before.is_over(now) and (event.cancelled or now >= event.end):
         return before
-    outlook = prospect(view, event, bounds)
+    outlook = prospect(view, event, bounds, claimed)
     if before is None:
         return EventMemory(
             EventStage.ANNOUNCED if view.settings.takes_part(event) else EventStage.OPTED_OUT,

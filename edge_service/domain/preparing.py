@@ -110,6 +110,16 @@ class Giver:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """AC energy that an event takes in what is left of it, and when it is."""
+
+    start: datetime
+    uid: str
+    end: datetime
+    energy_wh: float
+
+
+@dataclass(frozen=True, slots=True)
 class Prospect:
     """An event as seen now. Hours of it that are left, and for charging before it.
 
@@ -144,10 +154,10 @@ def limits(view: View) -> tuple[Sum, ...]:
     return (Sum(service.site(view)), *(view.legs or service.legs(view)))
 
 
-def prospect(view: View, event: Event, bounds: Sequence[Sum]) -> Prospect:
+def prospect(view: View, event: Event, bounds: Sequence[Sum], claimed: Iterable[Claim]) -> Prospect:
     """What the vehicles, the limits and the departures make of this event."""
     now, start = view.observation.now, event.start
-    claimed_wh, blocked_h = _claimed(view, event)
+    claimed_wh, blocked_h = _claimed(view, event, claimed)
     hours = max(0.0, hours_between(max(now, start), event.end))
     before_h = max(0.0, hours_between(now, start) - blocked_h)
     givers = dict(_givers(view, event, bounds))
@@ -174,15 +184,27 @@ def spare_wh(view: View, event: Event) -> Mapping[str, float]:
     return {name: giver.has_wh for name, giver in _givers(view, event, limits(view))}
 
 
-def _claimed(view: View, event: Event) -> tuple[float, float]:
+def claims(view: View) -> tuple[Claim, ...]:
+    """What each event that is not over takes from those after it, the first one first."""
+    now = view.observation.now
+    standing = [one for one in view.observation.events if one.slots and one.end > now and view.settings.takes_part(one)]
+    return tuple([_claim(view, one) for one in sorted(standing, key=lambda one: (one.start, one.uid))])
+
+
+def _claim(view: View, event: Event) -> Claim:
+    now = view.observation.now
+    left = [(slot, hours_left) for slot in event.slots if (hours_left := _left_h(slot, now)) > 0]
+    return Claim(event.start, event.uid, event.end, sum([_asked_w(view, event, slot) * hours for slot, hours in left]))
+
+
+def _claimed(view: View, event: Event, claimed: Iterable[Claim]) -> tuple[float, float]:
     """AC energy that events before this one take, and the hours before it in which they leave no charging."""
     now, energy_wh, hours = view.observation.now, 0.0, 0.0
-    for other in view.observation.events:
-        earlier = other.slots and other.end > now and (other.start, other.uid) < (event.start, event.uid)
-        if earlier and view.settings.takes_part(other):
-            left = [(slot, hours_left) for slot in other.slots if (hours_left := _left_h(slot, now)) > 0]
-            energy_wh += sum([_asked_w(view, other, slot) * hours_left for slot, hours_left in left])
-            hours += max(0.0, hours_between(max(now, other.start), min(other.end, event.start)))
+    for other in claimed:
+        if (other.start, other.uid) >= (event.start, event.uid):
+            break
+        energy_wh += other.energy_wh
+        hours += max(0.0, hours_between(max(now, other.start), min(other.end, event.start)))
     return energy_wh, hours
 
 
@@ -484,12 +506,12 @@ def _goal_wh(view: View, event: Event, outlook: Prospect) -> float:
     return min(needed_wh(view, event), outlook.out_w[0] * outlook.hours, *could_wh)
 
 
-def lacks(view: View, event: Event, bounds: Sequence[Sum]) -> Mapping[str, Lack]:
+def lacks(view: View, event: Event, bounds: Sequence[Sum], claimed: Iterable[Claim]) -> Mapping[str, Lack]:
     """What each vehicle has yet to take in before the event, once that can wait no longer; nothing while it can.
 
     The emptier are raised to one level. Where there is no time for that, those above their floors are charged first.
     """
-    outlook = prospect(view, event, bounds)
+    outlook = prospect(view, event, bounds, claimed)
     if not outlook.before_h or not lacks_energy(view, event, outlook):
         return {}
     goal_wh = _goal_wh(view, event, outlook)

@@ -8,7 +8,7 @@ from typing import Any
 from edge_service.domain import dispatch, dispatch_charge
 from edge_service.domain.band import ANY, Band
 from edge_service.domain.model import Event, SlotKind, frozen_map
-from edge_service.domain.preparing import lacks, limits, spare_wh
+from edge_service.domain.preparing import claims, lacks, limits, spare_wh
 from edge_service.domain.ruling import ruling
 from edge_service.domain.timeline import Call
 from edge_service.domain.tracking import stepped_w, trimmed_w
@@ -111,9 +111,9 @@ def _prepare(view: View) -> tuple[Statement, ...]:
     now = view.observation.now
     agreed = [event for event in view.observation.events if event.slots and view.settings.takes_part(event)]
     soon = [event for event in agreed if now < event.start <= now + PREPARE_AHEAD and not event.dry]
-    bounds = limits(view) if soon else ()
+    bounds, claimed = (limits(view), claims(view)) if soon else ((), ())
     for event in sorted(soon, key=lambda event: (event.start, event.uid)):
-        missing = {name: lack for name, lack in lacks(view, event, bounds).items() if name in view.steerable}
+        missing = {name: lack for name, lack in lacks(view, event, bounds, claimed).items() if name in view.steerable}
         if missing:
             wants = view.share(
                 {name: view.bands[name].hi for name in missing},
