@@ -69,6 +69,12 @@ def test_every_error_is_translated_and_no_translation_is_left_over() -> None:
     assert set(WORDS["exceptions"]) == used
 
 
+def test_every_repair_has_its_words() -> None:
+    raised = re.findall(r'async_create_issue\(.*?translation_key="(\w+)"', "\n".join(SOURCES.values()), re.DOTALL)
+    assert raised
+    assert set(WORDS["issues"]) == set(raised)
+
+
 def test_every_kind_of_notice_has_its_words() -> None:
     kinds = {match[0] for key in WORDS["common"] if (match := re.findall(r"^notice_(.*)_(?:title|text)$", key))}
     assert kinds == notices.KINDS | {"other"}
