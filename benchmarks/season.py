@@ -198,6 +198,8 @@ class Run:
             async with house.edge() as (edge, source):
                 await self._until_killed(edge, source, down)
             await self._without_edge()
+        if self._event_id:
+            house.utility.dispatch.cancel(self._event_id)  # it is over: the utility tidies up
         asked_wh = course.power_w * (course.end - course.start).total_seconds() / 3600
         best_wh = known_beforehand(course, RESERVE_PCT) if course.served else 0.0
         plain_wh = by_automation(course, RESERVE_PCT) if course.served else 0.0

@@ -20,8 +20,8 @@ YEAR = 2026
 # A zone whose clocks change between June and September (6 September 2026, 00:00): New England's do not.
 ZONE = ZoneInfo("America/Santiago")
 CLOCKS_CHANGE = date(YEAR, 9, 6)
-# The day on which the holiday of 4 July is observed; the program calls nothing on it.
-HOLIDAY = date(YEAR, 7, 3)
+# Labor Day and Juneteenth: the program calls nothing on them; on the first of them its utility once does, by mistake.
+HOLIDAY, OTHER_HOLIDAY = date(YEAR, 9, 7), date(YEAR, 6, 19)
 FIRST, LAST = date(YEAR, 6, 1), date(YEAR, 9, 30)
 
 SERVED, STORMS = 45, 2
@@ -72,7 +72,7 @@ def season(seed: int, most: int = SERVED + STORMS + 1) -> list[Course]:
     """The calls of one summer in order of time, the first ``most`` of them."""
     dice = random.Random(seed)
     summer = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
-    weekdays = [day for day in summer if day.weekday() < 5 and day != HOLIDAY]
+    weekdays = [day for day in summer if day.weekday() < 5 and day not in (HOLIDAY, OTHER_HOLIDAY)]
     days = sorted(dice.sample(weekdays, SERVED + STORMS))
     stormy = set(dice.sample(days, STORMS))
     kinds = [(day, "storm" if day in stormy else "event") for day in days] + [(HOLIDAY, "holiday")]
@@ -172,7 +172,7 @@ class World:
 
 
 def steps(world: World) -> Iterator[float]:
-    """Seconds to the next moment that is looked at: one where something happens, else five in the event."""
+    """Seconds to the next moment that is looked at: one where something happens, else eight in the event."""
     course = world.course
     reconnects = course.charger_down + timedelta(seconds=course.reboot_s + ENTER_SERVICE_S)
     moments = (course.start, course.end, course.edge_down, course.charger_down, reconnects)
@@ -180,7 +180,7 @@ def steps(world: World) -> Iterator[float]:
         if any(-LOOK_BEFORE <= world.now - moment < LOOK_AFTER for moment in moments):
             yield 1.0
         else:
-            yield 5.0 if course.start - 2 * LOOK_BEFORE <= world.now else 30.0
+            yield 8.0 if course.start - 2 * LOOK_BEFORE <= world.now else 30.0
 
 
 def known_beforehand(course: Course, floor_pct: float) -> float:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from edge_service.domain.memory import EventMemory, EventStage, Gap
 from edge_service.domain.model import Settings, frozen_map
-from edge_service.domain.program import Baseline, Flag, Program, Scope, Season
+from edge_service.domain.program import MILD_FLAGS, Baseline, Flag, Program, Scope, Season
 from edge_service.domain.tally import Tally
 
 
@@ -124,7 +124,12 @@ def corrected(known: Settlement | None, found: Settlement) -> Settlement:
 
 
 def counts(row: Settlement, program: Program) -> bool:
-    """Whether it is part of a season's average: some programs leave out what a person left out."""
+    """Whether it is part of a season's average: some programs leave out what a person left out.
+
+    An event that the program's own rules do not know, and that nobody agreed to serve, is none of its events.
+    """
+    if row.outcome is Outcome.OPTED_OUT and set(row.flags) - MILD_FLAGS:
+        return False
     return program.opted_out_counts or row.outcome is not Outcome.OPTED_OUT
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from edge_service.domain.memory import EventMemory, EventStage
 from edge_service.domain.model import Program, Scope
-from edge_service.domain.program import Baseline, Rules, Season
+from edge_service.domain.program import Baseline, Flag, Rules, Season
 from edge_service.domain.settlement import (
     Outcome,
     Settlement,
@@ -147,3 +147,15 @@ def test_where_left_out_events_do_not_count_leaving_out_a_weak_one_costs_nothing
     assert strong is not None
     # 4 kW so far: with 2 kW it falls to 3; with 8 kW it rises to 6, by $550.
     assert (weak.usd, strong.usd) == (0, 550)
+
+
+def test_what_the_program_s_rules_do_not_know_and_nobody_agreed_to_is_none_of_its_events() -> None:
+    year, today = ("2026-01-01", "2026-12-31"), "2026-07-16"
+    said_no = row(uid="no", kw=0, outcome=Outcome.OPTED_OUT)
+    unanswered = replace(said_no, uid="asked", flags=(Flag.HOLIDAY,))
+    brief = replace(said_no, uid="brief", flags=(Flag.SHORT_NOTICE,))
+    agreed = row(uid="yes", kw=4, flags=(Flag.HOLIDAY,))
+    assert tally([row(kw=4), unanswered], PEAK, year, today).average_w == 4000
+    assert tally([row(kw=4), said_no], PEAK, year, today).average_w == 2000
+    assert tally([row(kw=4), brief], PEAK, year, today).average_w == 2000
+    assert tally([row(kw=4), agreed], PEAK, year, today).events == 2
