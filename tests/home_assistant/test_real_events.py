@@ -118,6 +118,7 @@ def charger_w(state: Any) -> int:
     return state["chargers"]["driveway"]["power_w"] or 0
 
 
+@pytest.mark.timeout(120)
 async def test_an_entry_in_the_calendar_is_served_over_home_assistants_absence_and_called_off_with_its_entry(
     houses: Houses, diary: Diary
 ) -> None:
