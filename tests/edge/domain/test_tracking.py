@@ -92,8 +92,9 @@ def test_several_chargers_share_a_target_and_each_is_trimmed() -> None:
     assert rig.mean_w(30) == pytest.approx(-15000, abs=0.005 * 15000)
 
 
+# At 3 % and half a watt of rounding a charger is beyond its tolerance: it does not follow, and no trim helps.
 @settings(bounded, max_examples=6)
-@given(gain=st.floats(0.97, 1.03), power_w=st.sampled_from([-5000, -4900, -7130, 2999]))
+@given(gain=st.floats(0.971, 1.029), power_w=st.sampled_from([-5000, -4900, -7130, 2999]))
 def test_a_charger_of_coarse_steps_rests_within_half_a_step_and_its_own_error(gain: float, power_w: int) -> None:
     capability = replace(CAR, step_w=230)
     event = an_event("e1", 10, 4000, power_w)
