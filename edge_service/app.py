@@ -415,7 +415,10 @@ class Edge:
         for task, source in self._polls.values():
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await source.close()
+            # What a foreign library raises when it is left must not keep the other programs from being asked.
+            (ended,) = await asyncio.gather(source.close(), return_exceptions=True)
+            if ended is not None:
+                LOG.warning("program %s was left with: %r", source.id, ended)
         self._polls = {}
 
     async def serve(self) -> None:

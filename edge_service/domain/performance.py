@@ -42,7 +42,7 @@ def follow(view: View, before: Mapping[str, EventMemory], last: datetime | None)
     for uid, account in before.items():
         if uid not in accounts:
             accounts[uid] = _without_event(account, now)
-    return frozen_map(_keep_recent(accounts, now))
+    return frozen_map(_keep_recent(accounts, before, last))
 
 
 # An event that was over and is asked for again (listed again, or made longer) goes on where it was.
@@ -139,7 +139,11 @@ def _result(account: EventMemory) -> EventStage:
     return EventStage.FINISHED if served else EventStage.MISSED
 
 
-def _keep_recent(accounts: dict[str, EventMemory], now: datetime) -> dict[str, EventMemory]:
-    over = sorted((uid for uid in accounts if accounts[uid].is_over(now)), key=lambda uid: accounts[uid].end)
+def _keep_recent(
+    accounts: dict[str, EventMemory], before: Mapping[str, EventMemory], last: datetime | None
+) -> dict[str, EventMemory]:
+    """Without the oldest of those that were over a decision ago: what closes now is seen by the books first."""
+    told = [uid for uid, account in before.items() if last is not None and account.is_over(last)]
+    over = sorted((uid for uid in told if uid in accounts), key=lambda uid: accounts[uid].end)
     dropped = set(over[:-KEPT_OVER])
     return {uid: account for uid, account in accounts.items() if uid not in dropped}

@@ -112,3 +112,15 @@ def test_what_an_event_asked_for_and_has_had_is_not_kept_for_it_any_more() -> No
     memory = decide(observation, Memory(), Settings(), a_site()).memory
     memory = decide(replace(observation, now=after(1802)), memory, Settings(), a_site()).memory
     assert (memory.events["later"].feasible_w, memory.events["later"].stage) == (-5000, EventStage.PREPARED)
+
+
+def test_events_that_all_end_at_one_moment_are_all_shown_closed_before_the_oldest_are_forgotten() -> None:
+    events = tuple(an_event(f"e{number}", 5, 15) for number in range(30))
+    memory = Memory()
+    for second in range(17):
+        observation = an_observation(second, {"car": {}}, events=events)
+        memory = decide(observation, memory, Settings(), a_site()).memory
+        if second == 15:
+            assert {account.stage for account in memory.events.values()} == {EventStage.MISSED}
+            assert len(memory.events) == 30
+    assert len(memory.events) == 20
