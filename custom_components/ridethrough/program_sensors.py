@@ -3,15 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
+from homeassistant.components.sensor import SensorStateClass
 from homeassistant.const import EntityCategory
 
 from .program_events import BY_HAND, measured_event, next_event, shown_event, time_of, waits_for_yes
-from .sensor_rows import SensorRow, energy_row, enum_row, power_row, time_row, turned
+from .sensor_rows import SensorRow, energy_row, enum_row, money_row, power_row, time_row, turned
 from .wire import EventWire, ProgramWire
-
-# A running event earns a cent every few seconds, and what is at stake moves with the vehicle's charge.
-MONEY_DEADBAND_USD = 0.10
 
 # What keeps an event from its target: the contract's words in EventWire.
 LIMITS = [
@@ -106,45 +103,25 @@ PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
     power_row("event_feasible_power", _of(next_event, lambda event: turned(event["feasible_w"]))),
     energy_row("event_energy", _of(measured_event, lambda event: event["energy_wh"])),
     power_row("event_average_power", _of(measured_event, lambda event: event["average_w"])),
-    SensorRow(
-        key="event_earnings",
-        translation_key="event_earnings",
-        device_class=SensorDeviceClass.MONETARY,
-        native_unit_of_measurement="USD",
-        suggested_display_precision=2,
-        deadband=MONEY_DEADBAND_USD,
-        value=_of(measured_event, lambda event: event["earnings_usd"]),
+    money_row(
+        "event_earnings",
+        _of(measured_event, lambda event: event["earnings_usd"]),
     ),
     enum_row("event_limited_by", ["none", *LIMITS, "other"], limits, exists=lambda program: "preset" in program),
-    SensorRow(
-        key="event_stake",
-        translation_key="event_stake",
-        device_class=SensorDeviceClass.MONETARY,
-        native_unit_of_measurement="USD",
-        suggested_display_precision=2,
-        deadband=MONEY_DEADBAND_USD,
-        value=_of(next_event, lambda event: event.get("stake_usd")),
+    money_row(
+        "event_stake",
+        _of(next_event, lambda event: event.get("stake_usd")),
         exists=lambda program: "preset" in program,
     ),
     power_row("season_power", lambda program: program["season_average_w"]),
-    SensorRow(
-        key="season_earnings",
-        translation_key="season_earnings",
-        device_class=SensorDeviceClass.MONETARY,
+    money_row(
+        "season_earnings",
+        lambda program: program["season_earnings_usd"],
         state_class=SensorStateClass.TOTAL,
-        native_unit_of_measurement="USD",
-        suggested_display_precision=2,
-        deadband=MONEY_DEADBAND_USD,
-        value=lambda program: program["season_earnings_usd"],
     ),
-    SensorRow(
-        key="season_projection",
-        translation_key="season_projection",
-        device_class=SensorDeviceClass.MONETARY,
-        native_unit_of_measurement="USD",
-        suggested_display_precision=2,
-        deadband=MONEY_DEADBAND_USD,
-        value=lambda program: program.get("season_projection_usd"),
+    money_row(
+        "season_projection",
+        lambda program: program.get("season_projection_usd"),
         exists=lambda program: "season_projection_usd" in program,
     ),
     power_row(

@@ -22,6 +22,8 @@ type Value = str | int | float | datetime | None
 # A recorder row is about 150 bytes: 20 sensors each second would fill 260 MB a day. Below its deadband a number waits.
 POWER_DEADBAND_W = 50.0
 ENERGY_DEADBAND_WH = 10.0
+# A running event earns a cent every few seconds, and what is at stake moves with the vehicle's charge.
+MONEY_DEADBAND_USD = 0.10
 LONGEST_WAIT = timedelta(seconds=30)
 
 
@@ -70,6 +72,20 @@ def energy_row[PartT](key: str, value: Callable[[PartT], Value], **more: object)
         suggested_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
         suggested_display_precision=2,
         deadband=ENERGY_DEADBAND_WH,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def money_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+    """Dollars."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.MONETARY,
+        native_unit_of_measurement="USD",
+        suggested_display_precision=2,
+        deadband=MONEY_DEADBAND_USD,
         value=value,
         **more,  # type: ignore[arg-type]
     )

@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timedelta
-from typing import Any, override
+from typing import Any
 
 import pytest
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.components.calendar import CalendarEntity, CalendarEvent
+from homeassistant.components.calendar import CalendarEvent
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
@@ -19,44 +18,19 @@ from pytest_homeassistant_custom_component.common import (
     setup_test_component_platform,
 )
 
+from .diary import Diary
 from .peer import Peer, refusing
 
 UTILITY = "calendar.utility"
 OPTIONS = {"calendars": [UTILITY], "calendar_program": "peak"}
 
 
-class Wall(CalendarEntity):
-    """A calendar in which people write."""
+class Wall(Diary):
+    """Entries of three hours."""
 
-    _attr_name = "Utility"
-    _attr_should_poll = False
-
-    def __init__(self) -> None:
-        self.entries: list[CalendarEvent] = []
-        self.broken = False
-
-    @property
-    @override
-    def event(self) -> CalendarEvent | None:
-        return min(self.entries, key=lambda one: one.start_datetime_local, default=None)
-
-    @override
-    async def async_get_events(
-        self, hass: HomeAssistant, start_date: datetime, end_date: datetime
-    ) -> list[CalendarEvent]:
-        if self.broken:
-            raise HomeAssistantError("the calendar's server does not answer")
-        return [
-            one for one in self.entries if one.start_datetime_local < end_date and one.end_datetime_local > start_date
-        ]
-
-    def write(self, summary: str, hours: float = 24, description: str | None = None) -> CalendarEvent:
-        """An entry of three hours, so far ahead."""
-        start = dt_util.now().replace(microsecond=0) + timedelta(hours=hours)
-        entry = CalendarEvent(start, start + timedelta(hours=3), summary, description)
-        self.entries.append(entry)
-        self.async_write_ha_state()
-        return entry
+    def put(self, summary: str, hours: float = 24, description: str | None = None) -> CalendarEvent:
+        """An entry, so far ahead."""
+        return self.write(summary, timedelta(hours=hours), timedelta(hours=3), description)
 
 
 def told(peer: Peer) -> list[dict[str, Any]]:
@@ -87,7 +61,7 @@ async def quarter_of_an_hour(hass: HomeAssistant, freezer: FrozenDateTimeFactory
 @pytest.fixture
 async def wall(hass: HomeAssistant) -> AsyncGenerator[Wall]:
     """The calendar, on the wall."""
-    calendar = Wall()
+    calendar = Wall("Utility")
     setup_test_component_platform(hass, "calendar", [calendar])
     assert await async_setup_component(hass, "calendar", {"calendar": {"platform": "test"}})
     await hass.async_block_till_done()
@@ -120,8 +94,8 @@ async def test_what_stands_in_the_calendar_is_told_in_the_contracts_words(
     peer: Peer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    entry = wall.write("Peak event 5 kW", description="from the text message")
-    wall.write("Dentist", hours=48)
+    entry = wall.put("Peak event 5 kW", description="from the text message")
+    wall.put("Dentist", hours=48)
     await later(hass, freezer, 3)
     await comes(hass, freezer, lambda: len(told(peer)[-1]["entries"]) == 2)
     last = told(peer)[-1]
@@ -145,7 +119,7 @@ async def test_several_changes_at_once_are_told_once_and_an_entry_taken_out_is_t
 ) -> None:
     before = len(told(peer))
     for hours in (24, 48, 72):
-        wall.write("Peak event 5 kW", hours=hours)
+        wall.put("Peak event 5 kW", hours=hours)
     await later(hass, freezer, 3)
     await comes(hass, freezer, lambda: len(told(peer)[-1]["entries"]) == 3)
     assert len(told(peer)) == before + 1
@@ -163,7 +137,7 @@ async def test_a_calendar_that_cannot_be_read_is_told_nothing_of(
     freezer: FrozenDateTimeFactory,
     how: str,
 ) -> None:
-    wall.write("Peak event 5 kW")
+    wall.put("Peak event 5 kW")
     await later(hass, freezer, 3)
     await comes(hass, freezer, lambda: len(told(peer)[-1]["entries"]) == 1)
     before = len(told(peer))
@@ -185,7 +159,7 @@ async def test_a_calendar_that_is_watched_no_longer_is_taken_back_once_even_afte
     peer: Peer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    wall.write("Peak event 5 kW")
+    wall.put("Peak event 5 kW")
     await later(hass, freezer, 3)
     await comes(hass, freezer, lambda: len(told(peer)[-1]["entries"]) == 1)
     assert await hass.config_entries.async_unload(watched.entry_id)
@@ -208,7 +182,7 @@ async def test_what_the_edge_does_not_take_is_told_again(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     peer.answers["set_calendar"] = refusing("internal")
-    wall.write("Peak event 5 kW")
+    wall.put("Peak event 5 kW")
     await later(hass, freezer, 3)
     await comes(hass, freezer, lambda: len(told(peer)[-1]["entries"]) == 1)
     del peer.answers["set_calendar"]
@@ -227,7 +201,7 @@ async def test_an_entry_that_is_not_understood_becomes_a_repair_until_it_is(
 ) -> None:
     issue = ("ridethrough", f"calendar_{watched.entry_id}_{UTILITY}")
     peer.brings["set_calendar"] = {"events": [], "problems": ["“Peak about 5”: say how much, such as 5 kW"]}
-    wall.write("Peak about 5")
+    wall.put("Peak about 5")
     await later(hass, freezer, 3)
     await comes(hass, freezer, lambda: issue_registry.async_get_issue(*issue) is not None)
     shown = issue_registry.async_get_issue(*issue)
@@ -235,7 +209,7 @@ async def test_an_entry_that_is_not_understood_becomes_a_repair_until_it_is(
     assert shown.translation_placeholders is not None
     assert "such as 5 kW" in shown.translation_placeholders["problems"]
     peer.brings["set_calendar"] = {"events": ["x"], "problems": []}
-    wall.write("Peak event 5 kW")
+    wall.put("Peak event 5 kW")
     await quarter_of_an_hour(hass, freezer)
     await comes(hass, freezer, lambda: issue_registry.async_get_issue(*issue) is None)
 
@@ -247,7 +221,7 @@ async def test_what_does_not_fit_into_a_message_is_left_for_later_and_its_time_i
     peer: Peer,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    entries = [wall.write("Peak event 5 kW", hours=24 + 4 * n, description="x" * 5_000) for n in range(40)]
+    entries = [wall.put("Peak event 5 kW", hours=24 + 4 * n, description="x" * 5_000) for n in range(40)]
     await later(hass, freezer, 3)
     await comes(hass, freezer, lambda: bool(told(peer)[-1]["entries"]))
     last = told(peer)[-1]

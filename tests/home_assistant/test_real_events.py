@@ -6,12 +6,11 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, override
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from homeassistant.components import persistent_notification
-from homeassistant.components.calendar import CalendarEntity, CalendarEvent
 from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
@@ -22,6 +21,7 @@ from custom_components.ridethrough.const import DOMAIN
 from edge_service.domain.model import Event, Slot
 
 from .conftest import attributes, shown
+from .diary import Diary
 from .houses import Houses, Lived
 from .peer import Eventually
 
@@ -33,31 +33,12 @@ OPT_IN, OPT_OUT = "button.peak_power_opt_in_to_next_event", "button.peak_power_o
 PEAK = "event.peak_power_peak_event"
 
 
-class Diary(CalendarEntity):
-    """A calendar in which people write."""
+class PeaksDiary(Diary):
+    """Entries of 3 kW."""
 
-    _attr_name = "Diary"
-    _attr_should_poll = False
-
-    def __init__(self) -> None:
-        self.entries: list[CalendarEvent] = []
-
-    @property
-    @override
-    def event(self) -> CalendarEvent | None:
-        return min(self.entries, key=lambda one: one.start_datetime_local, default=None)
-
-    @override
-    async def async_get_events(
-        self, hass: HomeAssistant, start_date: datetime, end_date: datetime
-    ) -> list[CalendarEvent]:
-        return [one for one in self.entries if one.start_datetime_local < end_date]
-
-    def write(self, in_s: float, lasts_s: float, title: str = "Peak event 3 kW") -> None:
+    def put(self, in_s: float, lasts_s: float, title: str = "Peak event 3 kW") -> None:
         """An entry, so far ahead."""
-        start = dt_util.now().replace(microsecond=0) + timedelta(seconds=in_s)
-        self.entries.append(CalendarEvent(start, start + timedelta(seconds=lasts_s), title))
-        self.async_write_ha_state()
+        self.write(title, timedelta(seconds=in_s), timedelta(seconds=lasts_s))
 
     def tear_out(self) -> None:
         """Every entry goes."""
@@ -75,9 +56,9 @@ async def houses(
 
 
 @pytest.fixture
-async def diary(hass: HomeAssistant) -> AsyncGenerator[Diary]:
+async def diary(hass: HomeAssistant) -> AsyncGenerator[PeaksDiary]:
     """The calendar, in Home Assistant."""
-    calendar = Diary()
+    calendar = PeaksDiary("Diary")
     setup_test_component_platform(hass, "calendar", [calendar])
     assert await async_setup_component(hass, "calendar", {"calendar": {"platform": "test"}})
     await hass.async_block_till_done()
@@ -120,10 +101,10 @@ def charger_w(state: Any) -> int:
 
 @pytest.mark.timeout(120)
 async def test_an_entry_in_the_calendar_is_served_over_home_assistants_absence_and_called_off_with_its_entry(
-    houses: Houses, diary: Diary
+    houses: Houses, diary: PeaksDiary
 ) -> None:
     home = await watched(houses)
-    diary.write(in_s=10, lasts_s=14)
+    diary.put(in_s=10, lasts_s=14)
     await home.reads("Peak event announced")
     text = read("Peak event announced", home)
     # 3 kW of 30 events, and 275 dollars for each kW of the season's average
@@ -155,7 +136,7 @@ async def test_an_entry_in_the_calendar_is_served_over_home_assistants_absence_a
     await home.eventually(lambda: shown(home.hass, "sensor.peak_power_season_events") == "1")
     assert home.edge.edge.ledger.rows
 
-    diary.write(in_s=3600, lasts_s=7200)
+    diary.put(in_s=3600, lasts_s=7200)
     await home.sees(STATUS, "prepared")
     diary.tear_out()
     await home.eventually(lambda: home.resident.peaks[-1] == "cancelled")
@@ -167,13 +148,13 @@ async def test_an_entry_in_the_calendar_is_served_over_home_assistants_absence_a
 
 
 async def test_an_event_outside_the_rules_waits_for_a_yes_and_a_rehearsal_ends_with_its_score(
-    houses: Houses, diary: Diary
+    houses: Houses, diary: PeaksDiary
 ) -> None:
     night = datetime.now(ZoneInfo("America/New_York")) + timedelta(hours=11)
     window = f"{night:%H}:00-{night + timedelta(hours=2):%H}:00"
     rules = {"seasons": ["01-01..12-31"], "window": window}
     home = await watched(houses, preset="connected_solutions_ma", rules=rules, exports=True)
-    diary.write(in_s=0, lasts_s=3600)
+    diary.put(in_s=0, lasts_s=3600)
     await home.sees(STATUS, "asks")
     assert "outside_window" in attributes(home.hass, STATUS, "flags")["flags"]
     await home.reads("Serve this peak event?")
