@@ -161,8 +161,8 @@ def _dollars(average_w: float, earned: float) -> Check:
 
 
 def _entities(completed: Mapping[str, Any], shown: Mapping[str, float | None]) -> Check:
-    """Small changes of a sensor wait up to half a minute, for the recorder's sake; the event's own words do not."""
-    near_wh, near_w = 10.0, 50.0
+    """Small changes of a sensor wait for the recorder's sake, but not once its event is over; kilowatts are rounded."""
+    near_wh, near_w = 1.0, 10.0
     pairs = (
         (shown["event_energy"], float(completed["energy_wh"]), near_wh),
         (shown["event_average_power"], float(completed["average_w"]), near_w),

@@ -52,6 +52,11 @@ def always(_: Any) -> bool:
     return True
 
 
+def never(_: Any) -> bool:
+    """It is so nowhere."""
+    return False
+
+
 def nothing_more(_: Any) -> Mapping[str, Any]:
     """No attributes."""
     return {}

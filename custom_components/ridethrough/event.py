@@ -47,6 +47,8 @@ SESSION_KINDS = MappingProxyType(
             "vehicle_disconnected",
             "discharging_started",
             "discharging_stopped",
+            "charging_completed",
+            "charge_not_ready",
             "order_refused",
             "order_limited",
             "control_contested",
@@ -59,6 +61,7 @@ PEAK_KINDS = MappingProxyType(
     {
         "event_announced": "announced",
         "event_updated": "updated",
+        "event_soon": "soon",
         "event_started": "started",
         "event_interrupted": "interrupted",
         "event_resumed": "resumed",

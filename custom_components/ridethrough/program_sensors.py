@@ -6,7 +6,7 @@ from typing import Any
 from homeassistant.components.sensor import SensorStateClass
 from homeassistant.const import EntityCategory
 
-from .program_events import BY_HAND, measured_event, next_event, shown_event, time_of, waits_for_yes
+from .program_events import BY_HAND, is_active, measured_event, next_event, shown_event, time_of, waits_for_yes
 from .sensor_rows import SensorRow, energy_row, enum_row, money_row, power_row, time_row, turned
 from .wire import EventWire, ProgramWire
 
@@ -78,6 +78,11 @@ def limits(program: ProgramWire) -> str:
     return (event.get("limited_by") if event is not None else None) or "none"
 
 
+def no_event_runs(program: ProgramWire) -> bool:
+    """What was delivered and earned stands as it is."""
+    return not is_active(program)
+
+
 PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
     enum_row(
         "event_status",
@@ -101,22 +106,20 @@ PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
     time_row("next_event_end", _of(next_event, lambda event: time_of(event["end"]))),
     power_row("event_power", _of(next_event, lambda event: turned(event["power_w"]))),
     power_row("event_feasible_power", _of(next_event, lambda event: turned(event["feasible_w"]))),
-    energy_row("event_energy", _of(measured_event, lambda event: event["energy_wh"])),
-    power_row("event_average_power", _of(measured_event, lambda event: event["average_w"])),
-    money_row(
-        "event_earnings",
-        _of(measured_event, lambda event: event["earnings_usd"]),
-    ),
+    energy_row("event_energy", _of(measured_event, lambda event: event["energy_wh"]), at_rest=no_event_runs),
+    power_row("event_average_power", _of(measured_event, lambda event: event["average_w"]), at_rest=no_event_runs),
+    money_row("event_earnings", _of(measured_event, lambda event: event["earnings_usd"]), at_rest=no_event_runs),
     enum_row("event_limited_by", ["none", *LIMITS, "other"], limits, exists=lambda program: "preset" in program),
     money_row(
         "event_stake",
         _of(next_event, lambda event: event.get("stake_usd")),
         exists=lambda program: "preset" in program,
     ),
-    power_row("season_power", lambda program: program["season_average_w"]),
+    power_row("season_power", lambda program: program["season_average_w"], at_rest=no_event_runs),
     money_row(
         "season_earnings",
         lambda program: program["season_earnings_usd"],
+        at_rest=no_event_runs,
         state_class=SensorStateClass.TOTAL,
     ),
     money_row(

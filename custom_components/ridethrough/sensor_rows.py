@@ -15,7 +15,7 @@ from homeassistant.const import UnitOfEnergy, UnitOfPower, UnitOfRatio, UnitOfTi
 from homeassistant.util import dt as dt_util
 
 from .coordinator import RidethroughCoordinator
-from .entity import RidethroughEntity, Scope, always, nothing_more
+from .entity import RidethroughEntity, Scope, always, never, nothing_more
 
 type Value = str | int | float | datetime | None
 
@@ -29,7 +29,8 @@ LONGEST_WAIT = timedelta(seconds=30)
 
 @dataclass(frozen=True, kw_only=True)
 class SensorRow[PartT](SensorEntityDescription):
-    """One sensor. ``deadband``: a smaller change may wait; ``other``: the option for words we do not know yet.
+    """One sensor. ``deadband``: a smaller change may wait, except where ``at_rest`` says that the number has come to
+    its end; ``other``: the option for words we do not know yet.
     ``attributes``: what belongs to the value and changes with it, each a text, a number, a yes or no,
     or a tuple of texts."""
 
@@ -37,6 +38,7 @@ class SensorRow[PartT](SensorEntityDescription):
     attributes: Callable[[PartT], Mapping[str, Any]] = nothing_more
     exists: Callable[[PartT], bool] = always
     deadband: float = 0.0
+    at_rest: Callable[[PartT], bool] = never
     other: str | None = None
 
 
@@ -155,11 +157,11 @@ def seconds_row[PartT](key: str, value: Callable[[PartT], Value], **more: object
     )
 
 
-def may_wait(row: SensorRow[object], before: object, now: object, waited: timedelta) -> bool:
+def may_wait(deadband: float, before: object, now: object, waited: timedelta) -> bool:
     """A number moved by less than its deadband and was written lately. Zero and unknown never wait."""
     if not isinstance(before, int | float) or not isinstance(now, int | float) or now == 0:
         return False
-    return abs(now - before) < row.deadband and timedelta(0) <= waited < LONGEST_WAIT
+    return abs(now - before) < deadband and timedelta(0) <= waited < LONGEST_WAIT
 
 
 class RidethroughSensor[PartT](RidethroughEntity[PartT], SensorEntity):
@@ -185,7 +187,7 @@ class RidethroughSensor[PartT](RidethroughEntity[PartT], SensorEntity):
         value = row.value(part)
         if row.options is not None and value is not None and value not in row.options:
             value = row.other
-        if may_wait(row, self._shown_value, value, now - self._written_at):  # type: ignore[arg-type]
+        if not row.at_rest(part) and may_wait(row.deadband, self._shown_value, value, now - self._written_at):
             return self._shown_value
         if value != self._shown_value:
             self._written_at = now

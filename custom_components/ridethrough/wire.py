@@ -83,8 +83,11 @@ class StepState(TypedDict):
 
 
 class ChargerWire(TypedDict):
-    """One charger with its vehicle. ``state`` and ``authority`` as in ``docs/contract.md``. An older edge lacks the
-    keys that are not required."""
+    """One charger with its vehicle. ``state`` and ``authority`` as in ``docs/contract.md``. ``charge_limit_w`` and
+    ``discharge_limit_w``: what people allow, positive; None: as much as it can. ``session_*``: since the vehicle was
+    plugged in. ``backup_wh`` and ``events_wh``: parts of ``energy_discharged_wh``. ``voltage_v`` to ``temperature_c``,
+    ``clears_faults`` and ``restarts`` are left out where the kind of charger has no such thing. ``blocked_by``: why it
+    cannot discharge, None: it can. An older edge lacks the keys that are not required."""
 
     name: str
     manufacturer: str
@@ -117,6 +120,20 @@ class ChargerWire(TypedDict):
     drivers_reserve_miles: NotRequired[float | None]
     drivers_reserve_effective_pct: NotRequired[float]
     lent_pct: NotRequired[float]
+    charge_limit_w: NotRequired[int | None]
+    discharge_limit_w: NotRequired[int | None]
+    session_charged_wh: NotRequired[int | None]
+    session_discharged_wh: NotRequired[int | None]
+    backup_wh: NotRequired[int | None]
+    events_wh: NotRequired[int | None]
+    voltage_v: NotRequired[float | None]
+    current_a: NotRequired[float | None]
+    frequency_hz: NotRequired[float | None]
+    temperature_c: NotRequired[float | None]
+    bidirectional: NotRequired[bool | None]
+    blocked_by: NotRequired[str | None]
+    clears_faults: NotRequired[bool]
+    restarts: NotRequired[bool]
 
 
 class EvidenceState(TypedDict):
@@ -324,6 +341,9 @@ class SiteWire(TypedDict):
     dark_start_at: NotRequired[str | None]
     backup_retry: NotRequired[BackupRetryState | None]
     solar_power_w: NotRequired[int | None]
+    outages: NotRequired[int]
+    clock_offset_ms: NotRequired[float | None]
+    storage_free_mb: NotRequired[int | None]
 
 
 class EventWire(TypedDict):

@@ -99,6 +99,9 @@ def home() -> wire.State:
             "dark_start_at": None,
             "backup_retry": None,
             "solar_power_w": -2400,
+            "outages": 3,
+            "clock_offset_ms": 12.0,
+            "storage_free_mb": 51_200,
         },
         "chargers": {
             "driveway": {
@@ -133,6 +136,20 @@ def home() -> wire.State:
                 "drivers_reserve_miles": None,
                 "drivers_reserve_effective_pct": 20.0,
                 "lent_pct": 0.0,
+                "charge_limit_w": None,
+                "discharge_limit_w": None,
+                "session_charged_wh": 2100,
+                "session_discharged_wh": 640,
+                "backup_wh": 15_400,
+                "events_wh": 68_200,
+                "voltage_v": 240.1,
+                "current_a": 0.0,
+                "frequency_hz": 60.0,
+                "temperature_c": 31.5,
+                "bidirectional": True,
+                "blocked_by": None,
+                "clears_faults": True,
+                "restarts": True,
             }
         },
         "programs": {

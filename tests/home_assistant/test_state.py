@@ -283,6 +283,23 @@ async def test_small_moves_of_a_power_wait_and_large_ones_and_zero_do_not(
     assert written() == ["1.3", "1.311", "0.0"]
 
 
+async def test_what_an_event_brought_waits_while_it_runs_and_is_exact_once_it_is_over(
+    hass: HomeAssistant, entry: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    programs = peer.state["programs"]
+    programs["peak"]["events"] = [event(status="running", start_s=-60) | {"energy_wh": 70, "earnings_usd": 17.71}]
+    await hass.config_entries.async_setup(entry.entry_id)
+
+    async def bring(status: str, energy_wh: int, earnings_usd: float) -> tuple[str, str]:
+        now = event(status=status, start_s=-60) | {"energy_wh": energy_wh, "earnings_usd": earnings_usd}
+        await peer.push(lambda state: state["programs"]["peak"].update(events=[now]))
+        await eventually(lambda: entry.runtime_data.data["programs"]["peak"]["events"] == [now])
+        return shown(hass, "sensor.peak_power_event_energy"), shown(hass, "sensor.peak_power_event_earnings")
+
+    assert await bring("running", 73, 17.80) == ("0.07", "17.71")
+    assert await bring("finished", 73, 17.80) == ("0.073", "17.8")
+
+
 async def test_a_lost_change_brings_a_new_snapshot_and_nothing_flickers(
     hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
 ) -> None:
