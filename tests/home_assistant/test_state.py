@@ -10,8 +10,8 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
-from custom_components.ridethrough.sensor import grid_status
 from custom_components.ridethrough.sensor_rows import LONGEST_WAIT
+from custom_components.ridethrough.site_sensors import grid_status
 from custom_components.ridethrough.wire import ChargerWire, EventWire, ProgramWire, SiteWire
 
 from .conftest import attributes, shown

@@ -1,0 +1,195 @@
+"""Sensors of a charger and its vehicle, and why it does what it does."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
+from homeassistant.const import EntityCategory, UnitOfRatio
+
+from .program_events import time_of
+from .reasons import CONTROL_REASONS, ORDER_REASONS, ORDER_STAGES, STEP_REASONS
+from .sensor_rows import SensorRow, Value, energy_row, enum_row, power_row, share_row, time_row, turned
+from .wire import ChargerWire, DepartureState, StepState
+
+# The reasons of a step that ask for a flow, and what it is called when charger and vehicle allow none.
+WISHES: Mapping[str, str] = {
+    "manual_discharge": "discharge_limit",
+    "event": "discharge_limit",
+    "manual_charge": "charge_limit",
+    "departure_charges": "charge_limit",
+    "departure_late": "charge_limit",
+    "storm_charges": "charge_limit",
+    "charges_for_event": "charge_limit",
+    "fills_reserve": "charge_limit",
+}
+
+
+def charger_status(charger: ChargerWire) -> str:
+    """The charger's state, with other words where Home Assistant reserves ours."""
+    return {"unavailable": "out_of_service", "booting": "starting"}.get(charger["state"], charger["state"])
+
+
+def order_stage(charger: ChargerWire) -> str:
+    """How far the order that stands has come."""
+    order = charger["order"]
+    return "none" if order is None else order["stage"]
+
+
+def limited_by(charger: ChargerWire) -> str | None:
+    """Why the order is not followed as given, or why what is wished comes to nothing."""
+    order = charger["order"]
+    if order is not None and order["reason"] is not None:
+        return order["reason"]
+    return _forbidden_by(charger) or "none"
+
+
+def _forbidden_by(charger: ChargerWire) -> str | None:
+    """What charger and vehicle tell of the direction that is wished, while they allow nothing in it."""
+    last = charger["why"][-1] if charger["why"] else None
+    wished = WISHES.get(last["reason"]) if last is not None and last["low_w"] == last["high_w"] == 0 else None
+    for step in charger["why"]:
+        bound_w = step["low_w"] if wished == "discharge_limit" else step["high_w"]
+        if wished is not None and step["reason"] == "device" and bound_w == 0:
+            return next((alarm for alarm in _alarms(step) if alarm in ORDER_REASONS), wished)
+    return None
+
+
+def _alarms(step: StepState) -> tuple[str, ...]:
+    return tuple(step["data"].get("limited_by", ()))
+
+
+def told_of_limit(charger: ChargerWire) -> Mapping[str, Any]:
+    """What the charger tells while it allows nothing in a direction."""
+    told = next((alarms for step in charger["why"] if (alarms := _alarms(step))), ())
+    return {"limited_by": told} if told else {}
+
+
+def why(charger: ChargerWire) -> str | None:
+    """The reason of the step that settled the charger; None before the first decision."""
+    return charger["why"][-1]["reason"] if charger["why"] else None
+
+
+def order_evidence(charger: ChargerWire) -> Mapping[str, Any]:
+    """When the order that stands reached each of its stages; an older edge does not tell."""
+    order = charger["order"]
+    reached = order.get("reached", {}) if order else {}
+    return {f"{stage}_at": reached[stage] for stage in ORDER_STAGES if stage in reached}
+
+
+def _plans_departures(charger: ChargerWire) -> bool:
+    return "departures" in charger
+
+
+def _of_departure(value: Callable[[DepartureState], Value]) -> Callable[[ChargerWire], Value]:
+    def read(charger: ChargerWire) -> Value:
+        departure = charger.get("departure")
+        return None if departure is None else value(departure)
+
+    return read
+
+
+def departure_status(charger: ChargerWire) -> str | None:
+    """How the vehicle stands toward its next departure; None where that cannot be judged now."""
+    departure = charger.get("departure")
+    return "none" if departure is None else departure["stage"]
+
+
+def departure_data(charger: ChargerWire) -> Mapping[str, Any]:
+    """Which plan it is, and what it asks for in its own unit."""
+    departure = charger.get("departure")
+    if departure is None:
+        return {}
+    asked = {"target": departure["soc_pct"]} if departure["miles"] is None else {"miles": departure["miles"]}
+    return {"plan": departure["id"], **asked}
+
+
+def departure_charging(charger: ChargerWire) -> Mapping[str, Any]:
+    """Whether it is charged for it now; what stands higher may forbid that."""
+    departure = charger.get("departure")
+    return {} if departure is None else {"charging": departure["charging"]}
+
+
+def reserve_in_miles(charger: ChargerWire) -> Mapping[str, Any]:
+    """What the reserve was asked for in, if in miles."""
+    miles = charger.get("drivers_reserve_miles")
+    return {} if miles is None else {"miles": miles}
+
+
+def setpoint_w(charger: ChargerWire) -> int | None:
+    """The power that was ordered, in Home Assistant's sign; None while nothing is."""
+    return turned(charger["order"]["power_w"]) if charger["order"] else None
+
+
+CHARGER_SENSORS: tuple[SensorRow[ChargerWire], ...] = (
+    enum_row(
+        "status",
+        [
+            "offline",
+            "starting",
+            "out_of_service",
+            "disconnected",
+            "preparing",
+            "idle",
+            "waiting",
+            "blocked",
+            "charging",
+            "discharging",
+            "finished",
+            "fault",
+        ],
+        charger_status,
+    ),
+    SensorRow(
+        key="vehicle_battery",
+        translation_key="vehicle_battery",
+        device_class=SensorDeviceClass.BATTERY,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfRatio.PERCENTAGE,
+        suggested_display_precision=0,
+        deadband=0.5,
+        value=lambda charger: charger["soc_pct"],
+    ),
+    power_row("power", lambda charger: turned(charger["power_w"])),
+    share_row(
+        "drivers_reserve_now",
+        lambda charger: charger.get("drivers_reserve_effective_pct"),
+        attributes=reserve_in_miles,
+        exists=lambda charger: "drivers_reserve_effective_pct" in charger,
+    ),
+    share_row("lent", lambda charger: charger.get("lent_pct"), exists=lambda charger: "lent_pct" in charger),
+    power_row(
+        "power_setpoint", setpoint_w, entity_category=EntityCategory.DIAGNOSTIC, entity_registry_enabled_default=False
+    ),
+    energy_row("energy_charged", lambda charger: charger["energy_charged_wh"]),
+    energy_row("energy_discharged", lambda charger: charger["energy_discharged_wh"]),
+    enum_row("control_reason", CONTROL_REASONS, lambda charger: charger["reason"]),
+    enum_row("why", STEP_REASONS, why, attributes=told_of_limit),
+    enum_row("order", ["none", *ORDER_STAGES], order_stage, attributes=order_evidence),
+    enum_row(
+        "limited_by",
+        ["none", *ORDER_REASONS, "other"],
+        limited_by,
+    ),
+    enum_row(
+        "authority",
+        ["ours", "app", "local", "ocpp"],
+        lambda charger: charger["authority"],
+        entity_category=EntityCategory.DIAGNOSTIC,
+    ),
+    time_row("manual_until", lambda charger: time_of(charger["manual"]["until"]) if charger["manual"] else None),
+    time_row(
+        "next_departure",
+        _of_departure(lambda departure: time_of(departure["at"])),
+        attributes=departure_data,
+        exists=_plans_departures,
+    ),
+    enum_row(
+        "departure_status",
+        ["none", "ready", "waits", "charges", "late"],
+        departure_status,
+        attributes=departure_charging,
+        exists=_plans_departures,
+    ),
+    share_row("departure_target", _of_departure(lambda departure: departure["target_pct"]), exists=_plans_departures),
+    share_row("departure_charge", _of_departure(lambda departure: departure["reaches_pct"]), exists=_plans_departures),
+)
