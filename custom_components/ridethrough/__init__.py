@@ -12,6 +12,7 @@ from .calendars import Calendars
 from .clocks import Clocks
 from .const import DOMAIN
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from .dashboard import async_setup_dashboard
 from .entity import site_device, subjects
 from .load_groups import LoadGroups
 from .notices import Notices
@@ -37,6 +38,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Register the actions, so that they exist and validate without a loaded entry."""
     async_setup_services(hass)
+    await async_setup_dashboard(hass)
     return True
 
 
