@@ -26,6 +26,7 @@ from aiohttp import (
 )
 
 from . import wire
+from .shapes import fitting_state, has_form
 
 # An edge that is silent this long is pinged, and lost after as long again: 6 s, so that people see it within 10 s.
 QUIET_S = 3.0
@@ -44,12 +45,12 @@ RECORDING_BYTES = 1_100_000
 ENDS = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
 
 # What a message must have to be one; other kinds are of a later schema and not for us.
-SHAPES: Mapping[str, frozenset[str]] = {
-    "snapshot": wire.Snapshot.__required_keys__,
-    "change": wire.Change.__required_keys__,
-    "occurrence": wire.Occurrence.__required_keys__,
-    "notice": wire.NoticeMessage.__required_keys__,
-    "result": wire.Result.__required_keys__,
+SHAPES: Mapping[str, type] = {
+    "snapshot": wire.Snapshot,
+    "change": wire.Change,
+    "occurrence": wire.Occurrence,
+    "notice": wire.NoticeMessage,
+    "result": wire.Result,
 }
 SITE_KEYS = wire.SiteWire.__required_keys__
 CHARGER_KEYS = wire.ChargerWire.__required_keys__
@@ -95,6 +96,8 @@ class SchemaError(EdgeError):
     def __init__(self, low: int, high: int) -> None:
         super().__init__(f"the edge speaks schema {low} to {high}, we {wire.LOWEST_SCHEMA} to {wire.HIGHEST_SCHEMA}")
         self.edge_is_older = high < wire.LOWEST_SCHEMA
+        # The nearest that the edge speaks: good for looking, not for orders.
+        self.nearest = high if self.edge_is_older else low
 
 
 class LinkLostError(EdgeError):
@@ -156,7 +159,14 @@ async def pair(session: ClientSession, address: Address, code: str, name: str) -
     token = answer.get("token") if isinstance(answer, dict) else None
     if not isinstance(token, str) or not token:
         raise CannotConnectError(f"{address.host}:{address.port} answered the pairing without a token")
+    _check_own_key(address, answer.get("fingerprint"))
     return token
+
+
+def _check_own_key(address: Address, told: object) -> None:
+    """The edge says which key it shows: another one was seen if somebody stands between. An older edge says nothing."""
+    if isinstance(told, str) and told.lower() != (address.fingerprint or ""):
+        raise WrongCertificateError(f"{address.host} shows another certificate than the edge's own")
 
 
 def _check_pairing(status: int) -> None:
@@ -195,11 +205,19 @@ async def recording(session: ClientSession, address: Address, token: str) -> dic
 
 
 class Connection:
-    """One life of the socket, from ``open`` to its end. ``state`` is always whole and current."""
+    """One life of the socket, from ``open`` to its end. ``state`` is always whole and current.
 
-    def __init__(self, socket: ClientWebSocketResponse, hello: wire.Hello, schema: int) -> None:
+    ``foreign``: the edge speaks no schema of ours; what still fits is in ``state``, and nothing should be ordered.
+    """
+
+    def __init__(
+        self, socket: ClientWebSocketResponse, hello: wire.Hello, schema: int, foreign: SchemaError | None = None
+    ) -> None:
         self._socket = socket
         self._schema = schema
+        self.foreign = foreign
+        # As the edge has it, where that is not what can be shown.
+        self._whole: Mapping[str, Any] = {}
         self._seq: int | None = None
         self._waiting: dict[str, asyncio.Future[wire.Result]] = {}
         self.hello = hello
@@ -207,8 +225,8 @@ class Connection:
         self.last_occurrence = 0
 
     @classmethod
-    async def open(cls, session: ClientSession, address: Address, token: str) -> Self:
-        """Connect, read the greeting and pick a schema.
+    async def open(cls, session: ClientSession, address: Address, token: str, *, any_schema: bool = False) -> Self:
+        """Connect, read the greeting and pick a schema; ``any_schema``: one of the edge's where none is ours.
 
         Raises CannotConnectError, TokenRefusedError, SchemaError, WrongCertificateError.
         """
@@ -222,7 +240,7 @@ class Connection:
                     timeout=ClientWSTimeout(ws_close=CLOSE_TIMEOUT_S),
                     max_msg_size=wire.MAX_MESSAGE_BYTES,
                 )
-                return await cls._greeted(socket)
+                return await cls._greeted(socket, any_schema)
         except WSServerHandshakeError as error:
             if error.status == HTTPStatus.UNAUTHORIZED:
                 raise TokenRefusedError("the edge refuses our token") from error
@@ -233,19 +251,23 @@ class Connection:
             raise CannotConnectError(f"no connection to {address.host}:{address.port}: {error}") from error
 
     @classmethod
-    async def _greeted(cls, socket: ClientWebSocketResponse) -> Self:
+    async def _greeted(cls, socket: ClientWebSocketResponse, any_schema: bool) -> Self:
+        foreign = None
         try:
             hello = _hello(await socket.receive_str())
             schema = wire.pick_schema(hello["schema_low"], hello["schema_high"])
             if schema is None:
-                raise SchemaError(hello["schema_low"], hello["schema_high"])
+                foreign = SchemaError(hello["schema_low"], hello["schema_high"])
+                if not any_schema:
+                    raise foreign
+                schema = foreign.nearest
         except (TypeError, wire.WireError) as error:
             await socket.close()
             raise CannotConnectError(f"no greeting of an edge service: {error}") from error
         except BaseException:
             await socket.close()
             raise
-        return cls(socket, hello, schema)
+        return cls(socket, hello, schema, foreign)
 
     async def start(self, last_occurrence: int | None) -> wire.Snapshot:
         """Subscribe and return the first snapshot. ``last_occurrence``: replay what came after; None: nothing.
@@ -316,11 +338,19 @@ class Connection:
 
     def _take_snapshot(self, snapshot: wire.Snapshot) -> None:
         try:
-            _check_whole(snapshot["state"])
+            self._take_state(snapshot["state"])
         except wire.WireError as error:
             raise LinkLostError(f"the edge breaks the contract: {error}") from error
         self._seq = snapshot["seq"]
-        self.state = snapshot["state"]
+
+    def _take_state(self, state: Mapping[str, Any]) -> None:
+        """Raises WireError for a state that our own schema does not allow."""
+        if self.foreign is None:
+            _check_whole(state, self._whole)
+            self.state = cast("wire.State", state)
+        else:
+            self.state = fitting_state(state)
+        self._whole = state
 
     async def _take_change(self, change: wire.Change) -> bool:
         if self._seq is None or self.state is None:
@@ -328,14 +358,12 @@ class Connection:
         try:
             if change["seq"] != self._seq + 1:
                 raise wire.WireError(f"change {change['seq']} after {self._seq}")
-            state = wire.apply(self.state, change["set"], change["removed"])
-            _check_whole(state)
-        except wire.WireError:
+            self._take_state(wire.apply(self._whole, change["set"], change["removed"]))
+        except ValueError, TypeError:
             self._seq = None
             await self._subscribe(self.last_occurrence)
             return False
         self._seq = change["seq"]
-        self.state = cast("wire.State", state)
         return True
 
     def _take_result(self, result: wire.Result) -> None:
@@ -402,16 +430,18 @@ def _understood(frame: WSMessage) -> dict[str, Any] | None:
         message = wire.decode(frame.data)
     except wire.WireError:
         return None
-    required = SHAPES.get(message["type"])
-    return message if required is not None and required <= message.keys() else None
+    shape = SHAPES.get(message["type"])
+    return message if shape is not None and has_form(message, shape) else None
 
 
-def _check_whole(state: Mapping[str, Any]) -> None:
-    """Nothing that people are shown is missing. Raises WireError."""
+def _check_whole(state: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Nothing that people are shown is missing. What is the same as ``before`` was looked at. Raises WireError."""
     try:
+        old = before.get("chargers", {})
         parts = [(SITE_KEYS, state["site"]), (wire.State.__required_keys__, state)]
         parts += [(STORM_KEYS, storm) for storm in (state["site"].get("storm"),) if storm is not None]
-        parts += [part for charger in state["chargers"].values() for part in _charger_parts(charger)]
+        changed = [one for subject, one in state["chargers"].items() if one is not old.get(subject)]
+        parts += [part for charger in changed for part in _charger_parts(charger)]
         parts += [(PROGRAM_KEYS, program) for program in state["programs"].values()]
         parts += [(EVENT_KEYS, event) for program in state["programs"].values() for event in program["events"]]
         parts += [(NOTICE_KEYS, notice) for notice in state["notices"]]

@@ -13,6 +13,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN, MANUFACTURER
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from .shapes import is_known
 from .wire import ChargerWire, LoadWire, ProgramWire, SiteWire, State
 
 
@@ -25,7 +26,11 @@ class Scope[PartT]:
     find: Callable[[State, str], PartT | None]
 
 
-SITE: Scope[SiteWire] = Scope("site", lambda _: ("site",), lambda state, _: state["site"])
+SITE: Scope[SiteWire] = Scope(
+    "site", lambda _: ("site",), lambda state, _: state["site"] if is_known(state["site"]) else None
+)
+# What the site's device shows of the whole.
+HOUSE: Scope[State] = Scope("site", lambda _: ("site",), lambda state, _: state)
 CHARGER: Scope[ChargerWire] = Scope(
     "charger", lambda state: state["chargers"], lambda state, subject: state["chargers"].get(subject)
 )
@@ -55,6 +60,11 @@ def always(_: Any) -> bool:
 def never(_: Any) -> bool:
     """It is so nowhere."""
     return False
+
+
+def may_discharge(charger: ChargerWire) -> bool:
+    """Its kind can discharge at all, as far as is known."""
+    return charger.get("blocked_by") != "unable"
 
 
 def nothing_more(_: Any) -> Mapping[str, Any]:

@@ -7,7 +7,6 @@ Times are RFC 3339 strings in UTC. ``None`` means "not known".
 
 import json
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import Any, NotRequired, TypedDict, cast
 
 LOWEST_SCHEMA = 1
@@ -564,19 +563,28 @@ def _compare(
 
 
 def apply(state: Mapping[str, Any], put: Sequence[Any], gone: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """A new state with the changes in it. Raises ``WireError`` when a path does not fit, so that a client resyncs."""
-    result = deepcopy(dict(state))
+    """A new state with the changes in it. Raises ``WireError`` when a path does not fit, so that a client resyncs.
+    What no path leads through is the very same object in both."""
+    result = dict(state)
+    ours: dict[int, Any] = {}
     for path in gone:
-        _parent(result, path).pop(path[-1], None)
+        _parent(result, path, ours).pop(path[-1], None)
     for path, value in put:
-        _parent(result, path)[path[-1]] = value
+        _parent(result, path, ours)[path[-1]] = value
     return result
 
 
-def _parent(root: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
-    node: Any = root
+def _parent(root: dict[str, Any], path: Sequence[str], ours: dict[int, Any]) -> dict[str, Any]:
+    """Where a path ends, all on the way there copied, once. ``ours``: the copies; they may be changed."""
+    node = root
     for key in path[:-1]:
-        node = node.get(key) if isinstance(node, dict) else None
-    if not path or not isinstance(node, dict):
-        raise WireError(f"no place {'/'.join(path)} in the state")
+        child = node.get(key)
+        if not isinstance(child, dict):
+            raise WireError(f"no place {'/'.join(path)} in the state")
+        if id(child) not in ours:
+            child = dict(child)
+            ours[id(child)] = node[key] = child
+        node = child
+    if not path:
+        raise WireError("a change without a path")
     return node

@@ -1,0 +1,137 @@
+"""What an edge of another schema sends, cut to what still has the form that we know.
+
+The contract's types say what a part must have. A part that lacks a required key, or has it in another form, is gone; a
+key that may be missing and has another form is left out. Nothing of Home Assistant here.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, NotRequired, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
+
+from . import wire
+
+UNFIT = object()
+# A number may come without its fraction, or with one.
+PLAIN: Mapping[Any, tuple[type, ...]] = {str: (str,), bool: (bool,), int: (int, float), float: (int, float)}
+# What stands in for a word, number or list of the site that is gone.
+NOTHING: Mapping[Any, Any] = {str: "unknown", bool: False, int: 0, float: 0.0, list: [], dict: {}}
+
+
+class LostSite(dict[str, Any]):
+    """The site of an edge that describes it in another form: nothing of it is known but perhaps its name."""
+
+
+def is_known(site: Mapping[str, Any]) -> bool:
+    """Whether anything may be shown of the site."""
+    return not isinstance(site, LostSite)
+
+
+def fitting_state(state: Mapping[str, Any]) -> wire.State:
+    """The parts of a whole state that have the contract's form."""
+    hints = _hints(wire.State)
+    fitting: dict[str, Any] = {}
+    for key, kind in hints.items():
+        part = _fitting(state.get(key, UNFIT), _bare(kind))
+        if part is not UNFIT:
+            fitting[key] = part
+        elif key == "site":
+            fitting[key] = _lost_site(state.get(key))
+        elif not _may_lack(kind):
+            fitting[key] = NOTHING[get_origin(kind)]
+    return cast("wire.State", fitting)
+
+
+def has_form(message: Mapping[str, Any], shape: type) -> bool:
+    """Whether a message is one of this shape; the state and the changes in it are not looked into."""
+    return all(
+        _is_plainly(message[key], _bare(kind)) if key in message else _may_lack(kind)
+        for key, kind in _hints(shape).items()
+    )
+
+
+def _is_plainly(value: Any, kind: Any) -> bool:
+    if kind is wire.State or get_origin(kind) is dict:
+        return isinstance(value, dict)
+    if get_origin(kind) is list:
+        return isinstance(value, list)
+    return _fitting(value, kind) is not UNFIT
+
+
+def _lost_site(site: Any) -> LostSite:
+    name = site.get("name") if isinstance(site, dict) else None
+    stand_in = {key: _nothing(kind) for key, kind in _hints(wire.SiteWire).items() if not _may_lack(kind)}
+    return LostSite(stand_in | {"name": name if isinstance(name, str) else ""})
+
+
+def _nothing(kind: Any) -> Any:
+    return None if _is_union(kind) else NOTHING[get_origin(kind) or kind]
+
+
+@cache
+def _hints(shape: Any) -> Mapping[str, Any]:
+    return get_type_hints(shape, include_extras=True)
+
+
+def _may_lack(kind: Any) -> bool:
+    return get_origin(kind) is NotRequired
+
+
+def _bare(kind: Any) -> Any:
+    return get_args(kind)[0] if _may_lack(kind) else kind
+
+
+def _is_union(kind: Any) -> bool:
+    return get_origin(kind) in (Union, UnionType)
+
+
+def _fitting(value: Any, kind: Any) -> Any:
+    """The value as far as it fits; UNFIT when it does not."""
+    if kind is Any:
+        return value
+    if _is_union(kind):
+        return next((found for arm in get_args(kind) if (found := _fitting(value, arm)) is not UNFIT), UNFIT)
+    if kind is NoneType:
+        return None if value is None else UNFIT
+    if is_typeddict(kind):
+        return _fitting_part(value, kind)
+    if get_origin(kind) is list:
+        return _fitting_list(value, get_args(kind)[0])
+    if get_origin(kind) is dict:
+        return _fitting_dict(value, get_args(kind)[1])
+    right = isinstance(value, PLAIN[kind]) and (kind is bool or not isinstance(value, bool))
+    return value if right else UNFIT
+
+
+def _fitting_part(part: Any, shape: Any) -> Any:
+    if not isinstance(part, dict):
+        return UNFIT
+    fitting = dict(part)
+    for key, kind in _hints(shape).items():
+        found = _fitting(part[key], _bare(kind)) if key in part else UNFIT
+        if found is not UNFIT:
+            fitting[key] = found
+        elif not _may_lack(kind):
+            return UNFIT
+        else:
+            fitting.pop(key, None)
+    return fitting
+
+
+def _fitting_list(values: Any, kind: Any) -> Any:
+    """Parts that do not fit are left out; of words and numbers all must fit."""
+    if not isinstance(values, list):
+        return UNFIT
+    found = [_fitting(value, kind) for value in values]
+    if any(one is UNFIT for one in found) and not is_typeddict(kind):
+        return UNFIT
+    return [one for one in found if one is not UNFIT]
+
+
+def _fitting_dict(values: Any, kind: Any) -> Any:
+    if not isinstance(values, dict):
+        return UNFIT
+    found = {key: _fitting(value, kind) for key, value in values.items()}
+    if not is_typeddict(kind) and any(one is UNFIT for one in found.values()):
+        return UNFIT
+    return {key: one for key, one in found.items() if one is not UNFIT}
