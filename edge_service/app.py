@@ -39,7 +39,7 @@ from edge_service.ledger import Ledger
 from edge_service.measured import MeasuredHouse
 from edge_service.participation import Participation
 from edge_service.ports import Clock, ConfigError, FilesReports, Mark, TellsParticipation
-from edge_service.programs import PROGRAMS, PolledProgram, prepare, presets
+from edge_service.programs import PROGRAMS, PolledProgram, forms, prepare, presets
 from edge_service.reports import Reports
 from edge_service.runner import Devices, Image, Pacing, Runner
 from edge_service.scribe import Scribe, marks_of
@@ -254,11 +254,11 @@ class Edge:
             return {}
         if name in ("set_program", "remove_program"):
             async with self._changing_programs:
-                await self._change_programs(name, args, local=local)
+                await self._change_programs(name, args, role)
             self.runner.wake()
             return {}
-        if name in ("list_programs", "test_program"):
-            return {"stage": "accepted", "data": await self._of_programs(name, args, local=local)}
+        if name in ("list_presets", "list_programs", "test_program"):
+            return {"stage": "accepted", "data": await self._of_programs(name, args, role)}
         image = self.runner.image
         data = await self.household.carry_out(
             name,
@@ -284,9 +284,8 @@ class Edge:
         await self.journal.mark_notice(number, acknowledged_at=self.clock.now())
         self.scribe.acknowledged(number)
 
-    async def _change_programs(self, name: str, args: Mapping[str, Any], *, local: bool) -> None:
-        if not local:
-            raise CommandRefusedError("not_permitted", "programs hold secrets and are set at the edge itself")
+    async def _change_programs(self, name: str, args: Mapping[str, Any], role: Role) -> None:
+        _may_see_programs(role)
         key = str(args.get("id") or "")
         programs = {other: entry for other, entry in self.programs.items() if other != key}
         if name == "set_program":
@@ -294,7 +293,7 @@ class Edge:
             given = dict(given) if isinstance(given, Mapping) else {}
             await asyncio.to_thread(prepare, given.get("kind"))
             # A library of holidays and the files of terms take longer to load than the fast lane may wait.
-            entry = await asyncio.to_thread(self._checked_program, key, given)
+            entry = await asyncio.to_thread(self._checked_program, key, given, role)
             programs[key] = entry
         await self.journal.save_document("programs", {"programs": programs})
         self.programs = enrolment.kept({"programs": programs})
@@ -312,20 +311,29 @@ class Edge:
         except OSError as error:
             LOG.error("events stand as they were judged before: %s", error)
 
-    async def _of_programs(self, name: str, args: Mapping[str, Any], *, local: bool) -> Mapping[str, Any]:
-        """Questions about programs, from the edge's own command line."""
-        if not local:
-            raise CommandRefusedError("not_permitted", "programs are listed and tried at the edge itself")
+    async def _of_programs(self, name: str, args: Mapping[str, Any], role: Role) -> Mapping[str, Any]:
+        """Questions about programs: no answer has a secret in it."""
+        _may_see_programs(role)
+        if name == "list_presets":
+            return await asyncio.to_thread(forms.offered)
         if name == "list_programs":
             return {"programs": {key: enrolment.without_secrets(entry) for key, entry in self.programs.items()}}
         key = str(args.get("id") or "")
+        if isinstance(given := args.get("program"), Mapping):
+            # One that is tried before it is kept.
+            await asyncio.to_thread(prepare, given.get("kind"))
+            return await self._tried(key, await asyncio.to_thread(self._checked_program, key, given, role))
         if key not in self.programs:
             known = ", ".join(self.programs)
             raise CommandRefusedError(
                 "unknown_program", f"no program {key}; there are: {known}", found=key, allowed=known
             )
-        zone, entry = self.config.facts().time_zone, self.programs[key]
-        found = await program_trial.checks(key, entry, self.installation, zone, self.clock.now())
+        return await self._tried(key, self.programs[key])
+
+    async def _tried(self, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What asking a program's server came to."""
+        zone, now = self.config.facts().time_zone, self.clock.now()
+        found = await program_trial.checks(key, entry, self.installation, zone, now)
         return {"checks": [{"what": check.what, "ok": check.ok, "text": check.text} for check in found]}
 
     async def _tell_stop(self, name: str) -> None:
@@ -334,14 +342,21 @@ class Edge:
         except OSError as error:
             LOG.error("%s is not in the journal: %s", name, error)
 
-    def _checked_program(self, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What is kept of it, with the terms of its preset."""
+    def _checked_program(self, key: str, given: Mapping[str, Any], role: Role) -> dict[str, Any]:
+        """What is kept of it, with the terms of its preset. Raises ``CommandRefusedError`` naming the fields."""
+        former = self.programs.get(key, {})
         try:
-            entry = presets.filled(given)
+            entry = enrolment.with_kept_secrets(presets.filled(given), former)
+            if role is not Role.LOCAL:
+                enrolment.check_from_afar(entry, former)
             enrolment.check(key, entry, self.config, self.installation)
             return entry
         except ConfigError as error:
-            raise CommandRefusedError("bad_argument", str(error), argument="program") from error
+            wrong = next(iter(error.fields), "")
+            argument = "id" if wrong == "id" else f"program.{wrong}" if wrong else "program"
+            words = enrolment.scrubbed(str(error), given)
+            fields = {key: enrolment.scrubbed(told, given) for key, told in error.fields.items()}
+            raise CommandRefusedError("bad_argument", words, argument=argument, fields=fields) from error
 
     async def check(self) -> list[Mapping[str, Any]]:
         """What the running edge finds at its devices: each is asked anew, on the connection that is there."""
@@ -478,6 +493,11 @@ class Edge:
             await self.journal.save_document("memory", _encoded_memory(self.runner.memory))
         except OSError as error:
             LOG.error("the last words are not on disk: %s", error)
+
+
+def _may_see_programs(role: Role) -> None:
+    if role not in (Role.LOCAL, Role.CONTROL):
+        raise CommandRefusedError("not_permitted", "this token may only look")
 
 
 async def _readable[T](reading: Awaitable[T], otherwise: T, what: str) -> T:

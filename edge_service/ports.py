@@ -65,7 +65,19 @@ class ProgramCredentialsError(ProgramError):
 
 
 class ConfigError(Exception):
-    """A configuration is wrong; the message names every mistake at once."""
+    """A configuration is wrong; the message names every mistake at once.
+
+    ``fields``: the mistakes by the field that a person filled in, where it is known.
+    """
+
+    def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.fields = dict(fields or {})
+
+    @classmethod
+    def listing(cls, mistakes: Sequence[tuple[str, str]]) -> ConfigError:
+        """Of sentences, each with its field; of several on one field the first counts there."""
+        return cls("; ".join(words for _, words in mistakes), dict(reversed(mistakes)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ class CalendarOptions:
         found = read_options(values, [one.name for one in fields(cls)], _CHECKS)
         options = cls(**found)
         if options.poll_s < options.fastest_s:
-            raise ConfigError(f"poll_s is at least {options.fastest_s:g} for a calendar on the web")
+            words = f"poll_s is at least {options.fastest_s:g} for a calendar on the web"
+            raise ConfigError(words, {"poll_s": words})
         return options
 
     @property

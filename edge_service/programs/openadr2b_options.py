@@ -55,7 +55,8 @@ class OpenAdr2Options:
         """Options from plain values. Raises ConfigError naming every mistake at once, and no secret."""
         found = read_options(values, [one.name for one in fields(cls)], _CHECKS)
         if bool(found.get("certificate_file")) != bool(found.get("key_file")):
-            raise ConfigError("certificate_file and key_file belong together: say both or none")
+            words = "certificate_file and key_file belong together: say both or none"
+            raise ConfigError(words, {"certificate_file": words})
         return cls(**found)
 
     @property

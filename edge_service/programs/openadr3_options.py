@@ -16,6 +16,7 @@ from edge_service.ports import ConfigError
 from edge_service.programs.openadr3_client import Access
 from edge_service.programs.openadr3_push import PushTerms
 from edge_service.programs.openadr3_words import MOST_LEVEL, Meaning, Percent, checked_map
+from edge_service.programs.option_values import said
 
 KIND = "openadr3"
 FASTEST_POLL_S = 1.0
@@ -236,14 +237,16 @@ class OpenAdr3Options:
     def checked(cls, values: Mapping[str, object]) -> Self:
         """Options from plain values. Raises ConfigError naming every mistake at once, and no secret."""
         known = {one.name: one for one in fields(cls)}
-        mistakes = [f"{name} is no option; known are {', '.join(known)}" for name in values if name not in known]
+        unknown = [name for name in values if name not in known]
+        mistakes = [(name, f"{name} is no option; known are {', '.join(known)}") for name in unknown]
         found: dict[str, Any] = {}
         for name, one in known.items():
             _check(name, one, values, found, mistakes)
         if found.get("allow_unverified") and "base_url" in found and not _is_local(URL(found["base_url"]).host or ""):
-            mistakes.append("allow_unverified is only for a server in this house: a .local name or a private address")
+            words = "allow_unverified is only for a server in this house: a .local name or a private address"
+            mistakes.append(("allow_unverified", words))
         if mistakes:
-            raise ConfigError("; ".join(mistakes))
+            raise ConfigError.listing(mistakes)
         return cls(**found)
 
     @property
@@ -275,13 +278,17 @@ class OpenAdr3Options:
 
 
 def _check(
-    name: str, one: Field[Any], values: Mapping[str, object], found: dict[str, Any], mistakes: list[str]
+    name: str,
+    one: Field[Any],
+    values: Mapping[str, object],
+    found: dict[str, Any],
+    mistakes: list[tuple[str, str]],
 ) -> None:
     if name not in values:
         if one.default is MISSING:
-            mistakes.append(f"{name} is missing: {one.metadata['help']}")
+            mistakes.append((said(name), f"{name} is missing: {one.metadata['help']}"))
         return
     try:
         found[name] = one.metadata["check"](values[name])
     except ValueError as error:
-        mistakes.append(f"{name} {error}")
+        mistakes.append((said(name), f"{name} {error}"))

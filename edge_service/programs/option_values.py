@@ -26,20 +26,26 @@ _SAID = {"base_url": "url"}
 def read_options(values: Mapping[str, object], known: Collection[str], checks: Mapping[str, Check]) -> dict[str, Any]:
     """The known options, checked; a plain text where there is no check. Raises ConfigError naming every mistake."""
     mistakes = [
-        f"{name} is no option; known are {', '.join(sorted(known))}"
+        (name, f"{name} is no option; known are {', '.join(sorted(known))}")
         for name in values
         if name not in known and name not in _TERMS
     ]
-    mistakes += [f"{_SAID.get(name, name)} is missing" for name in _NEEDED if not values.get(name)]
+    missing = [said(name) for name in _NEEDED if not values.get(name)]
+    mistakes += [(name, f"{name} is missing") for name in missing]
     found: dict[str, Any] = {}
     for name in (name for name in values if name in known):
         try:
             found[name] = checks.get(name, text)(values[name])
         except ValueError as error:
-            mistakes.append(f"{_SAID.get(name, name)} {error}")
+            mistakes.append((said(name), f"{said(name)} {error}"))
     if mistakes:
-        raise ConfigError("; ".join(mistakes))
+        raise ConfigError.listing(mistakes)
     return found
+
+
+def said(name: str) -> str:
+    """An option as people say it and a program keeps it."""
+    return _SAID.get(name, name)
 
 
 def text(value: object) -> str:

@@ -12,11 +12,12 @@ from typing import Any
 import voluptuous as vol
 
 from edge_service.config import marked_yaml
-from edge_service.config.value_rules import Rule, Section, text
+from edge_service.config.value_rules import Rule, Section, choice, text
 from edge_service.ports import ConfigError
-from edge_service.programs.terms import RULES, TERMS, check_term
+from edge_service.programs.terms import BY_HAND, RULES, TERMS, check_term
 
 FOLDER = Path(__file__).parent / "presets"
+KINDS = (BY_HAND, "openadr3", "openadr2b", "calendar")
 # The source of a value that no page says: we chose it, and ``choices`` says why.
 CHOICE = "choice"
 _LONGEST = 500
@@ -24,13 +25,18 @@ _LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What is known of one offer. ``terms`` and ``sources`` by path, such as ``rules.window``."""
+    """What is known of one offer. ``terms`` and ``sources`` by path, such as ``rules.window``.
+
+    ``utility``: who offers it. ``kind``: how its events reach a single home today.
+    """
 
     name: str
     title: str
     about: str
     page: str
     read: str
+    utility: str
+    kind: str
     terms: Mapping[str, Any]
     sources: Mapping[str, str]
     choices: tuple[str, ...]
@@ -63,7 +69,8 @@ def names() -> tuple[str, ...]:
 def load(name: str) -> Preset:
     """One preset. Raises ``ConfigError``: there is none of this name, or its file is wrong."""
     if name not in names():
-        raise ConfigError(f"preset: found {name!r}; allowed: {', '.join(names())}")
+        words = f"preset: found {name!r}; allowed: {', '.join(names())}"
+        raise ConfigError(words, {"preset": words})
     path = FOLDER / f"{name}.yaml"
     return read(name, path.read_text(encoding="utf-8"))
 
@@ -115,6 +122,8 @@ _FILE = Section(
         "title": text(80),
         "about": text(_LONGEST),
         "page": text(80),
+        "utility": text(120),
+        "kind": choice(KINDS),
         "read": Rule("a day, such as 2026-11-23", _date),
         "terms": _SECTION,
         "sources": _SECTION,

@@ -125,15 +125,15 @@ def check(entry: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ``ConfigError`` naming every mistake at once. What else is kept of it is its protocol's to judge.
     """
-    mistakes: list[str] = []
+    mistakes: list[tuple[str, str]] = []
     found = _clean(PROGRAM_SECTION, entry, mistakes)
     if entry.get("rules") is not None:
         found["rules"] = _clean(RULES_SECTION, entry["rules"], mistakes, "rules")
     if entry.get("kind") == BY_HAND:
         unknown = [key for key in entry if key not in OUR_KEYS]
-        mistakes += [f"{key}: there is no such key; allowed: {', '.join(sorted(OUR_KEYS))}" for key in unknown]
+        mistakes += [(key, f"{key}: there is no such key; allowed: {', '.join(sorted(OUR_KEYS))}") for key in unknown]
     if mistakes:
-        raise ConfigError("; ".join(mistakes))
+        raise ConfigError.listing(mistakes)
     return found
 
 
@@ -144,10 +144,11 @@ def check_term(path: str, value: Any) -> Any:
     try:
         return rule(value)
     except vol.Invalid as error:
-        raise ConfigError(f"{path}: found {shown(value)}; allowed: {rule.allowed}") from error
+        words = f"{path}: found {shown(value)}; allowed: {rule.allowed}"
+        raise ConfigError(words, {path: words}) from error
 
 
-def _clean(section: Section, value: Any, mistakes: list[str], within: str = "") -> dict[str, Any]:
+def _clean(section: Section, value: Any, mistakes: list[tuple[str, str]], within: str = "") -> dict[str, Any]:
     try:
         clean: dict[str, Any] = vol.Schema(section)(dict(value) if isinstance(value, Mapping) else value)
     except vol.MultipleInvalid as problem:
@@ -156,11 +157,13 @@ def _clean(section: Section, value: Any, mistakes: list[str], within: str = "") 
     return {key: one for key, one in clean.items() if one is not None}
 
 
-def _says(error: vol.Invalid, value: Any, within: str) -> str:
+def _says(error: vol.Invalid, value: Any, within: str) -> tuple[str, str]:
+    """The field, and what is wrong with it."""
     path = [str(key) for key in error.path]
     found = value.get(path[0]) if path and isinstance(value, Mapping) else value
     no_such = ", but there is no such key" if isinstance(error, UnknownKey) else ""
-    return f"{'.'.join([*([within] if within else []), *path])}: found {shown(found)}{no_such}; allowed: {error.msg}"
+    field = ".".join([*([within] if within else []), *path])
+    return field, f"{field}: found {shown(found)}{no_such}; allowed: {error.msg}"
 
 
 def shown(value: Any) -> str:

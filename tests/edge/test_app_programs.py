@@ -47,7 +47,7 @@ async def test_a_program_that_cannot_be_is_refused_and_nothing_of_it_is_kept(tmp
         by_hand = {"kind": "manual", "name": "By letter"}
         for wrong in ({"scope": "town"}, {"pay_usd_per_kw": "much"}, {"season_events": "some"}):
             assert await refusal(edge, id="letter", program=by_hand | wrong) == "bad_argument", wrong
-        assert await refusal(edge, Role.CONTROL, id="peak", program=entry) == "not_permitted"
+        assert await refusal(edge, Role.READ, id="peak", program=entry) == "not_permitted"
         assert await edge.edge.journal.load_document("programs") is None
         assert set(edge.edge.programs) == set(edge.edge.runner.facts.programs) == {"manual"}
         assert utility.requests == type(utility.requests)()
@@ -122,3 +122,101 @@ async def test_what_a_program_said_that_is_followed_no_more_does_not_come_back_w
         async with opened(config) as later:
             assert {event.program_id for event in later.intake.events()} == {"peak", "manual"}
             assert {limit.program_id for limit in later.intake.limits()} == {"peak"}
+
+
+# ---------------------------------------------------------------------------------------- by a paired Home Assistant
+
+
+async def refused(edge: RunningEdge, role: Role = Role.CONTROL, **args: Any) -> dict[str, Any]:
+    """With which data a program is refused."""
+    with pytest.raises(CommandRefusedError) as error:
+        await edge.edge.execute("set_program", args, command_id="test", deadline=after(0), role=role)
+    assert "ven-secret" not in f"{error.value}{error.value.data}"
+    return error.value.data
+
+
+async def asked(edge: RunningEdge, name: str, role: Role = Role.CONTROL, **args: Any) -> Any:
+    return await edge.edge.execute(name, args, command_id="test", deadline=after(0), role=role)
+
+
+async def test_a_paired_home_assistant_sets_lists_tries_and_removes_a_program_and_sees_no_secret(
+    tmp_path: Path,
+) -> None:
+    async with SimulatedUtility(UtilityOptions(port=0)) as utility, a_house(tmp_path) as (_, edge):
+        await asked(edge, "set_program", id="peak", program=an_entry(utility, preset="generic"))
+        await edge.until(lambda state: state["programs"].get("peak", {"connected": False})["connected"])
+        listed = await asked(edge, "list_programs")
+        assert listed["data"]["programs"]["peak"]["client_secret"] == "***"
+        assert "ven-secret" not in str(listed)
+        tried = await asked(edge, "test_program", id="peak")
+        before = await asked(edge, "test_program", id="other", program=an_entry(utility, client_secret="wrong"))
+        assert len(tried["data"]["checks"]) > len([one for one in before["data"]["checks"] if one["ok"]])
+        assert "ven-secret" not in f"{tried}{before}"
+        assert "other" not in edge.edge.programs
+        offered = await asked(edge, "list_presets")
+        assert offered["data"]["presets"]["connected_solutions_ma"]["kind"] == "manual"
+        await asked(edge, "remove_program", id="peak")
+        await edge.until(lambda state: "peak" not in state["programs"])
+
+
+async def test_who_may_only_look_sees_no_programs(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as (_, edge):
+        for name in ("set_program", "remove_program", "list_programs", "test_program", "list_presets"):
+            with pytest.raises(CommandRefusedError) as error:
+                await asked(edge, name, Role.READ, id="manual", program={"kind": "manual", "name": "Mine"})
+            assert error.value.code == "not_permitted"
+
+
+async def test_a_refusal_names_every_field_that_is_wrong(tmp_path: Path) -> None:
+    async with SimulatedUtility(UtilityOptions(port=0)) as utility, a_house(tmp_path) as (_, edge):
+        entry = an_entry(utility)
+        wrong = await refused(edge, id="peak", program=entry | {"url": "ftp://x", "poll_s": "often"})
+        assert set(wrong["fields"]) == {"url", "poll_s"}
+        assert wrong["argument"] in ("program.url", "program.poll_s")
+        wrong = await refused(edge, id="peak", program=entry | {"rules": {"window": "noon"}, "floor_pct": 101})
+        assert set(wrong["fields"]) == {"rules.window", "floor_pct"}
+        assert (await refused(edge, id="Peak!", program=entry))["argument"] == "id"
+        assert (await refused(edge, id="peak", program=entry | {"kind": "telex"}))["argument"] == "program.kind"
+        assert (await refused(edge, id="peak", program=entry | {"preset": "mars"}))["argument"] == "program.preset"
+        assert (await refused(edge, id="peak", program=entry | {"url": ""}))["argument"] == "program.url"
+
+
+async def test_files_of_the_edges_machine_are_named_there_only(tmp_path: Path) -> None:
+    async with SimulatedUtility(UtilityOptions(port=0)) as utility, a_house(tmp_path) as (_, edge):
+        entry = an_entry(utility)
+        found = await refused(edge, id="peak", program=entry | {"ca_file": "/etc/passwd"})
+        assert found["argument"] == "program.ca_file"
+        calendar = {"kind": "calendar", "name": "Peak", "url": " File:///etc/passwd"}
+        assert (await refused(edge, id="peak", program=calendar))["argument"] == "program.url"
+        await edge.command("set_program", id="peak", program=entry | {"ca_file": "/nowhere/ca.pem"})
+        await asked(edge, "set_program", id="peak", program=entry | {"ca_file": "/nowhere/ca.pem", "name": "Mine"})
+        assert edge.edge.programs["peak"]["name"] == "Mine"
+
+
+async def test_a_kept_secret_stays_when_the_rest_is_edited_and_never_goes_to_another_address(tmp_path: Path) -> None:
+    async with SimulatedUtility(UtilityOptions(port=0)) as utility, a_house(tmp_path) as (_, edge):
+        await asked(edge, "set_program", id="peak", program=an_entry(utility))
+        shown = (await asked(edge, "list_programs"))["data"]["programs"]["peak"]
+        await asked(edge, "set_program", id="peak", program=shown | {"name": "Mine"})
+        assert edge.edge.programs["peak"]["client_secret"] == "ven-secret"
+        assert edge.edge.programs["peak"]["name"] == "Mine"
+        elsewhere = (
+            {"url": "https://thief.example/3.1.0"},
+            {"token_hosts": ["thief.example"]},
+            {"broker_hosts": ["t"]},
+        )
+        for other in elsewhere:
+            assert (await refused(edge, id="peak", program=shown | other))["argument"] == "program.client_secret"
+        assert (await refused(edge, id="other", program=shown))["argument"] == "program.client_secret"
+
+
+async def test_the_address_of_a_private_calendar_is_kept_and_not_shown(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as (_, edge):
+        entry = {"kind": "calendar", "name": "Peak", "url": "https://calendar.invalid/private-key/basic.ics"}
+        await asked(edge, "set_program", id="peak", program=entry)
+        shown = (await asked(edge, "list_programs"))["data"]["programs"]["peak"]
+        assert shown["url"] == "https://calendar.invalid/***"
+        await asked(edge, "set_program", id="peak", program=shown | {"name": "Mine"})
+        assert edge.edge.programs["peak"] == entry | {"name": "Mine"}
+        other = await refused(edge, id="peak", program=shown | {"url": "https://other.invalid/***"})
+        assert other["argument"] == "program.url"
