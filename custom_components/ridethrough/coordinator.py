@@ -3,24 +3,21 @@
 import logging
 from asyncio import Task, gather, sleep
 from collections import deque
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
-from typing import Any, TypedDict, cast, override
+from typing import Any, cast, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import (
     ConfigEntryAuthFailed,
-    ConfigEntryError,
     ConfigEntryNotReady,
     HomeAssistantError,
     ServiceValidationError,
 )
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.start import async_at_started
-from homeassistant.helpers.storage import Store
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
@@ -33,11 +30,16 @@ from .client import (
     Connection,
     EdgeError,
     LinkLostError,
-    SchemaError,
     TokenRefusedError,
     recording,
 )
 from .const import CONF_FINGERPRINT, DOMAIN
+from .history import History, OccurrenceListener
+from .link_issues import Strain, misfit_of, tell_misfit
+from .orders import Orders, TooManyOrdersError
+from .pushes import Shown
+from .ready_by import ReadyBy
+from .relevance import Owner
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -133,16 +135,7 @@ NAMED = MappingProxyType(
 )
 
 type RidethroughConfigEntry = ConfigEntry[RidethroughCoordinator]
-type OccurrenceListener = Callable[[wire.Occurrence], None]
-# The kind of device and its id: a charger and a program may have the same.
-type Owner = tuple[str, str]
 type NoticeListener = Callable[[wire.NoticeWire], None]
-
-
-class Seen(TypedDict):
-    """What is kept over restarts: the number of the last occurrence that was shown."""
-
-    last_occurrence: int
 
 
 class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
@@ -156,32 +149,39 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
         self.installation = cast("str", entry.unique_id)
         self.version = ""
         self.site_device_id = ""
+        # Programs whose entities wait for their subentry, or that are on their way out.
+        self.held_programs: set[str] = set()
         self.commands: deque[dict[str, Any]] = deque(maxlen=200)
-        self.occurrences: deque[wire.Occurrence] = deque(maxlen=50)
+        # By charger: what its ready-by entities remember while they are off.
+        self.ready_by: dict[str, ReadyBy] = {}
+        self.history = History(hass, f"{DOMAIN}.{entry.entry_id}")
         self._connection: Connection | None = None
         self._link: Task[None] | None = None
-        # Home Assistant's restore data is written every 15 minutes only: after a power cut it would tell things twice.
-        self._store: Store[Seen] = Store(hass, 1, f"{DOMAIN}.{entry.entry_id}", atomic_writes=True)
-        self._shown: int | None = None
-        self._received = 0
-        self._pending: list[wire.Occurrence] = []
-        self._started = False
-        self._occurrence_listeners: dict[Owner, list[OccurrenceListener]] = {}
         self._notice_listener: NoticeListener | None = None
+        self._misfit: str | None = None
+        self._pushes = Shown(hass.loop, self.async_set_updated_data)
+        self._strain = Strain(hass, entry.entry_id, entry.title)
+        self._orders = Orders(self._send, self._send_later, self._strain.held)
+
+    @property
+    def read_only(self) -> bool:
+        """The edge speaks no schema of ours: what still fits is shown, and nothing goes the other way."""
+        return self._misfit is not None
+
+    @property
+    def in_step(self) -> bool:
+        """There is a link, and both sides mean the same by what is said on it."""
+        return self.last_update_success and not self.read_only
 
     # ------------------------------------------------------------------------------------------------ connecting
 
     async def async_connect(self) -> None:
         """Connect for the first time and read the whole state. Raises the three errors of a set-up that must wait."""
-        seen = await self._store.async_load()
-        self._shown = seen["last_occurrence"] if seen else None
+        await self.history.async_load()
         try:
             await self._connect()
         except TokenRefusedError as error:
             raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key="token_refused") from error
-        except SchemaError as error:
-            key = "edge_too_old" if error.edge_is_older else "edge_too_new"
-            raise ConfigEntryError(translation_domain=DOMAIN, translation_key=key) from error
         except EdgeError as error:
             raise ConfigEntryNotReady(
                 translation_domain=DOMAIN,
@@ -201,27 +201,29 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
 
     async def _connect(self) -> Connection:
         connection = await Connection.open(
-            async_get_clientsession(self.hass), self.address, self.config_entry.data[CONF_TOKEN]
+            async_get_clientsession(self.hass), self.address, self.config_entry.data[CONF_TOKEN], any_schema=True
         )
         if connection.hello["installation"] != self.installation:
             await connection.close()
             raise CannotConnectError(f"another installation answers at {self.address.host}")
-        snapshot = await connection.start(self._known())
-        self._connection = connection
         self.version = connection.hello["version"]
-        self._take_snapshot(snapshot)
+        self._tell_misfit(misfit_of(connection.foreign))
+        snapshot = await connection.start(self.history.known)
+        self._connection = connection
+        self._take_snapshot(connection, snapshot)
         return connection
 
-    def _known(self) -> int | None:
-        """The last occurrence that need not be sent again."""
-        return None if self._shown is None else max(self._shown, self._received)
+    @callback
+    def _tell_misfit(self, misfit: str | None) -> None:
+        self._misfit = misfit
+        tell_misfit(self.hass, self.config_entry.entry_id, self.config_entry.title, self.version, misfit)
 
     @callback
-    def _take_snapshot(self, snapshot: wire.Snapshot) -> None:
-        if self._shown is None or self._shown > snapshot["last_occurrence"]:
-            self._note_shown(snapshot["last_occurrence"])
-            self._received = snapshot["last_occurrence"]
-        self.async_set_updated_data(snapshot["state"])
+    def _take_snapshot(self, connection: Connection, snapshot: wire.Snapshot) -> None:
+        self.history.async_follows(snapshot["last_occurrence"])
+        self._pushes.drop()
+        if connection.state is not None:
+            self.async_set_updated_data(connection.state)
 
     async def _follow(self, connection: Connection) -> None:
         """Read one connection after another, for as long as the entry is loaded."""
@@ -242,15 +244,24 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
     async def _read(self, connection: Connection) -> None:
         while True:
             message = await connection.read()
+            if message["type"] != "occurrence":
+                self.history.async_settle()
             match message["type"]:
                 case "snapshot":
-                    self._take_snapshot(cast("wire.Snapshot", message))
+                    self._take_snapshot(connection, cast("wire.Snapshot", message))
                 case "change" if connection.state is not None:
-                    self.async_set_updated_data(connection.state)
+                    self._pushes.take(connection.state, message)
                 case "occurrence":
-                    self._take_occurrence(cast("wire.Occurrence", message))
-                case "notice" if self._notice_listener is not None:
-                    self._notice_listener(message["notice"])
+                    self._pushes.flush()
+                    self.history.async_take(cast("wire.Occurrence", message))
+                case "notice":
+                    self._pushes.flush()
+                    self._bring(message["notice"])
+
+    @callback
+    def _bring(self, notice: wire.NoticeWire) -> None:
+        if self._notice_listener is not None:
+            self._notice_listener(notice)
 
     async def _reconnect(self) -> Connection:
         retry_s = FIRST_RETRY_S
@@ -270,6 +281,7 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
     @callback
     def _lost(self, error: LinkLostError) -> None:
         self._connection = None
+        self._pushes.drop()
         self.last_exception = error
         self.last_update_success = False
         self.async_update_listeners()
@@ -283,26 +295,25 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
 
     async def async_stop(self) -> None:
         """Close the link and write down what was shown."""
+        self._strain.end()
+        self._tell_misfit(None)
         if self._link is not None:
             self._link.cancel()
             await gather(self._link, return_exceptions=True)
         if self._connection is not None:
             await self._connection.close()
-        if self._shown is not None:
-            await self._store.async_save(Seen(last_occurrence=self._shown))
+        await self.history.async_save()
 
     async def async_forget(self) -> None:
         """Remove what is kept on disk."""
-        await self._store.async_remove()
+        await self.history.async_remove()
 
     # ----------------------------------------------------------------------------------------------- occurrences
 
     @callback
     def async_listen_occurrences(self, owner: Owner, listener: OccurrenceListener) -> CALLBACK_TYPE:
         """Call ``listener`` once for each occurrence of the site, a charger or a program."""
-        listeners = self._occurrence_listeners.setdefault(owner, [])
-        listeners.append(listener)
-        return lambda: listeners.remove(listener)
+        return self.history.async_listen(owner, listener)
 
     @callback
     def async_listen_notices(self, listener: NoticeListener) -> CALLBACK_TYPE:
@@ -316,34 +327,9 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
 
     @callback
     def _home_assistant_started(self, _: HomeAssistant) -> None:
-        """Automations listen from now on: tell what waited."""
-        self._started = True
-        waiting, self._pending = self._pending, []
-        for occurrence in waiting:
-            self._show(occurrence)
-
-    @callback
-    def _take_occurrence(self, occurrence: wire.Occurrence) -> None:
-        if occurrence["number"] <= max(self._received, self._shown or 0):
-            return
-        self._received = occurrence["number"]
-        if self._started:
-            self._show(occurrence)
-        else:
-            self._pending.append(occurrence)
-
-    @callback
-    def _show(self, occurrence: wire.Occurrence) -> None:
-        if not _is_stale(occurrence, dt_util.utcnow()):
-            for listener in list(self._occurrence_listeners.get(_owner(occurrence), ())):
-                listener(occurrence)
-        self.occurrences.append(occurrence)
-        self._note_shown(occurrence["number"])
-
-    @callback
-    def _note_shown(self, number: int) -> None:
-        self._shown = number
-        self._store.async_delay_save(lambda: Seen(last_occurrence=number), 0)
+        self.config_entry.async_create_background_task(
+            self.hass, self.history.async_wait_for_automations(), f"{DOMAIN} history"
+        )
 
     # -------------------------------------------------------------------------------------------------- commands
 
@@ -357,7 +343,13 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
         try:
             if self._connection is None:
                 raise LinkLostError("no link")
-            return await self._connection.command(command, args)
+            if self._misfit is not None:
+                record["outcome"] = self._misfit
+                raise HomeAssistantError(translation_domain=DOMAIN, translation_key=self._misfit)
+            return await self._orders.order(command, args)
+        except TooManyOrdersError as error:
+            record["outcome"] = "too_many_commands"
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="too_many_commands") from error
         except CommandRefusedError as error:
             record["outcome"] = error.code
             raise _translated(error) from error
@@ -368,10 +360,19 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
             record["outcome"] = "no_link"
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_link") from error
 
+    async def _send(self, command: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        if self._connection is None:
+            raise LinkLostError("no link")
+        return await self._connection.command(command, args)
+
+    @callback
+    def _send_later(self, sending: Coroutine[Any, Any, None]) -> None:
+        self.config_entry.async_create_background_task(self.hass, sending, f"{DOMAIN} order")
+
     async def async_report(self, report: dict[str, Any]) -> None:
         """Tell the edge what only Home Assistant sees. One that is lost is followed by the next."""
         try:
-            if self._connection is not None:
+            if self._connection is not None and not self.read_only:
                 await self._connection.command("report", report)
         except (CommandRefusedError, CommandTimeoutError, LinkLostError) as error:
             _LOGGER.debug("A report was not taken: %s", error)
@@ -399,21 +400,3 @@ def _placeholders(key: str, error: CommandRefusedError) -> dict[str, str]:
     if key in NAMED:
         return {name: str(error.data.get(name, "–")) for name in NAMED[key]}
     return {"message": error.message} if key in ("refused", "internal") else {}
-
-
-def _owner(occurrence: wire.Occurrence) -> Owner:
-    """Whose history it belongs to: the contract's kinds that begin with ``event_`` and ``rehearsal_`` are programs'."""
-    subject, kind = occurrence["subject"], occurrence["kind"]
-    if kind.startswith("event_"):
-        return ("program", subject)
-    if kind.startswith("rehearsal_"):
-        return ("program", str(occurrence["data"].get("program")))
-    return ("site" if subject == "site" else "charger", subject)
-
-
-def _is_stale(occurrence: Mapping[str, Any], now: datetime) -> bool:
-    """News of a coming event that is over by now: the automations that it starts would come too late."""
-    if occurrence["kind"] not in ("event_announced", "event_updated"):
-        return False
-    end = dt_util.parse_datetime(str(occurrence["data"].get("end", "")))
-    return end is not None and end <= now

@@ -57,6 +57,6 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Ridethr
         "linked": coordinator.last_update_success,
         "state": nameless.of(coordinator.data),
         "commands": [nameless.of(command) for command in coordinator.commands],
-        "occurrences": [nameless.of(occurrence) for occurrence in coordinator.occurrences],
+        "occurrences": [nameless.of(occurrence) for occurrence in coordinator.history.told],
         "recording": None if recording is None else nameless.of(recording),
     }

@@ -15,6 +15,8 @@ from .wire import Occurrence
 
 PARALLEL_UPDATES = 0
 
+ATTR_NUMBER = "seq"
+
 OUTAGE_KINDS = MappingProxyType(
     {
         "outage_started": "started",
@@ -111,14 +113,26 @@ class HistoryEvent[PartT](RidethroughEntity[PartT], EventEntity):
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        self.async_on_remove(self.coordinator.async_listen_occurrences((self.scope.kind, self.subject), self._happened))
+        history, owner = self.coordinator.history, (self.scope.kind, self.subject)
+        self.async_on_remove(history.async_listen(owner, self._happened))
+        if earlier := [one for one in history.told_of(owner) if one["number"] > self._last_number()]:
+            # What automations compare with: a first state alone starts none.
+            self.async_write_ha_state()
+            for occurrence in earlier:
+                self._happened(occurrence)
+
+    def _last_number(self) -> int:
+        """Of the occurrence that is shown, also one of before a restart."""
+        return int(self.state_attributes.get(ATTR_NUMBER, 0))
 
     @callback
     def _happened(self, occurrence: Occurrence) -> None:
         shown = self.entity_description.kinds.get(occurrence["kind"])
         if shown is None:
             return
-        self._trigger_event(shown, {**occurrence["data"], "seq": occurrence["number"], "occurred_at": occurrence["at"]})
+        self._trigger_event(
+            shown, {**occurrence["data"], ATTR_NUMBER: occurrence["number"], "occurred_at": occurrence["at"]}
+        )
         self.async_write_ha_state()
 
 

@@ -29,7 +29,7 @@ async def test_the_download_holds_state_and_history_and_no_secret(
 ) -> None:
     await house.runtime_data.async_command("set_mode", mode="paused")
     await peer.happen("outage_started")
-    await eventually(lambda: bool(house.runtime_data.occurrences))
+    await eventually(lambda: bool(house.runtime_data.history.told))
     told = await get_diagnostics_for_config_entry(hass, hass_client, house)
     assert isinstance(told, dict)
     assert told["state"]["site"]["grid"] == "on"

@@ -147,7 +147,7 @@ async def test_after_a_restart_it_waits_until_automations_listen(
     await peer.happen("outage_started")
     await peer.happen("outage_ended", duration_s=60, energy_wh=10)
     await hass.config_entries.async_setup(entry.entry_id)
-    await eventually(lambda: entry.runtime_data._received == 2)
+    await eventually(lambda: entry.runtime_data.history.received == 2)
     assert told == []
     assert shown(hass, OUTAGE) == before.state
 

@@ -1,0 +1,156 @@
+"""What automations start on. What happens once comes from the histories, never from a state that merely came back."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import override
+
+from homeassistant.components.binary_sensor import DOMAIN as BINARY_SENSOR
+from homeassistant.components.event import ATTR_EVENT_TYPE, DOMAIN as EVENT
+from homeassistant.components.sensor import DOMAIN as SENSOR
+from homeassistant.components.switch import DOMAIN as SWITCH
+from homeassistant.const import STATE_OFF, STATE_ON
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State
+from homeassistant.helpers.automation import DomainSpec
+from homeassistant.helpers.trigger import (
+    EntityTargetStateTriggerBase,
+    EntityTriggerBase,
+    NotTriggeredReasonReporter,
+    StatelessEntityTriggerBase,
+    Trigger,
+    TriggerActionRunner,
+    TriggerConfig,
+    TriggerNotTriggeredReporter,
+)
+
+from .targets import Wanted, ours, watch_target
+
+OUTAGE, SESSION, PEAK_EVENT = (Wanted(EVENT, key) for key in ("outage", "session", "peak_event"))
+
+# The history, and the types of event that start it.
+HAPPENS: Mapping[str, tuple[Wanted, frozenset[str]]] = MappingProxyType(
+    {
+        name: (wanted, frozenset(types))
+        for wanted, names in (
+            (
+                OUTAGE,
+                {
+                    "outage_started": ("started",),
+                    "outage_ended": ("ended",),
+                    "grid_returned": ("grid_returned",),
+                    "return_announced": ("return_announced",),
+                    "backup_started": ("backup_started",),
+                    "backup_stopped": ("backup_stopped",),
+                    "backup_failed": ("backup_failed",),
+                    "backup_collapsed": ("backup_collapsed",),
+                    "backup_reserve_reached": ("reserve_reached",),
+                    "stop_pressed": ("stop_pressed",),
+                    "stop_reset": ("stop_reset",),
+                    "generator_started": ("generator_started",),
+                    "generator_stopped": ("generator_stopped",),
+                    "load_shed": ("load_shed",),
+                    "load_restored": ("load_restored",),
+                    "drill_passed": ("drill_passed",),
+                    "drill_failed": ("drill_failed",),
+                    "drill_refused": ("drill_refused",),
+                },
+            ),
+            (
+                SESSION,
+                {
+                    "discharging_started": ("discharging_started",),
+                    "discharging_stopped": ("discharging_stopped",),
+                    "order_refused": ("order_refused",),
+                    "charge_not_ready": ("charge_not_ready",),
+                    "charging_completed": ("charging_completed",),
+                    "fault_raised": ("fault_raised",),
+                    "fault_cleared": ("fault_cleared",),
+                    "vehicle_connected": ("vehicle_connected",),
+                    "vehicle_disconnected": ("vehicle_disconnected",),
+                },
+            ),
+            (
+                PEAK_EVENT,
+                {
+                    "peak_event_announced": ("announced",),
+                    "peak_event_changed": ("updated", "cancelled"),
+                    "peak_event_starting_soon": ("soon",),
+                    "peak_event_started": ("started",),
+                    "peak_event_ended": ("completed", "missed", "cancelled", "opted_out"),
+                    "peak_event_missed": ("missed",),
+                },
+            ),
+        )
+        for name, types in names.items()
+    }
+)
+
+# What lasts: the entity and the state that it comes to, for a while if wished.
+BECOMES: Mapping[str, tuple[Wanted, str]] = MappingProxyType(
+    {
+        "backup_not_ready": (Wanted(SENSOR, "backup_readiness"), "not_ready"),
+        "alert_raised": (Wanted(BINARY_SENSOR, "alert"), STATE_ON),
+        "storm_hold_started": (Wanted(SWITCH, "storm_hold"), STATE_ON),
+        "storm_hold_ended": (Wanted(SWITCH, "storm_hold"), STATE_OFF),
+    }
+)
+
+
+class OwnTrigger(EntityTriggerBase):
+    """Listens to our own entities of one kind, and has a repair say so where its target holds none."""
+
+    _wanted: Wanted
+
+    def __init__(self, hass: HomeAssistant, config: TriggerConfig) -> None:
+        super().__init__(hass, config)
+        self._key = config.key.partition(".")[2]
+
+    @override
+    def entity_filter(self, entities: set[str]) -> set[str]:
+        return ours(self._hass, self._wanted, entities)
+
+    @override
+    async def async_attach_runner(
+        self, run_action: TriggerActionRunner, did_not_trigger: TriggerNotTriggeredReporter | None = None
+    ) -> CALLBACK_TYPE:
+        detach = await super().async_attach_runner(run_action, did_not_trigger)
+        unwatch = await watch_target(self._hass, "triggers", self._key, self._target, self._wanted)
+
+        def remove() -> None:
+            unwatch()
+            detach()
+
+        return remove
+
+
+class Happens(OwnTrigger, StatelessEntityTriggerBase):
+    """Something happened, once."""
+
+    _types: frozenset[str]
+
+    @override
+    def is_valid_state(self, state: State, report_not_triggered: NotTriggeredReasonReporter) -> bool:
+        return state.attributes.get(ATTR_EVENT_TYPE) in self._types
+
+
+class Becomes(OwnTrigger, EntityTargetStateTriggerBase):
+    """Something has come to a state, and lasts."""
+
+
+def _happens(wanted: Wanted, types: frozenset[str]) -> type[Trigger]:
+    specs = {wanted.domain: DomainSpec()}
+    return type("Happens", (Happens,), {"_wanted": wanted, "_domain_specs": specs, "_types": types})
+
+
+def _becomes(wanted: Wanted, state: str) -> type[Trigger]:
+    specs = {wanted.domain: DomainSpec()}
+    return type("Becomes", (Becomes,), {"_wanted": wanted, "_domain_specs": specs, "_to_states": {state}})
+
+
+TRIGGERS: Mapping[str, type[Trigger]] = MappingProxyType(
+    {name: _happens(*row) for name, row in HAPPENS.items()} | {name: _becomes(*row) for name, row in BECOMES.items()}
+)
+
+
+async def async_get_triggers(hass: HomeAssistant) -> dict[str, type[Trigger]]:
+    """What Home Assistant offers for an automation's When."""
+    return dict(TRIGGERS)
