@@ -15,22 +15,27 @@ from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
 from .dashboard import async_setup_dashboard
 from .entity import site_device, subjects
 from .load_groups import LoadGroups
+from .narration import Narration
 from .notices import Notices
+from .programs import Programs
 from .reports import Reports
 from .services import async_setup_services
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
     Platform.BUTTON,
+    Platform.CALENDAR,
     Platform.EVENT,
     Platform.NUMBER,
     Platform.SELECT,
     Platform.SENSOR,
     Platform.SWITCH,
+    Platform.TIME,
+    Platform.UPDATE,
 ]
 
-# Kept on disk beside the coordinator's own: warnings, calendars, groups, what was shed, what the switch was told.
-KEPT = ("alerts", "calendars", "groups", "loads", "switch")
+# Kept on disk beside the coordinator's own: warnings, calendars, groups, what was shed, what phones were sent, the switch.
+KEPT = ("alerts", "calendars", "groups", "loads", "phones", "programs", "switch")
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -51,10 +56,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: RidethroughConfigEntry) 
     coordinator.site_device_id = site.id
     await Notices(coordinator).async_start()
     await Clocks(coordinator).async_start()
+    await Programs(coordinator).async_start()
     await LoadGroups(coordinator).async_start()
     await Reports(coordinator).async_start()
     await Calendars(coordinator).async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    Narration(coordinator).async_start()
     coordinator.async_follow()
     return True
 

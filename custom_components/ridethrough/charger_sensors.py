@@ -4,11 +4,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
-from homeassistant.const import EntityCategory, UnitOfRatio
+from homeassistant.const import (
+    EntityCategory,
+    UnitOfElectricCurrent,
+    UnitOfElectricPotential,
+    UnitOfFrequency,
+    UnitOfRatio,
+    UnitOfTemperature,
+)
 
+from .entity import may_discharge
+from .faults import error_code
 from .program_events import time_of
-from .reasons import CONTROL_REASONS, ORDER_REASONS, ORDER_STAGES, STEP_REASONS
-from .sensor_rows import SensorRow, Value, energy_row, enum_row, power_row, share_row, time_row, turned
+from .reasons import BLOCKS, CONTROL_REASONS, ORDER_REASONS, ORDER_STAGES
+from .sensor_rows import SensorRow, Value, energy_row, enum_row, power_row, reading_row, share_row, time_row, turned
 from .wire import ChargerWire, DepartureState, StepState
 
 # The reasons of a step that ask for a flow, and what it is called when charger and vehicle allow none.
@@ -120,6 +129,27 @@ def setpoint_w(charger: ChargerWire) -> int | None:
     return turned(charger["order"]["power_w"]) if charger["order"] else None
 
 
+def one_way_w(power_w: int | None, way: int) -> int | None:
+    """The part of the power that goes one way, never negative: 1 into the vehicle, -1 out of it."""
+    return None if power_w is None else max(0, way * power_w)
+
+
+def blocked_by(charger: ChargerWire) -> str | None:
+    """Why it cannot discharge now; an older edge does not tell."""
+    return (charger["blocked_by"] or "none") if "blocked_by" in charger else None
+
+
+def told(key: str) -> Callable[[ChargerWire], bool]:
+    """Whether the kind of charger, and its edge, tell this."""
+    return lambda charger: key in charger
+
+
+# What moves all the time without telling anybody anything new.
+VOLTAGE_DEADBAND_V = 1.0
+CURRENT_DEADBAND_A = 0.5
+FREQUENCY_DEADBAND_HZ = 0.05
+TEMPERATURE_DEADBAND_C = 1.0
+
 CHARGER_SENSORS: tuple[SensorRow[ChargerWire], ...] = (
     enum_row(
         "status",
@@ -160,16 +190,60 @@ CHARGER_SENSORS: tuple[SensorRow[ChargerWire], ...] = (
     power_row(
         "power_setpoint", setpoint_w, entity_category=EntityCategory.DIAGNOSTIC, entity_registry_enabled_default=False
     ),
+    power_row(
+        "charging_power", lambda charger: one_way_w(charger["power_w"], 1), entity_registry_enabled_default=False
+    ),
+    power_row(
+        "discharging_power",
+        lambda charger: one_way_w(charger["power_w"], -1),
+        entity_registry_enabled_default=False,
+        exists=may_discharge,
+    ),
+    power_row(
+        "charging_available",
+        lambda charger: charger["charge_max_w"],
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    ),
+    power_row(
+        "discharging_available",
+        lambda charger: charger["discharge_max_w"],
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        exists=may_discharge,
+    ),
     energy_row("energy_charged", lambda charger: charger["energy_charged_wh"]),
     energy_row("energy_discharged", lambda charger: charger["energy_discharged_wh"]),
+    energy_row(
+        "energy_backup",
+        lambda charger: charger.get("backup_wh"),
+        exists=lambda charger: "backup_wh" in charger and charger["can_back_up"],
+    ),
+    energy_row(
+        "energy_events",
+        lambda charger: charger.get("events_wh"),
+        exists=lambda charger: "events_wh" in charger and may_discharge(charger),
+    ),
+    energy_row(
+        "session_energy_charged",
+        lambda charger: charger.get("session_charged_wh"),
+        entity_registry_enabled_default=False,
+        exists=told("session_charged_wh"),
+    ),
+    energy_row(
+        "session_energy_discharged",
+        lambda charger: charger.get("session_discharged_wh"),
+        entity_registry_enabled_default=False,
+        exists=lambda charger: "session_discharged_wh" in charger and may_discharge(charger),
+    ),
     enum_row("control_reason", CONTROL_REASONS, lambda charger: charger["reason"]),
-    enum_row("why", STEP_REASONS, why, attributes=told_of_limit),
     enum_row("order", ["none", *ORDER_STAGES], order_stage, attributes=order_evidence),
     enum_row(
         "limited_by",
         ["none", *ORDER_REASONS, "other"],
         limited_by,
     ),
+    enum_row("blocked_by", ["none", *BLOCKS, "other"], blocked_by, exists=told("blocked_by")),
     enum_row(
         "authority",
         ["ours", "app", "local", "ocpp"],
@@ -192,4 +266,48 @@ CHARGER_SENSORS: tuple[SensorRow[ChargerWire], ...] = (
     ),
     share_row("departure_target", _of_departure(lambda departure: departure["target_pct"]), exists=_plans_departures),
     share_row("departure_charge", _of_departure(lambda departure: departure["reaches_pct"]), exists=_plans_departures),
+    reading_row(
+        "voltage",
+        SensorDeviceClass.VOLTAGE,
+        UnitOfElectricPotential.VOLT,
+        VOLTAGE_DEADBAND_V,
+        lambda charger: charger.get("voltage_v"),
+        suggested_display_precision=1,
+        exists=told("voltage_v"),
+    ),
+    reading_row(
+        "current",
+        SensorDeviceClass.CURRENT,
+        UnitOfElectricCurrent.AMPERE,
+        CURRENT_DEADBAND_A,
+        lambda charger: turned(charger.get("current_a")),
+        suggested_display_precision=1,
+        exists=told("current_a"),
+    ),
+    reading_row(
+        "frequency",
+        SensorDeviceClass.FREQUENCY,
+        UnitOfFrequency.HERTZ,
+        FREQUENCY_DEADBAND_HZ,
+        lambda charger: charger.get("frequency_hz"),
+        suggested_display_precision=2,
+        exists=told("frequency_hz"),
+    ),
+    reading_row(
+        "temperature",
+        SensorDeviceClass.TEMPERATURE,
+        UnitOfTemperature.CELSIUS,
+        TEMPERATURE_DEADBAND_C,
+        lambda charger: charger.get("temperature_c"),
+        suggested_display_precision=0,
+        exists=told("temperature_c"),
+    ),
+    SensorRow(
+        key="error_code",
+        translation_key="error_code",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value=error_code,
+        exists=told("alarms"),
+    ),
 )

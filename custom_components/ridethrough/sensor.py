@@ -10,6 +10,7 @@ from .outage_sensors import LOAD_SENSORS, OUTAGE_SENSORS
 from .program_sensors import PROGRAM_SENSORS
 from .sensor_rows import RidethroughSensor
 from .site_sensors import SITE_SENSORS
+from .why_sensor import WHY, WhySensor
 
 PARALLEL_UPDATES = 0
 
@@ -20,5 +21,6 @@ async def async_setup_entry(
     """Create the sensors of site, chargers, programs and load groups."""
     add_as_they_come(entry, async_add_entities, SITE, (*SITE_SENSORS, *OUTAGE_SENSORS), RidethroughSensor)
     add_as_they_come(entry, async_add_entities, CHARGER, CHARGER_SENSORS, RidethroughSensor)
+    add_as_they_come(entry, async_add_entities, CHARGER, (WHY,), WhySensor)
     add_as_they_come(entry, async_add_entities, PROGRAM, PROGRAM_SENSORS, RidethroughSensor)
     add_as_they_come(entry, async_add_entities, LOAD, LOAD_SENSORS, RidethroughSensor)

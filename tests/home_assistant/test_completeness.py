@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough import const, coordinator, notices
 from custom_components.ridethrough.options_flow import SCHEMAS
-from custom_components.ridethrough.services import ACTIONS, DAY_ACTIONS, SITE_ACTIONS
+from custom_components.ridethrough.services import ACTIONS, SITE_ACTIONS, specials
 from custom_components.ridethrough.subentry_flow import LEGS, SCHEMA, TIERS
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,9 @@ WORDS: dict[str, Any] = json.loads((HERE / "translations" / "en.json").read_text
 ICONS: dict[str, Any] = json.loads((HERE / "icons.json").read_text())
 MANIFEST: dict[str, Any] = json.loads((HERE / "manifest.json").read_text())
 SOURCES = {path.name: path.read_text() for path in HERE.glob("*.py")}
-PLATFORMS = ["binary_sensor", "button", "event", "number", "select", "sensor", "switch"]
+PLATFORMS = ["binary_sensor", "button", "calendar", "event", "number", "select", "sensor", "switch", "time", "update"]
+# An option that is there only while it is so: nobody can choose it.
+ONLY_SHOWN = {"charge_mode": {"discharge"}}
 
 
 def leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -48,9 +50,9 @@ async def test_every_entity_has_words_for_its_name_and_states_and_an_icon(
         used[entry.domain].add(key)
         words = WORDS["entity"][entry.domain][key]
         assert words["name"]
-        options = (entry.capabilities or {}).get("options", [])
+        options = {*(entry.capabilities or {}).get("options", []), *ONLY_SHOWN.get(key, ())}
         on_or_off = entry.domain in ("binary_sensor", "switch")
-        assert set(words.get("state", {})) == set(options) or (on_or_off and not options), entry.entity_id
+        assert set(words.get("state", {})) == options or (on_or_off and not options), entry.entity_id
         if kinds := (entry.capabilities or {}).get("event_types"):
             assert set(kinds) == set(words["state_attributes"]["event_type"]["state"])
         assert ICONS["entity"][entry.domain][key]["default"].startswith("mdi:")
@@ -106,10 +108,9 @@ def test_the_pages_of_options_and_load_groups_have_words() -> None:
         assert set(words["error"]) == set(re.findall(r'(?:\w+: |\] = )"([a-z_]+)"(?:\}|$)', SOURCES[file], re.M))
 
 
-def test_every_action_has_words_and_icon_and_its_fields_match() -> None:
+def test_every_action_has_words_and_icon_and_its_fields_match(hass: HomeAssistant) -> None:
     described = yaml.safe_load((HERE / "services.yaml").read_text())
-    names = {action.name for action in (*ACTIONS, *SITE_ACTIONS)}
-    names |= {*DAY_ACTIONS, "skip_departure", "get_departures", "forecast_runtime"}
+    names = {action.name for action in (*ACTIONS, *SITE_ACTIONS, *specials(hass))}
     assert set(described) == set(WORDS["services"]) == set(ICONS["services"]) == names
     page = (ROOT / "docs" / "home-assistant.md").read_text()
     assert [name for name in names if f"`ridethrough.{name}`" not in page] == []
@@ -224,7 +225,7 @@ def test_the_client_knows_no_home_assistant() -> None:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_each_platform_says_how_many_updates_may_run(platform: str) -> None:
-    acts = platform in ("button", "number", "select", "switch")
+    acts = platform in ("button", "number", "select", "switch", "time", "update")
     assert f"\nPARALLEL_UPDATES = {int(acts)}\n" in SOURCES[f"{platform}.py"]
 
 

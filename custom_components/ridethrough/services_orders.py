@@ -1,0 +1,133 @@
+"""What a person orders of one charger, once and with an end, and how far it may go at most."""
+
+from asyncio import Event as Waiter, timeout
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import probatio
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import config_validation as cv
+from homeassistant.util import dt as dt_util
+
+from .const import DOMAIN
+from .coordinator import RidethroughCoordinator
+from .services_frame import (
+    ATTR_POWER,
+    DEVICE,
+    DEVICE_SCHEMA,
+    MAX_POWER_KW,
+    POWER_KW,
+    DeviceAction,
+    Special,
+    charger,
+    kilowatts,
+    nothing,
+    until,
+    watts,
+    with_end,
+)
+from .wire import ChargerWire
+
+ATTR_CHARGE_LIMIT = "charge_limit"
+ATTR_DISCHARGE_LIMIT = "discharge_limit"
+ATTR_LIFT = "lift"
+CHARGING, DISCHARGING = "charging", "discharging"
+
+# The device has answered by then, or the answer says that it has not.
+LONGEST_READ_BACK_S = 10.0
+# The order is in the device, or it is known why not.
+ANSWERED = frozenset({"read_back", "measured", "held", "limited", "refused"})
+
+_LIMIT_KW = probatio.All(probatio.Coerce(float), probatio.Range(min=0, max=MAX_POWER_KW))
+LIMIT_SCHEMA = probatio.All(
+    probatio.Schema(
+        {
+            **DEVICE,
+            probatio.Optional(ATTR_CHARGE_LIMIT): _LIMIT_KW,
+            probatio.Optional(ATTR_DISCHARGE_LIMIT): _LIMIT_KW,
+            probatio.Optional(ATTR_LIFT): probatio.All(cv.ensure_list, [probatio.In([CHARGING, DISCHARGING])]),
+        }
+    ),
+    cv.has_at_least_one_key(ATTR_CHARGE_LIMIT, ATTR_DISCHARGE_LIMIT, ATTR_LIFT),
+)
+HOLD_SCHEMA = with_end(DEVICE)
+POWER_SCHEMA = with_end({**DEVICE, probatio.Optional(ATTR_POWER): POWER_KW})
+
+ACTIONS = (DeviceAction("resume", "charger", "resume", DEVICE_SCHEMA, nothing),)
+
+
+def specials(hass: HomeAssistant) -> tuple[Special, ...]:
+    """Orders that are answered with how far they came, and the limits of power."""
+
+    def order(kind: str) -> Callable[[ServiceCall], Any]:
+        async def act(call: ServiceCall) -> ServiceResponse:
+            coordinator, subject, _ = charger(hass, call)
+            args = until(call.data) | ({} if kind == "hold" else {"power_w": watts(call.data.get(ATTR_POWER))})
+            await coordinator.async_command(kind, charger=subject, **args)
+            if not call.return_response:
+                return None
+            await _read_back(coordinator, subject, args["until"])
+            return _outcome(coordinator.data["chargers"].get(subject), args["until"])
+
+        return act
+
+    async def set_power_limit(call: ServiceCall) -> None:
+        coordinator, subject, found = charger(hass, call)
+        await coordinator.async_command("set_power_limit", charger=subject, **_limits(found, call.data))
+
+    return (
+        Special("charge", POWER_SCHEMA, order("charge"), SupportsResponse.OPTIONAL),
+        Special("discharge", POWER_SCHEMA, order("discharge"), SupportsResponse.OPTIONAL),
+        Special("hold", HOLD_SCHEMA, order("hold"), SupportsResponse.OPTIONAL),
+        Special("set_power_limit", LIMIT_SCHEMA, set_power_limit),
+    )
+
+
+def _limits(found: ChargerWire, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Both limits as they shall be: told, lifted, or as they are."""
+    lift = data.get(ATTR_LIFT, [])
+    if (CHARGING in lift and ATTR_CHARGE_LIMIT in data) or (DISCHARGING in lift and ATTR_DISCHARGE_LIMIT in data):
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="limit_or_lift")
+    charge_w = watts(data.get(ATTR_CHARGE_LIMIT)) if ATTR_CHARGE_LIMIT in data else found.get("charge_limit_w")
+    give_w = watts(data.get(ATTR_DISCHARGE_LIMIT)) if ATTR_DISCHARGE_LIMIT in data else found.get("discharge_limit_w")
+    return {
+        "charge_w": None if CHARGING in lift else charge_w,
+        "discharge_w": None if DISCHARGING in lift else give_w,
+    }
+
+
+def _is_ours(found: ChargerWire | None, end: str) -> bool:
+    manual = found["manual"] if found is not None else None
+    return manual is not None and dt_util.parse_datetime(manual["until"]) == dt_util.parse_datetime(end)
+
+
+async def _read_back(coordinator: RidethroughCoordinator, subject: str, end: str) -> None:
+    """Wait until the charger holds the order or refused it, or for as long as that may take."""
+    news = Waiter()
+
+    @callback
+    def look() -> None:
+        found = coordinator.data["chargers"].get(subject)
+        order = found["order"] if found is not None else None
+        if _is_ours(found, end) and order is not None and order["stage"] in ANSWERED:
+            news.set()
+
+    stop = coordinator.async_add_listener(look)
+    try:
+        look()
+        async with timeout(LONGEST_READ_BACK_S):
+            await news.wait()
+    except TimeoutError:
+        pass
+    finally:
+        stop()
+
+
+def _outcome(found: ChargerWire | None, end: str) -> ServiceResponse:
+    """How far the order came; ``stage`` "accepted": the controller has it, and the charger has not answered yet."""
+    order = found["order"] if found is not None and _is_ours(found, end) else None
+    if order is None:
+        return {"stage": "accepted", "reason": None, "power": None, "ends_at": end}
+    stage = order["stage"] if order["stage"] in ANSWERED else "accepted"
+    return {"stage": stage, "reason": order["reason"], "power": kilowatts(order["power_w"]), "ends_at": end}
