@@ -125,7 +125,7 @@ class Calendars:
 
     async def _tell_all(self) -> None:
         """Take back what is watched no longer, then tell the others; an edge that is too old is told nothing."""
-        if not self._started or not self._coordinator.last_update_success:
+        if not self._started or not self._coordinator.in_step:
             return
         chosen = self._chosen
         for calendar, program in tuple(self._told.items()):

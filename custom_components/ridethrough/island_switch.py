@@ -54,7 +54,7 @@ class IslandSwitch:
     @callback
     def async_look(self) -> None:
         """Carry out a wish that is new, as soon as the entity can be reached."""
-        if self._busy or not self._coordinator.last_update_success or not self._entry.options.get(CONF_SWITCH):
+        if self._busy or not self._coordinator.in_step or not self._entry.options.get(CONF_SWITCH):
             return
         wish = self._wish
         if wish is None:
@@ -73,7 +73,7 @@ class IslandSwitch:
         try:
             await self._store.async_save(Done(wish=wish))
             self._done = wish
-            if self._coordinator.last_update_success and self._wish == wish:
+            if self._coordinator.in_step and self._wish == wish:
                 await self._move(wish)
         finally:
             self._busy = False

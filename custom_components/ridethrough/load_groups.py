@@ -125,7 +125,7 @@ class LoadGroups:
     def _news(self) -> dict[str, dict[str, Any] | None]:
         """What the edge does not know yet: groups by id; None: gone. An edge without load groups is told nothing."""
         known, ours = self._coordinator.data.get("loads"), groups_of(self._entry)
-        if known is None:
+        if known is None or self._coordinator.read_only:
             return {}
         news: dict[str, dict[str, Any] | None] = {}
         for subject, group in ours.items():

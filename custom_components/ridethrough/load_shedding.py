@@ -184,7 +184,7 @@ class LoadShedding:
         """None: the edge is away, or knows no such group; then nothing is done. A group that is gone is put back."""
         if subject not in groups_of(self._entry):
             return "on"
-        if not self._coordinator.last_update_success:
+        if not self._coordinator.in_step:
             return None
         load = self._coordinator.data.get("loads", {}).get(subject)
         return None if load is None else load["wanted"]

@@ -253,12 +253,22 @@ class Peer:
         self.brings: dict[str, dict[str, Any]] = {}
         self.starts: list[wire.Start] = []
         self.token = TOKEN
+        # What is given for the code, where that is another token than it knows afterwards.
+        self.token_given: str | None = None
         self.code = CODE
+        # Of its certificate, as it tells it; None: it says nothing.
+        self.fingerprint: str | None = None
+        # What it was told by those who wanted to pair, and the tokens that it was shown.
+        self.pairings: list[dict[str, str]] = []
+        self.asked: list[str] = []
         self.pair_status: int | None = None
         self.recording: Any = {"recordings": []}
         self.installation = INSTALLATION
         self.schemas = (1, 1)
         self.silent = False
+        # Commands of these names are answered when a test says so, by ``answer_all``.
+        self.slow: set[str] = set()
+        self._owed: list[tuple[web.WebSocketResponse, wire.Command]] = []
         self.port = 0
         self._sockets: list[web.WebSocketResponse] = []
         self._runner: web.AppRunner | None = None
@@ -299,11 +309,14 @@ class Peer:
 
     async def _pair(self, request: web.Request) -> web.Response:
         body = await request.json()
+        self.pairings.append(body)
         if self.pair_status is not None:
             return web.Response(status=self.pair_status)
         if body["code"] != self.code:
             return web.json_response({"error": {"code": "wrong_code"}}, status=403)
-        return web.json_response({"token": self.token, "installation": self.installation})
+        token = self.token_given or self.token
+        told = {"token": token, "installation": self.installation, "fingerprint": self.fingerprint}
+        return web.json_response(told)
 
     async def _recording(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != f"Bearer {self.token}":
@@ -311,6 +324,7 @@ class Peer:
         return web.json_response(self.recording) if self.recording is not None else web.Response(status=404)
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
+        self.asked.append(request.headers.get("Authorization", ""))
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             raise web.HTTPUnauthorized
         socket = web.WebSocketResponse(autoping=not self.silent)
@@ -358,6 +372,18 @@ class Peer:
             self.reports.append(command["args"])
         else:
             self.commands.append(command)
+        if command["name"] in self.slow:
+            self._owed.append((socket, command))
+        else:
+            await self._answer(socket, command)
+
+    async def answer_all(self) -> None:
+        """What was kept waiting so far."""
+        owed, self._owed = self._owed, []
+        for socket, command in owed:
+            await self._answer(socket, command)
+
+    async def _answer(self, socket: web.WebSocketResponse, command: wire.Command) -> None:
         if command["name"] == "notice_delivered":
             self.undelivered = [one for one in self.undelivered if one["number"] != command["args"]["number"]]
         refuse = self.answers.get(command["name"])

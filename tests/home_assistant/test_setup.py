@@ -46,15 +46,6 @@ async def test_a_refused_token_asks_to_pair_again(hass: HomeAssistant, entry: Mo
     assert [flow["context"]["source"] for flow in hass.config_entries.flow.async_progress()] == [SOURCE_REAUTH]
 
 
-async def test_no_common_schema_names_the_side_to_update(
-    hass: HomeAssistant, entry: MockConfigEntry, peer: Peer
-) -> None:
-    peer.schemas = (2, 3)
-    await hass.config_entries.async_setup(entry.entry_id)
-    assert entry.state is ConfigEntryState.SETUP_ERROR
-    assert entry.error_reason_translation_key == "edge_too_new"
-
-
 async def test_a_newer_edge_that_still_speaks_our_schema_is_fine(
     hass: HomeAssistant, entry: MockConfigEntry, peer: Peer
 ) -> None:
