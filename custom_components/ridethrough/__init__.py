@@ -34,7 +34,7 @@ PLATFORMS = [
     Platform.UPDATE,
 ]
 
-# Kept on disk beside the coordinator's own: warnings, calendars, groups, what was shed, what phones were sent, the switch.
+# Kept on disk beside the coordinator's own: warnings, calendars, groups, what was shed and sent, the switch.
 KEPT = ("alerts", "calendars", "groups", "loads", "phones", "programs", "switch")
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)

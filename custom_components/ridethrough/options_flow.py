@@ -3,7 +3,7 @@
 from typing import Any
 
 import probatio
-from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult, OptionsFlow
+from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult
 from homeassistant.helpers.selector import (
     BooleanSelector,
     EntitySelector,
@@ -32,6 +32,7 @@ from .const import (
 )
 from .coordinator import RidethroughConfigEntry
 from .forwarding import folded
+from .phone_options import PhonePages
 from .program_events import BY_HAND
 
 ON_OR_OFF = ["binary_sensor", "input_boolean", "switch"]
@@ -81,12 +82,12 @@ SCHEMAS = {
 }
 
 
-class RidethroughOptionsFlow(OptionsFlow):
+class RidethroughOptionsFlow(PhonePages):
     """One page for each; what is chosen counts at once, without a reload."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Which page."""
-        return self.async_show_menu(step_id="init", menu_options=list(SCHEMAS))
+        return self.async_show_menu(step_id="init", menu_options=[*SCHEMAS, "notifications"])
 
     async def async_step_grid_evidence(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Entities that tell whether the grid is there."""

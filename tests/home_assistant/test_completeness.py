@@ -16,8 +16,9 @@ from homeassistant.loader import async_get_integration
 from PIL import Image
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.ridethrough import const, coordinator, notices
+from custom_components.ridethrough import const, coordinator, notice_kinds
 from custom_components.ridethrough.options_flow import SCHEMAS
+from custom_components.ridethrough.phone_options import WHAT_FIELDS, WHO_FIELDS
 from custom_components.ridethrough.services import ACTIONS, SITE_ACTIONS, specials
 from custom_components.ridethrough.subentry_flow import LEGS, SCHEMA, TIERS
 
@@ -79,7 +80,7 @@ def test_every_repair_has_its_words() -> None:
 
 def test_every_kind_of_notice_has_its_words() -> None:
     kinds = {match[0] for key in WORDS["common"] if (match := re.findall(r"^notice_(.*)_(?:title|text)$", key))}
-    assert kinds == notices.KINDS | {"other"}
+    assert kinds == {*notice_kinds.KINDS, "other"}
 
 
 def test_the_flows_forms_and_errors_have_words() -> None:
@@ -96,16 +97,20 @@ def test_the_flows_forms_and_errors_have_words() -> None:
 
 def test_the_pages_of_options_and_load_groups_have_words() -> None:
     pages = WORDS["options"]["step"]
-    assert set(pages) == {"init", *SCHEMAS}
-    assert set(pages["init"]["menu_options"]) == set(SCHEMAS)
+    phones = {"notifications": WHO_FIELDS, "notification_kinds": WHAT_FIELDS}
+    assert set(pages) == {"init", *SCHEMAS, *phones}
+    assert set(pages["init"]["menu_options"]) == {*SCHEMAS, "notifications"}
+    for name, fields in phones.items():
+        assert set(pages[name]["data"]) == set(pages[name]["data_description"]) == set(fields)
     for name, schema in SCHEMAS.items():
         assert set(pages[name]["data"]) == set(pages[name]["data_description"]) == {str(key) for key in schema.schema}
     group = WORDS["config_subentries"][const.LOAD_GROUP]
     assert set(group["step"]) == {"user", "reconfigure"}
     for step in group["step"].values():
         assert set(step["data"]) == set(step["data_description"]) == {str(key) for key in SCHEMA.schema}
-    for words, file in ((WORDS["options"], "options_flow.py"), (group, "subentry_flow.py")):
-        assert set(words["error"]) == set(re.findall(r'(?:\w+: |\] = )"([a-z_]+)"(?:\}|$)', SOURCES[file], re.M))
+    options = SOURCES["options_flow.py"] + SOURCES["phone_options.py"]
+    for words, source in ((WORDS["options"], options), (group, SOURCES["subentry_flow.py"])):
+        assert set(words["error"]) == set(re.findall(r'(?:\w+: |\] = )"([a-z_]+)"(?:\}|$)', source, re.M))
 
 
 def test_every_action_has_words_and_icon_and_its_fields_match(hass: HomeAssistant) -> None:

@@ -8,7 +8,7 @@ from homeassistant.components.persistent_notification import Notification, Updat
 from homeassistant.core import HomeAssistant, callback
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.ridethrough.notices import KINDS
+from custom_components.ridethrough.notice_kinds import KINDS
 
 from .peer import INSTALLATION, Eventually, Peer, at, notice
 
