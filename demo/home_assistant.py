@@ -18,7 +18,6 @@ from demo.watching import Watch
 
 HASS = ROOT / ".venv" / "bin" / "hass"
 INTEGRATION = ROOT / "custom_components" / "ridethrough"
-DASHBOARD_FILE = ROOT / "docs" / "dashboard" / "ridethrough.yaml"
 DASHBOARD = "ridethrough-home"
 # Known to everybody who reads this, so it listens on loopback only.
 USER, PASSWORD = "resident", "ridethrough"
@@ -58,6 +57,7 @@ logger:
     homeassistant.components.camera.img_util: critical
 """
 
+# A dashboard of the integration's own strategy, as a person has it who picks it in the dialog.
 LOVELACE = """
 lovelace:
   dashboards:
@@ -67,13 +67,17 @@ lovelace:
       icon: mdi:home-battery
       filename: ridethrough.yaml
 """
+STRATEGY = "strategy:\n  type: custom:ridethrough\n"
 
 
 class HomeAssistant:
     """One Home Assistant with the integration in its folder, as HACS would put it there."""
 
-    def __init__(self, folder: Path, log: Path, port: int = 0, more_configuration: str = "") -> None:
+    def __init__(
+        self, folder: Path, log: Path, port: int = 0, more_configuration: str = "", *, has_dashboard: bool = True
+    ) -> None:
         """A port of 0: any free one. ``more_configuration``: in YAML, keys of their own."""
+        self._has_dashboard = has_dashboard
         self._more_configuration = more_configuration
         self.folder = folder
         self.port = port or free_port()
@@ -87,7 +91,7 @@ class HomeAssistant:
 
     @property
     def dashboard_url(self) -> str:
-        return f"{self.url}/{DASHBOARD}" if DASHBOARD_FILE.exists() else self.url
+        return f"{self.url}/{DASHBOARD}"
 
     @property
     def client_id(self) -> str:
@@ -123,9 +127,9 @@ class HomeAssistant:
             _store(self.folder, "onboarding", 4, 1, {"done": ["core_config", "analytics", "integration"]})
         self._install_integration()
         configuration = CONFIGURATION + self._more_configuration
-        if DASHBOARD_FILE.exists():
+        if self._has_dashboard:
             configuration += LOVELACE.format(url=DASHBOARD)
-            shutil.copyfile(DASHBOARD_FILE, self.folder / "ridethrough.yaml")
+            (self.folder / "ridethrough.yaml").write_text(STRATEGY, encoding="utf-8")
         (self.folder / "configuration.yaml").write_text(configuration, encoding="utf-8")
 
     def _install_integration(self) -> None:
@@ -182,6 +186,12 @@ class HomeAssistant:
 
     # ----------------------------------------------------------------------------------------------------- its home
 
+    async def restart(self) -> None:
+        """End it in order, start it again and log in."""
+        await self.process.stop(20.0)
+        await self.process.start()
+        await self.answers()
+
     async def power_cut(self) -> None:
         """End it without a word, start it again and log in."""
         await self.process.kill()
@@ -196,15 +206,21 @@ class HomeAssistant:
         """Add the edge, unless it is there, by the config flow that a person goes through; wait until it is loaded."""
         entries = await self._entries()
         if not entries:
-            await self._walk_through({"host": host, "port": port, "code": await code()})
+            await self._walk_through({"host": host, "port": port}, code)
         try:
             await until(self._is_loaded, LOADS_WITHIN_S, "the integration to be loaded")
         except TimeoutError as error:
             raise DemoError(f"{error}; it is {await self._entries()}\n{self.process.tail()}") from error
 
-    async def _walk_through(self, answers: dict[str, Any]) -> None:
-        flow = await self._post("/api/config/config_entries/flow", {"handler": "ridethrough"})
-        result = await self._post(f"/api/config/config_entries/flow/{flow['flow_id']}", answers)
+    async def _walk_through(self, answers: dict[str, Any], code: Callable[[], Awaitable[str]]) -> None:
+        """Each form gets what it asks for."""
+        result = await self._post("/api/config/config_entries/flow", {"handler": "ridethrough"})
+        while result["type"] == "form" and not result["errors"]:
+            asked = {field["name"] for field in result["data_schema"]}
+            filled_in = {name: answer for name, answer in answers.items() if name in asked}
+            if "code" in asked:
+                filled_in["code"] = await code()
+            result = await self._post(f"/api/config/config_entries/flow/{result['flow_id']}", filled_in)
         _require(result, "pair with the edge")
 
     async def _entries(self) -> list[dict[str, Any]]:

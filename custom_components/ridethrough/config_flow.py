@@ -1,12 +1,13 @@
-"""From an address and a pairing code to a link that lasts."""
+"""From an address and a pairing code to a link that lasts, and a summary of what was found."""
 
 from collections.abc import Mapping
-from string import hexdigits
+from dataclasses import dataclass
 from typing import Any, override
 
 import probatio
 from homeassistant.config_entries import (
     SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
     ConfigEntry,
     ConfigFlow,
     ConfigFlowResult,
@@ -18,9 +19,19 @@ from homeassistant.core import callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
+from yarl import URL
 
+from .certificate import (
+    BadFingerprintError,
+    PlainHttpError,
+    is_loopback,
+    looked_at,
+    read_fingerprint,
+    shown_fingerprint,
+)
 from .client import (
     Address,
+    CannotConnectError,
     CodeRefusedError,
     Connection,
     EdgeError,
@@ -31,41 +42,64 @@ from .client import (
     WrongCertificateError,
     pair,
 )
-from .const import CONF_FINGERPRINT, DEFAULT_PORT, DOMAIN, LOAD_GROUP
+from .const import CONF_FINGERPRINT, DEFAULT_PORT, DOMAIN, LOAD_GROUP, PROGRAM
 from .options_flow import RidethroughOptionsFlow
+from .program_flow import ProgramFlow
 from .subentry_flow import LoadGroupFlow
+from .summary import async_words, summary_of
+from .wire import State
 
 PORT = probatio.All(probatio.Coerce(int), probatio.Range(min=1, max=65535))
-CODE = TextSelector(TextSelectorConfig(autocomplete="one-time-code"))
-
 ADDRESS_SCHEMA = probatio.Schema(
     {
         probatio.Required(CONF_HOST): TextSelector(),
         probatio.Required(CONF_PORT, default=DEFAULT_PORT): PORT,
-        probatio.Optional(CONF_FINGERPRINT): TextSelector(),
     }
 )
-USER_SCHEMA = ADDRESS_SCHEMA.extend({probatio.Required(CONF_CODE): CODE})
-CODE_SCHEMA = probatio.Schema({probatio.Required(CONF_CODE): CODE})
+CODE_SCHEMA = probatio.Schema(
+    {probatio.Required(CONF_CODE): TextSelector(TextSelectorConfig(autocomplete="one-time-code"))}
+)
 
-# How the edge names us to the resident who looks through the paired clients.
-CLIENT_NAME = "Home Assistant"
-
-
-# SHA-256 as hex.
-FINGERPRINT_DIGITS = 64
+# How the edge names us to the resident who looks through the paired clients, with the name of the home.
+CLIENT_NAME = "Home Assistant, {home}"
 
 
-class BadFingerprintError(EdgeError):
-    """What was typed is no fingerprint."""
+class BadHostError(EdgeError):
+    """What was typed names no machine."""
 
 
-def address_of(typed: Mapping[str, Any]) -> Address:
-    """The address as typed in; colons and spaces in the fingerprint do not matter. Raises BadFingerprintError."""
-    fingerprint = "".join(typed.get(CONF_FINGERPRINT, "").lower().replace(":", " ").split())
-    if fingerprint and (len(fingerprint) != FINGERPRINT_DIGITS or set(fingerprint) - set(hexdigits)):
-        raise BadFingerprintError("not a SHA-256 fingerprint")
-    return Address(typed[CONF_HOST].strip(), typed[CONF_PORT], fingerprint or None)
+ERRORS: tuple[tuple[type[EdgeError], str], ...] = (
+    (CodeRefusedError, "code_refused"),
+    (PairingLockedError, "pairing_locked"),
+    (TokenRefusedError, "token_refused"),
+    (TooManyClientsError, "too_many_clients"),
+    (WrongCertificateError, "wrong_certificate"),
+    (PlainHttpError, "plain_http"),
+    (BadHostError, "bad_host"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What answered, and what it shows: told to the resident before an entry is made of it."""
+
+    token: str
+    installation: str
+    version: str
+    state: State
+
+
+def place_of(typed: Mapping[str, Any]) -> tuple[str, int]:
+    """Host and port as typed in; a whole address, as a browser shows it, does as well. Raises BadHostError."""
+    host, port = typed[CONF_HOST].strip(), typed[CONF_PORT]
+    bare = f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
+    try:
+        url = URL(host if "://" in host else f"//{bare}")
+    except ValueError as error:
+        raise BadHostError("no address") from error
+    if not url.host or " " in host:
+        raise BadHostError("no name of a machine")
+    return url.host, url.explicit_port or port
 
 
 def data_of(address: Address) -> dict[str, Any]:
@@ -73,30 +107,24 @@ def data_of(address: Address) -> dict[str, Any]:
     return {CONF_HOST: address.host, CONF_PORT: address.port, CONF_FINGERPRINT: address.fingerprint}
 
 
+def address_of(data: Mapping[str, Any]) -> Address:
+    """Where an entry's edge is."""
+    return Address(data[CONF_HOST], data[CONF_PORT], data.get(CONF_FINGERPRINT))
+
+
 def error_key(error: EdgeError) -> str:
     """The text for an error."""
-    match error:
-        case CodeRefusedError():
-            return "code_refused"
-        case PairingLockedError():
-            return "pairing_locked"
-        case TokenRefusedError():
-            return "token_refused"
-        case TooManyClientsError():
-            return "too_many_clients"
-        case WrongCertificateError():
-            return "wrong_certificate"
-        case BadFingerprintError():
-            return "bad_fingerprint"
-        case SchemaError():
-            return "edge_too_old" if error.edge_is_older else "edge_too_new"
-    return "cannot_connect"
+    if isinstance(error, SchemaError):
+        return "edge_too_old" if error.edge_is_older else "edge_too_new"
+    return next((key for kind, key in ERRORS if isinstance(error, kind)), "cannot_connect")
 
 
 class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Set up, pair again, move."""
+    """Set up, pair again, move. Nothing is said to an edge before the key that it shows could be compared."""
 
     VERSION = 1
+
+    _found: Found
 
     def __init__(self) -> None:
         self._address = Address("", DEFAULT_PORT)
@@ -105,8 +133,8 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
     @callback
     @override
     def async_get_supported_subentry_types(cls, config_entry: ConfigEntry) -> dict[str, type[ConfigSubentryFlow]]:
-        """Load groups are made one by one."""
-        return {LOAD_GROUP: LoadGroupFlow}
+        """Programs and load groups are made one by one."""
+        return {PROGRAM: ProgramFlow, LOAD_GROUP: LoadGroupFlow}
 
     @staticmethod
     @callback
@@ -115,121 +143,168 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
         """What is forwarded to the controller."""
         return RidethroughOptionsFlow()
 
-    async def _probe(self, address: Address, token: str) -> tuple[str, str]:
-        """Installation id and site name. Raises EdgeError."""
-        connection = await Connection.open(async_get_clientsession(self.hass), address, token)
+    # ------------------------------------------------------------------------------------------------- the address
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """The address, typed in."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                host, port = place_of(user_input)
+                self._async_abort_entries_match({CONF_HOST: host, CONF_PORT: port})
+                self._address = await looked_at(host, port)
+            except EdgeError as error:
+                errors["base"] = error_key(error)
+            else:
+                return await self.async_step_pair()
+        return self._address_form("user", user_input or {}, errors)
+
+    def _address_form(self, step: str, known: Mapping[str, Any], errors: dict[str, str]) -> ConfigFlowResult:
+        schema = self.add_suggested_values_to_schema(ADDRESS_SCHEMA, known)
+        return self.async_show_form(step_id=step, data_schema=schema, errors=errors)
+
+    @override
+    async def async_step_zeroconf(self, discovery_info: ZeroconfServiceInfo) -> ConfigFlowResult:
+        """Found on the network. A known edge that moved gets its new address; an announcement gives no trust."""
+        told, port = discovery_info.properties, discovery_info.port
+        installation = told.get("installation")
+        if not installation or port is None:
+            return self.async_abort(reason="not_an_edge")
+        try:
+            self._address = Address(discovery_info.host, port, read_fingerprint(told.get("fingerprint") or ""))
+        except BadFingerprintError:
+            return self.async_abort(reason="not_an_edge")
+        entry = await self.async_set_unique_id(installation)
+        self._abort_if_unique_id_configured(updates=self._moved(entry))
+        if self._address.fingerprint is None:
+            return self.async_abort(reason="plain_http")
+        self.context["title_placeholders"] = {"name": self._address.host}
+        return await self.async_step_discovered()
+
+    def _moved(self, entry: ConfigEntry[Any] | None) -> dict[str, Any] | None:
+        """The new place of a known edge. Its key stays the one that was paired with; without one, it stays here."""
+        if entry is None or _is_linked(entry):
+            return None
+        if entry.data.get(CONF_FINGERPRINT) is None and not is_loopback(self._address.host):
+            return None
+        return {CONF_HOST: self._address.host, CONF_PORT: self._address.port}
+
+    # ---------------------------------------------------------------------------------------------------- the code
+
+    async def async_step_pair(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """The code, once the key of a typed address is on the screen; another address if it is none of an edge."""
+        if user_input is None:
+            return await self._code_form("pair", {})
+        try:
+            self._found = await self._pair(user_input[CONF_CODE])
+        except CannotConnectError as error:
+            return self._address_form("user", data_of(self._address), {"base": error_key(error)})
+        except EdgeError as error:
+            return await self._code_form("pair", {"base": error_key(error)})
+        return await self._paired()
+
+    async def async_step_discovered(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """The code for an edge that was found."""
+        return await self._ask_for_code("discovered", user_input)
+
+    async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
+        """The edge no longer knows our token."""
+        self._address = address_of(entry_data)
+        return await self.async_step_reauth_confirm()
+
+    async def async_step_reauth_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """A new code, for the key that is known."""
+        return await self._ask_for_code("reauth_confirm", user_input)
+
+    async def async_step_pair_again(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """A new code where the edge shows another key, or forgot us: the token is not said to a key it is not for."""
+        return await self._ask_for_code("pair_again", user_input)
+
+    async def _ask_for_code(self, step: str, user_input: dict[str, Any] | None) -> ConfigFlowResult:
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                self._found = await self._pair(user_input[CONF_CODE])
+            except EdgeError as error:
+                errors["base"] = error_key(error)
+            else:
+                return await self._paired()
+        return await self._code_form(step, errors)
+
+    async def _code_form(self, step: str, errors: dict[str, str]) -> ConfigFlowResult:
+        fingerprint = self._address.fingerprint
+        shown = (
+            shown_fingerprint(fingerprint) if fingerprint else (await async_words(self.hass)).say("fingerprint_none")
+        )
+        told = {"host": self._address.host, "fingerprint": shown, "name": self._name()}
+        return self.async_show_form(step_id=step, data_schema=CODE_SCHEMA, errors=errors, description_placeholders=told)
+
+    def _name(self) -> str:
+        if self.source == SOURCE_REAUTH:
+            return self._get_reauth_entry().title
+        return self._get_reconfigure_entry().title if self.source == SOURCE_RECONFIGURE else self._address.host
+
+    async def _pair(self, code: str) -> Found:
+        """Raises EdgeError."""
+        name = CLIENT_NAME.format(home=self.hass.config.location_name)
+        token = await pair(async_get_clientsession(self.hass), self._address, code.strip(), name)
+        return await self._looked_through(token)
+
+    async def _looked_through(self, token: str) -> Found:
+        """Raises EdgeError."""
+        connection = await Connection.open(async_get_clientsession(self.hass), self._address, token)
         try:
             snapshot = await connection.start(None)
         finally:
             await connection.close()
-        return connection.hello["installation"], snapshot["state"]["site"]["name"]
+        return Found(token, connection.hello["installation"], connection.hello["version"], snapshot["state"])
 
-    async def _pair(self, address: Address, code: str) -> tuple[str, str, str]:
-        """Token, installation id and site name. Raises EdgeError."""
-        token = await pair(async_get_clientsession(self.hass), address, code.strip(), CLIENT_NAME)
-        installation, name = await self._probe(address, token)
-        return token, installation, name
+    # ----------------------------------------------------------------------------------------------------- the entry
 
-    async def _finish(self, address: Address, token: str, installation: str, name: str) -> ConfigFlowResult:
-        await self.async_set_unique_id(installation, raise_on_progress=False)
-        if self.source == SOURCE_REAUTH:
+    async def _paired(self) -> ConfigFlowResult:
+        """What comes of it: a summary, or the entry that is there already with what is new."""
+        data = self._data()
+        await self.async_set_unique_id(self._found.installation, raise_on_progress=False)
+        if self.source in (SOURCE_REAUTH, SOURCE_RECONFIGURE):
             self._abort_if_unique_id_mismatch(reason="wrong_installation")
-            return self.async_update_reload_and_abort(self._get_reauth_entry(), data_updates={CONF_TOKEN: token})
-        data = {**data_of(address), CONF_TOKEN: token}
+            entry = self._get_reauth_entry() if self.source == SOURCE_REAUTH else self._get_reconfigure_entry()
+            return self.async_update_reload_and_abort(entry, data_updates=data)
         self._abort_if_unique_id_configured(updates=data)
-        return self.async_create_entry(title=name, data=data)
+        return await self.async_step_summary()
 
-    async def _ask_for_code(
-        self, step: str, user_input: dict[str, Any] | None, placeholders: Mapping[str, str]
-    ) -> ConfigFlowResult:
-        """Pair with the address that is known already."""
-        errors: dict[str, str] = {}
+    def _data(self) -> dict[str, Any]:
+        return {**data_of(self._address), CONF_TOKEN: self._found.token}
+
+    async def async_step_summary(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """What was found, what is missing and what to do next."""
+        found = self._found
+        name = found.state["site"]["name"]
         if user_input is not None:
-            try:
-                paired = await self._pair(self._address, user_input[CONF_CODE])
-            except EdgeError as error:
-                errors["base"] = error_key(error)
-            else:
-                return await self._finish(self._address, *paired)
+            return self.async_create_entry(title=name, data=self._data())
+        told = {"name": name, "summary": summary_of(found.state, found.version, await async_words(self.hass))}
         return self.async_show_form(
-            step_id=step, data_schema=CODE_SCHEMA, errors=errors, description_placeholders=placeholders
+            step_id="summary", data_schema=probatio.Schema({}), description_placeholders=told, last_step=True
         )
 
-    @override
-    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Address and code, typed in."""
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            try:
-                address = address_of(user_input)
-                paired = await self._pair(address, user_input[CONF_CODE])
-            except EdgeError as error:
-                errors["base"] = error_key(error)
-            else:
-                return await self._finish(address, *paired)
-        schema = self.add_suggested_values_to_schema(USER_SCHEMA, user_input)
-        return self.async_show_form(step_id="user", data_schema=schema, errors=errors)
-
-    @override
-    async def async_step_zeroconf(self, discovery_info: ZeroconfServiceInfo) -> ConfigFlowResult:
-        """Found on the network. A known edge that moved gets its new address."""
-        told = discovery_info.properties
-        installation = told.get("installation")
-        if not installation or discovery_info.port is None:
-            return self.async_abort(reason="not_an_edge")
-        try:
-            self._address = address_of(
-                {
-                    CONF_HOST: discovery_info.host,
-                    CONF_PORT: discovery_info.port,
-                    CONF_FINGERPRINT: told.get("fingerprint") or "",
-                }
-            )
-        except BadFingerprintError:
-            return self.async_abort(reason="not_an_edge")
-        entry = await self.async_set_unique_id(installation)
-        self._abort_if_unique_id_configured(updates=None if _is_linked(entry) else self._moved())
-        self.context["title_placeholders"] = {"name": discovery_info.name.partition(".")[0]}
-        return await self.async_step_discovered()
-
-    def _moved(self) -> dict[str, Any]:
-        """The key stays the one that was paired with: an announcement can come from anybody."""
-        return {CONF_HOST: self._address.host, CONF_PORT: self._address.port}
-
-    async def async_step_discovered(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for the code only."""
-        return await self._ask_for_code("discovered", user_input, {"host": self._address.host})
-
-    async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
-        """The edge no longer knows our token."""
-        self._address = Address(entry_data[CONF_HOST], entry_data[CONF_PORT], entry_data.get(CONF_FINGERPRINT))
-        return await self.async_step_reauth_confirm()
-
-    async def async_step_reauth_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for a new code."""
-        name = self._get_reauth_entry().title
-        return await self._ask_for_code("reauth_confirm", user_input, {"name": name})
-
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """The same edge at another address; the token stays."""
+        """The same edge at another address; the token stays where the key does."""
         entry = self._get_reconfigure_entry()
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            try:
-                address = address_of(user_input)
-                installation, _ = await self._probe(address, entry.data[CONF_TOKEN])
-            except EdgeError as error:
-                errors["base"] = error_key(error)
-            else:
-                await self.async_set_unique_id(installation)
-                self._abort_if_unique_id_mismatch(reason="wrong_installation")
-                return self.async_update_reload_and_abort(entry, data_updates=data_of(address))
-        known = {key: value for key, value in entry.data.items() if value is not None}
-        schema = self.add_suggested_values_to_schema(ADDRESS_SCHEMA, user_input or known)
-        return self.async_show_form(step_id="reconfigure", data_schema=schema, errors=errors)
+        if user_input is None:
+            return self._address_form("reconfigure", entry.data, {})
+        try:
+            self._address = await looked_at(*place_of(user_input))
+            if self._address.fingerprint != entry.data.get(CONF_FINGERPRINT):
+                return await self.async_step_pair_again()
+            self._found = await self._looked_through(entry.data[CONF_TOKEN])
+        except TokenRefusedError:
+            return await self.async_step_pair_again()
+        except EdgeError as error:
+            return self._address_form("reconfigure", user_input, {"base": error_key(error)})
+        return await self._paired()
 
 
-def _is_linked(entry: ConfigEntry[Any] | None) -> bool:
+def _is_linked(entry: ConfigEntry[Any]) -> bool:
     """A standing link is not moved by an announcement: anybody on the network can send one."""
     coordinator = getattr(entry, "runtime_data", None)
     return coordinator is not None and coordinator.last_update_success

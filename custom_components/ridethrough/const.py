@@ -15,6 +15,12 @@ CONF_FINGERPRINT = "fingerprint"
 STORM_LASTS = timedelta(hours=24)
 STORM_RESERVE_PCT = 90
 
+# A utility program is a subentry of this type; all but its id at the edge is kept there.
+PROGRAM = "program"
+CONF_PROGRAM = "program"
+CONF_PRESET = "preset"
+CONF_KIND = "kind"
+
 # A load group is a subentry of this type, with these fields.
 LOAD_GROUP = "load_group"
 CONF_POWER_SENSOR = "power_sensor"

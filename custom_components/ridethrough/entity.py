@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, override
 
 from homeassistant.core import callback
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -13,6 +14,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN, MANUFACTURER
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from .programs import programs_of
 from .shapes import is_known
 from .wire import ChargerWire, LoadWire, ProgramWire, SiteWire, State
 
@@ -225,6 +227,9 @@ def add_as_they_come[PartT, DescriptionT: Description[Any]](
     def add_new() -> None:
         state = coordinator.data
         parts = {subject: scope.find(state, subject) for subject in scope.ids(state)}
+        if scope.kind == "program":
+            parts = {subject: part for subject, part in parts.items() if subject not in coordinator.held_programs}
+        known.difference_update([row for row in known if row[0] not in parts and not _has_device(entry, scope, row[0])])
         new = [(subject, row) for subject, row in _rows(parts, descriptions) if (subject, row.key) not in known]
         known.update((subject, row.key) for subject, row in new)
         for subentry_id, rows in _by_subentry(entry, scope.kind, new).items():
@@ -236,11 +241,20 @@ def add_as_they_come[PartT, DescriptionT: Description[Any]](
     entry.async_on_unload(coordinator.async_add_listener(add_new))
 
 
+def _has_device(entry: RidethroughConfigEntry, scope: Scope[Any], subject: str) -> bool:
+    """A part that went stays in the registry until a person removes it; then it is new if it comes back."""
+    coordinator = entry.runtime_data
+    named = identifier(coordinator.installation, scope.kind, subject)
+    return dr.async_get(coordinator.hass).async_get_device_by_identifier(named, entry.entry_id) is not None
+
+
 def _by_subentry[DescriptionT: Description[Any]](
     entry: RidethroughConfigEntry, kind: str, rows: Iterable[tuple[str, DescriptionT]]
 ) -> dict[str | None, list[tuple[str, DescriptionT]]]:
-    """A load group that people made here belongs to its subentry; all else to none."""
+    """A load group or program that people made here belongs to its subentry; all else to none."""
     ours = {group_id(subentry_id): subentry_id for subentry_id in entry.subentries} if kind == "load" else {}
+    if kind == "program":
+        ours = {subject: subentry.subentry_id for subject, subentry in programs_of(entry).items()}
     sorted_rows: dict[str | None, list[tuple[str, DescriptionT]]] = {}
     for subject, row in rows:
         sorted_rows.setdefault(ours.get(subject), []).append((subject, row))

@@ -10,8 +10,8 @@ from typing import Any
 
 from homeassistant.components import persistent_notification
 from homeassistant.components.persistent_notification import Notification, UpdateType
-from homeassistant.config_entries import SOURCE_USER, ConfigEntry
-from homeassistant.const import CONF_CODE, CONF_HOST, CONF_PORT, STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
@@ -24,6 +24,7 @@ from edge_service.simulation.site import SimulatedSite
 from tests.edge.edge_kit import HOST, RunningEdge, running
 
 from .conftest import attributes, shown
+from .onboarding import paired
 from .peer import Eventually
 
 # The real delays are 2 s, 300 s and 60 s.
@@ -167,10 +168,6 @@ class Houses:
 
     async def _pair(self, edge: RunningEdge) -> ConfigEntry:
         code = (await edge.command("new_pairing_code"))["code"]
-        flow = await self._hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-        where = {CONF_HOST: HOST, CONF_PORT: edge.edge.port, CONF_CODE: code}
-        done = await self._hass.config_entries.flow.async_configure(flow["flow_id"], where)
-        await self._hass.async_block_till_done()
-        entry: ConfigEntry = done["result"]
+        entry = await paired(self._hass, edge.edge.port, code)
         self._stack.push_async_callback(self._hass.config_entries.async_unload, entry.entry_id)
         return entry

@@ -8,12 +8,10 @@ from typing import Any, cast
 
 import pytest
 from homeassistant.components import persistent_notification
-from homeassistant.config_entries import SOURCE_USER
-from homeassistant.const import ATTR_ENTITY_ID, CONF_CODE, CONF_HOST, CONF_PORT, STATE_ON, STATE_UNKNOWN
+from homeassistant.const import ATTR_ENTITY_ID, CONF_CODE, STATE_ON, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 
-from custom_components.ridethrough.const import DOMAIN
 from edge_service.api.commands import Commands
 from edge_service.api.hub import Hub
 from edge_service.api.listener import Listen
@@ -25,6 +23,7 @@ from edge_service.journal.store import SqliteJournal
 from edge_service.reports import Reports
 
 from .conftest import shown
+from .onboarding import ask_for_code, paired
 from .peer import Eventually, at, home
 
 
@@ -89,14 +88,11 @@ async def door(tmp_path: Path, socket_enabled: None) -> AsyncGenerator[RealDoor]
 async def test_the_real_door_is_paired_with_followed_and_obeyed(
     hass: HomeAssistant, door: RealDoor, eventually: Eventually
 ) -> None:
-    form = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    typed = {CONF_HOST: "127.0.0.1", CONF_PORT: door.server.port, CONF_CODE: "0000-0000"}
-    refused = await hass.config_entries.flow.async_configure(form["flow_id"], typed)
+    form = await ask_for_code(hass, door.server.port)
+    refused = await hass.config_entries.flow.async_configure(form["flow_id"], {CONF_CODE: "0000-0000"})
     assert refused["errors"] == {"base": "code_refused"}
-    typed[CONF_CODE] = door.pairing.offer().text
-    made = await hass.config_entries.flow.async_configure(form["flow_id"], typed)
-    await hass.async_block_till_done()
-    entry = made["result"]
+    hass.config_entries.flow.async_abort(form["flow_id"])
+    entry = await paired(hass, door.server.port, door.pairing.offer().text)
     assert shown(hass, "sensor.home_grid_status") == "connected"
 
     door.show(grid="outage", supply="transfer")

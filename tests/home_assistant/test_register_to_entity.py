@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from homeassistant.config_entries import SOURCE_USER
-from homeassistant.const import ATTR_DEVICE_ID, CONF_CODE, CONF_HOST, CONF_PORT
+from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr
@@ -18,8 +18,9 @@ from homeassistant.util import dt as dt_util
 from custom_components.ridethrough.const import DOMAIN, LOAD_GROUP
 from edge_service.simulation import acts
 from edge_service.simulation.site import SimulatedSite
-from tests.edge.edge_kit import HOST, RunningEdge, a_house
+from tests.edge.edge_kit import RunningEdge, a_house
 
+from . import onboarding
 from .conftest import attributes, shown
 from .peer import Eventually
 
@@ -38,12 +39,7 @@ async def paired(hass: HomeAssistant, tmp_path: Path, socket_enabled: None) -> A
     """Everything real but the metal."""
     async with a_house(tmp_path) as (site, edge):
         code = (await edge.command("new_pairing_code"))["code"]
-        flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-        where = {CONF_HOST: HOST, CONF_PORT: edge.edge.port, CONF_CODE: code}
-        done = await hass.config_entries.flow.async_configure(flow["flow_id"], where)
-        assert done["type"] == "create_entry", done
-        await hass.async_block_till_done()
-        entry = done["result"]
+        entry = await onboarding.paired(hass, edge.edge.port, code)
         device = dr.async_get(hass).async_get_device_by_identifier(
             (DOMAIN, f"{edge.edge.installation}-charger-driveway"), entry.entry_id
         )
