@@ -206,7 +206,8 @@ def _next_step(words: Words, charger: ChargerWire, limiter: StepState | None) ->
     blocked = charger.get("blocked_by")
     if limiter is not None and limiter["reason"] == "device" and blocked is not None:
         return next_step_of_block(words, blocked)
-    return next((step for reason in reasons if (step := words.find(f"next_why_{reason}"))), None)
+    known = [reason if reason in STEP_REASONS else "other" for reason in reasons]
+    return next((step for reason in known if (step := words.find(f"next_why_{reason}"))), None)
 
 
 def _told(words: Words, data: Mapping[str, Any]) -> dict[str, str]:

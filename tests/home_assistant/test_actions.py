@@ -1,0 +1,159 @@
+"""Actions that answer, and those that came after the first ones."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+from homeassistant.util import dt as dt_util
+from probatio import Invalid
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.ridethrough import services_orders
+from custom_components.ridethrough.const import DOMAIN
+
+from .conftest import device_of
+from .peer import Eventually, Peer, event
+
+
+@pytest.fixture
+def device(house: MockConfigEntry, device_registry: dr.DeviceRegistry) -> Callable[[str], str]:
+    """The device id of a part such as ``charger-driveway``."""
+
+    def find(part: str) -> str:
+        found = device_of(device_registry, house, part)
+        assert found is not None
+        return found.id
+
+    return find
+
+
+async def act(hass: HomeAssistant, action: str, answer: bool = False, **data: Any) -> Any:
+    return await hass.services.async_call(DOMAIN, action, data, blocking=True, return_response=answer)
+
+
+def order(stage: str, reason: str | None = None, power_w: int = -4000) -> Any:
+    return {"kind": "power", "power_w": power_w, "stage": stage, "reason": reason, "measured_w": None, "reached": {}}
+
+
+async def test_an_order_is_answered_when_the_charger_holds_it_or_refuses_it(
+    hass: HomeAssistant, device: Callable[[str], str], peer: Peer, eventually: Eventually
+) -> None:
+    end = (dt_util.utcnow() + timedelta(hours=1)).isoformat()
+    charger = device("charger-driveway")
+    asked = asyncio.ensure_future(act(hass, "discharge", answer=True, device_id=charger, until=end, power=5.0))
+    await eventually(lambda: bool(peer.named("discharge")))
+    manual = {"kind": "discharge", "power_w": 5000, "until": peer.named("discharge")[0]["until"]}
+    # What stood before, and what is only handed over, are no answer.
+    for stands in ({"order": order("held")}, {"manual": manual, "order": order("written")}):
+        await peer.push(lambda state, stands=stands: state["chargers"]["driveway"].update(stands))  # type: ignore[misc]
+        await eventually(
+            lambda stands=stands: (
+                hass.config_entries.async_entries(DOMAIN)[0].runtime_data.data["chargers"]["driveway"]["order"]  # type: ignore[misc]
+                == stands["order"]
+            )
+        )
+        assert not asked.done()
+    limited = {"order": order("limited", "discharge_limit")}
+    await peer.push(lambda state: state["chargers"]["driveway"].update(limited))
+    async with asyncio.timeout(10):
+        answer = await asked
+    ends_at = manual["until"]
+    assert answer == {"stage": "limited", "reason": "discharge_limit", "power": 4.0, "ends_at": ends_at}
+
+
+@pytest.mark.parametrize("stands", [None, "ordered"])
+async def test_an_order_that_the_charger_does_not_answer_is_told_as_accepted_only(
+    hass: HomeAssistant,
+    device: Callable[[str], str],
+    peer: Peer,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+    stands: str | None,
+) -> None:
+    monkeypatch.setattr(services_orders, "LONGEST_READ_BACK_S", 0.05)
+    end = "2026-07-01T21:30:00+00:00"
+    if stands is not None:
+        manual = {"kind": "hold", "power_w": None, "until": end}
+        now = {"manual": manual, "order": order(stands, power_w=0)}
+        await peer.push(lambda state: state["chargers"]["driveway"].update(now))
+    answer = await act(hass, "hold", answer=True, device_id=device("charger-driveway"), until=end)
+    assert (answer["stage"], answer["ends_at"]) == ("accepted", end)
+
+
+@pytest.mark.parametrize(
+    ("data", "args"),
+    [
+        ({"charge_limit": 7.2}, {"charge_w": 7200, "discharge_w": 3000}),
+        ({"discharge_limit": 0}, {"charge_w": None, "discharge_w": 0}),
+        ({"lift": ["discharging"]}, {"charge_w": None, "discharge_w": None}),
+        ({"charge_limit": 11, "lift": ["discharging"]}, {"charge_w": 11_000, "discharge_w": None}),
+    ],
+)
+async def test_a_power_limit_is_set_lifted_or_left_as_it_is(
+    hass: HomeAssistant,
+    house: MockConfigEntry,
+    device: Callable[[str], str],
+    peer: Peer,
+    eventually: Eventually,
+    data: dict[str, Any],
+    args: dict[str, Any],
+) -> None:
+    await peer.push(lambda state: state["chargers"]["driveway"].update(discharge_limit_w=3000))
+    await eventually(lambda: house.runtime_data.data["chargers"]["driveway"].get("discharge_limit_w") == 3000)
+    await act(hass, "set_power_limit", device_id=device("charger-driveway"), **data)
+    assert peer.named("set_power_limit") == [{"charger": "driveway", **args}]
+
+
+async def test_a_power_limit_that_says_nothing_or_both_is_refused_here(
+    hass: HomeAssistant, device: Callable[[str], str], peer: Peer
+) -> None:
+    charger = device("charger-driveway")
+    with pytest.raises(Invalid):
+        await act(hass, "set_power_limit", device_id=charger)
+    with pytest.raises(ServiceValidationError, match="not both"):
+        await act(hass, "set_power_limit", device_id=charger, charge_limit=5, lift=["charging"])
+    assert peer.commands == []
+
+
+async def test_events_are_listed_by_their_time_with_what_they_brought(
+    hass: HomeAssistant, house: MockConfigEntry, device: Callable[[str], str], peer: Peer, eventually: Eventually
+) -> None:
+    over: Any = event("peak-0", "finished", -7200, -3600) | {
+        "energy_wh": 14_210,
+        "average_w": 4730,
+        "earnings_usd": 12.1,
+    }
+    draws: Any = event("peak-2", "announced", 90_000, 97_200) | {"power_w": 3000, "feasible_w": None}
+    await peer.push(lambda state: state["programs"]["peak"].update(events=[over, event(), draws]))
+    await eventually(lambda: len(house.runtime_data.data["programs"]["peak"]["events"]) == 3)
+    program = device("program-peak")
+
+    async def listed(**span: str) -> list[Any]:
+        found: list[Any] = (await act(hass, "get_events", answer=True, device_id=program, **span))["events"]
+        return found
+
+    all_of_them = await listed()
+    assert [one["uid"] for one in all_of_them] == ["peak-0", "peak-1", "peak-2"]
+    assert all_of_them[0]["result"] == {"energy": 14.21, "average_power": 4.73, "earnings": 12.1}
+    assert [(one["power"], one["possible"]) for one in all_of_them] == [(5.0, 4.8), (5.0, 4.8), (-3.0, None)]
+    assert all_of_them[1]["at_stake"] == 12.4
+    now = dt_util.utcnow()
+    assert [one["uid"] for one in await listed(start=now.isoformat())] == ["peak-1", "peak-2"]
+    assert [one["uid"] for one in await listed(end=now.isoformat())] == ["peak-0"]
+    both = await listed(start=now.isoformat(), end=(now + timedelta(hours=12)).isoformat())
+    assert [one["uid"] for one in both] == ["peak-1"]
+
+
+async def test_a_return_is_postponed_and_programs_are_put_in_order(
+    hass: HomeAssistant, house: MockConfigEntry, device: Callable[[str], str], peer: Peer
+) -> None:
+    at_site = {"config_entry_id": house.entry_id}
+    await act(hass, "postpone_return", **at_site, until="2026-07-01T21:30:00+00:00")
+    assert peer.named("postpone_return") == [{"until": "2026-07-01T21:30:00+00:00"}]
+    await act(hass, "set_program_order", **at_site, programs=[device("program-peak")])
+    assert peer.named("set_program_order") == [{"programs": ["peak"]}]
