@@ -15,31 +15,22 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
 from .coordinator import RidethroughConfigEntry
-from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always, nothing_more
+from .entity import (
+    CHARGER,
+    HOUSE,
+    PROGRAM,
+    SITE,
+    RidethroughEntity,
+    add_as_they_come,
+    always,
+    may_discharge,
+    nothing_more,
+)
+from .faults import charger_problem, needs_person, troubles
 from .program_events import BY_HAND, is_active, time_of
-from .wire import AlertState, ChargerWire, ProgramWire, SiteWire
+from .wire import AlertState, ChargerWire, ProgramWire, SiteWire, State
 
 PARALLEL_UPDATES = 0
-
-# What a charger tells of its vehicle and of the grid is no fault of its own.
-NO_FAULT = frozenset(
-    {
-        "session_not_bidirectional",
-        "v2g_not_offered",
-        "window_unknown",
-        "ac_disconnect",
-        "grid_disconnect",
-        "over_frequency",
-        "under_frequency",
-        "ac_over_volt",
-        "ac_under_volt",
-        "pcs_1_grid_power_outage",
-        "pcs_1_grid_over_voltage",
-        "pcs_1_grid_under_voltage",
-        "pcs_1_grid_over_frequency",
-        "pcs_1_grid_under_frequency",
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,13 +129,31 @@ def in_state(state: str) -> Callable[[ChargerWire, bool | None], bool | None]:
     return lambda charger, _: charger["state"] == state if charger["connected"] else None
 
 
-def problem(charger: ChargerWire, _: bool | None) -> bool | None:
-    """Whether the charger tells a fault of its own; not known without contact."""
-    if not charger["connected"]:
-        return None
-    return charger["state"] == "fault" or any(alarm not in NO_FAULT for alarm in charger.get("alarms", ()))
+def program_problem(program: ProgramWire, _: bool | None) -> bool | None:
+    """Whether the program cannot be used as it is meant, or some of its words were passed over."""
+    return program["problem"] is not None if "problem" in program else None
 
 
+def program_trouble(program: ProgramWire) -> Mapping[str, Any]:
+    """What it is, in the controller's words."""
+    problem = program.get("problem")
+    return {} if problem is None else {"reason": problem}
+
+
+def bidirectional(charger: ChargerWire, _: bool | None) -> bool | None:
+    """Whether charger and vehicle have agreed on discharge."""
+    return charger.get("bidirectional")
+
+
+HOUSE_FACTS: tuple[BinaryRow[State], ...] = (
+    BinaryRow(
+        key="problem",
+        translation_key="site_problem",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        value=needs_person,
+        attributes=troubles,
+    ),
+)
 SITE_FACTS: tuple[BinaryRow[SiteWire], ...] = (
     BinaryRow(key="grid", translation_key="grid", device_class=BinarySensorDeviceClass.POWER, value=grid_present),
     BinaryRow(
@@ -200,6 +209,12 @@ SITE_FACTS: tuple[BinaryRow[SiteWire], ...] = (
         attributes=alert_data,
         exists=lambda site: "alerts" in site,
     ),
+    BinaryRow(
+        key="export_permitted",
+        translation_key="export_permitted",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value=lambda site, _: site["export_permitted"],
+    ),
 )
 CONTROLLER: BinaryRow[SiteWire] = BinaryRow(
     key="controller",
@@ -238,10 +253,16 @@ CHARGER_FACTS: tuple[BinaryRow[ChargerWire], ...] = (
         key="problem",
         translation_key="problem",
         device_class=BinarySensorDeviceClass.PROBLEM,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        value=problem,
+        value=charger_problem,
         exists=lambda charger: "alarms" in charger,
         attributes=lambda charger: {"alarms": tuple(charger.get("alarms", ()))},
+    ),
+    BinaryRow(
+        key="bidirectional",
+        translation_key="bidirectional",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value=bidirectional,
+        exists=lambda charger: "bidirectional" in charger and may_discharge(charger),
     ),
 )
 PROGRAM_FACTS: tuple[BinaryRow[ProgramWire], ...] = (
@@ -258,6 +279,15 @@ PROGRAM_FACTS: tuple[BinaryRow[ProgramWire], ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
         value=lambda program, _: program["connected"],
         exists=lambda program: program["kind"] != BY_HAND,
+    ),
+    BinaryRow(
+        key="problem",
+        translation_key="program_problem",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value=program_problem,
+        attributes=program_trouble,
+        exists=lambda program: "problem" in program,
     ),
 )
 
@@ -294,6 +324,7 @@ async def async_setup_entry(
 ) -> None:
     """Create the facts of site, chargers and programs."""
     add_as_they_come(entry, async_add_entities, SITE, SITE_FACTS, RidethroughBinarySensor)
+    add_as_they_come(entry, async_add_entities, HOUSE, HOUSE_FACTS, RidethroughBinarySensor)
     add_as_they_come(entry, async_add_entities, SITE, (CONTROLLER,), ControllerSensor)
     add_as_they_come(entry, async_add_entities, CHARGER, CHARGER_FACTS, RidethroughBinarySensor)
     add_as_they_come(entry, async_add_entities, PROGRAM, PROGRAM_FACTS, RidethroughBinarySensor)

@@ -1,10 +1,12 @@
-"""One tap: stop, back to automatic, leave out a departure, no to an event and yes again, a drill, backup once more."""
+"""One tap: stop, back to automatic, leave out a departure, no to an event and yes again, a drill, backup once more, a
+charger's fault or restart."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, override
 
-from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
+from homeassistant.components.button import ButtonDeviceClass, ButtonEntity, ButtonEntityDescription
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -12,6 +14,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .const import DOMAIN
 from .coordinator import RidethroughConfigEntry
 from .entity import CHARGER, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
+from .faults import has_fault
 from .program_events import may_opt_in, may_opt_out, next_event
 from .wire import ChargerWire, ProgramWire, SiteWire
 
@@ -103,6 +106,26 @@ SKIP_DEPARTURE: ButtonRow[ChargerWire] = ButtonRow(
     offered=lambda charger: charger.get("departure") is not None,
     exists=lambda charger: "departures" in charger,
 )
+CLEAR_FAULT: ButtonRow[ChargerWire] = ButtonRow(
+    key="clear_fault",
+    translation_key="clear_fault",
+    entity_category=EntityCategory.CONFIG,
+    command="clear_fault",
+    args=lambda _, subject: {"charger": subject},
+    offered=lambda charger: charger["connected"] and has_fault(charger),
+    exists=lambda charger: charger.get("clears_faults", False),
+)
+RESTART: ButtonRow[ChargerWire] = ButtonRow(
+    key="restart",
+    translation_key="restart",
+    device_class=ButtonDeviceClass.RESTART,
+    entity_category=EntityCategory.CONFIG,
+    entity_registry_enabled_default=False,
+    command="restart_charger",
+    args=lambda _, subject: {"charger": subject},
+    offered=lambda charger: charger["connected"] and charger["forming"] is not True,
+    exists=lambda charger: charger.get("restarts", False),
+)
 ANSWERS: tuple[ButtonRow[ProgramWire], ...] = (
     ButtonRow(key="opt_out", translation_key="opt_out", command="opt_out", args=_the_next_event, offered=may_opt_out),
     ButtonRow(key="opt_in", translation_key="opt_in", command="opt_in", args=_the_next_event, offered=may_opt_in),
@@ -139,5 +162,6 @@ async def async_setup_entry(
     """Create the buttons of site, chargers and programs."""
     site_rows = (STOP, START_DRILL, CANCEL_DRILL, RETRY_BACKUP)
     add_as_they_come(entry, async_add_entities, SITE, site_rows, RidethroughButton)
-    add_as_they_come(entry, async_add_entities, CHARGER, (RESUME, SKIP_DEPARTURE, TAKE_BACK_LENT), RidethroughButton)
+    charger_rows = (RESUME, SKIP_DEPARTURE, TAKE_BACK_LENT, CLEAR_FAULT, RESTART)
+    add_as_they_come(entry, async_add_entities, CHARGER, charger_rows, RidethroughButton)
     add_as_they_come(entry, async_add_entities, PROGRAM, ANSWERS, RidethroughButton)

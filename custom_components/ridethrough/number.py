@@ -1,20 +1,25 @@
-"""The reserves that people set, in percent of the vehicle's battery, and how far a kilowatt-hour goes."""
+"""The reserves that people set, in percent of the vehicle's battery, how far a kilowatt-hour goes, limits of power."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import override
+from typing import cast, override
 
 from homeassistant.components.number import NumberDeviceClass, NumberEntity, NumberEntityDescription, NumberMode
-from homeassistant.const import UnitOfEnergyDistance, UnitOfRatio
+from homeassistant.const import EntityCategory, UnitOfEnergyDistance, UnitOfPower, UnitOfRatio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import RidethroughConfigEntry
-from .entity import CHARGER, LOAD, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
+from .entity import CHARGER, LOAD, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always, may_discharge
 from .load_groups import keep_shed_below, wire_group
-from .wire import ChargerWire, LoadWire, ProgramWire, SiteWire
+from .ready_by import ReadyBy, plans_departures
+from .ready_by_entity import ReadyByEntity
+from .wire import ChargerWire, DeparturePlanState, LoadWire, ProgramWire, SiteWire
 
 PARALLEL_UPDATES = 1
+
+# No charger of a house takes more: at the end of the slider there is no limit but the charger's own.
+NO_LIMIT_KW = 25.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +85,52 @@ EVENT_FLOOR: NumberRow[ProgramWire] = NumberRow(
     names="program",
 )
 
+
+def limit_kw(charger: ChargerWire, key: str) -> float | None:
+    """What people allow; the end of the slider where they allow all."""
+    limit_w = cast("int | None", charger.get(key))
+    if key not in charger:
+        return None
+    return NO_LIMIT_KW if limit_w is None else min(limit_w / 1000, NO_LIMIT_KW)
+
+
+def limit_row(key: str, shown: str, argument: str, exists: Callable[[ChargerWire], bool]) -> NumberRow[ChargerWire]:
+    """A limit of power that people set, once: a setting."""
+    return NumberRow(
+        key=key,
+        translation_key=key,
+        entity_category=EntityCategory.CONFIG,
+        value=lambda charger: limit_kw(charger, shown),
+        command="set_power_limit",
+        names="charger",
+        argument=argument,
+        exists=exists,
+        device_class=NumberDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.KILO_WATT,
+        native_max_value=NO_LIMIT_KW,
+        native_step=0.1,
+        mode=NumberMode.BOX,
+    )
+
+
+LIMITS = (
+    limit_row("max_charge_power", "charge_limit_w", "charge_w", lambda charger: "charge_limit_w" in charger),
+    limit_row(
+        "max_discharge_power",
+        "discharge_limit_w",
+        "discharge_w",
+        lambda charger: "discharge_limit_w" in charger and may_discharge(charger),
+    ),
+)
+TARGET_CHARGE: NumberRow[ChargerWire] = NumberRow(
+    key="target_charge",
+    translation_key="target_charge",
+    value=lambda _: None,
+    command="set_departure",
+    native_min_value=50,
+    exists=plans_departures,
+)
+
 SHED_BELOW: NumberRow[LoadWire] = NumberRow(
     key="shed_below",
     translation_key="shed_below",
@@ -117,11 +168,39 @@ class ShedBelow(RidethroughNumber[LoadWire]):
             keep_shed_below(self.hass, self.coordinator.config_entry, self.subject, value)
 
 
+class PowerLimit(RidethroughNumber[ChargerWire]):
+    """The edge takes both limits of a charger in one word: the other one stays as it is."""
+
+    @override
+    async def async_set_native_value(self, value: float) -> None:
+        if (charger := self.part) is None:
+            return
+        limits = {"charge_w": charger.get("charge_limit_w"), "discharge_w": charger.get("discharge_limit_w")}
+        limits[self.entity_description.argument] = None if value >= NO_LIMIT_KW else round(value * 1000)
+        await self.async_order("set_power_limit", charger=self.subject, **limits)
+
+
+class TargetCharge(ReadyByEntity, NumberEntity):
+    """How full the vehicle is to be by the ready-by time; unknown where that is asked for in miles."""
+
+    @override
+    def _show(self, kept: ReadyBy, plan: DeparturePlanState | None, *, known: bool) -> Hashable:
+        in_miles = plan is not None and plan["soc_pct"] is None
+        self._attr_native_value = None if in_miles or not known else kept.target_pct
+        return self._attr_native_value
+
+    @override
+    async def async_set_native_value(self, value: float) -> None:
+        await self.async_ask(target_pct=value)
+
+
 async def async_setup_entry(
     hass: HomeAssistant, entry: RidethroughConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
     """Create the numbers of site, chargers, programs and load groups."""
     add_as_they_come(entry, async_add_entities, SITE, (BACKUP_RESERVE, STORM_RESERVE), RidethroughNumber)
     add_as_they_come(entry, async_add_entities, CHARGER, (DRIVERS_RESERVE, MILES_PER_KWH), RidethroughNumber)
+    add_as_they_come(entry, async_add_entities, CHARGER, LIMITS, PowerLimit)
+    add_as_they_come(entry, async_add_entities, CHARGER, (TARGET_CHARGE,), TargetCharge)
     add_as_they_come(entry, async_add_entities, PROGRAM, (EVENT_FLOOR,), RidethroughNumber)
     add_as_they_come(entry, async_add_entities, LOAD, (SHED_BELOW,), ShedBelow)

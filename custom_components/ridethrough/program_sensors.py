@@ -139,6 +139,22 @@ PROGRAM_SENSORS: tuple[SensorRow[ProgramWire], ...] = (
         state_class=SensorStateClass.TOTAL,
         value=lambda program: program["season_events"],
     ),
+    SensorRow(
+        key="season_missed",
+        translation_key="season_missed",
+        state_class=SensorStateClass.TOTAL,
+        entity_registry_enabled_default=False,
+        value=lambda program: program.get("season_missed"),
+        exists=lambda program: "season_missed" in program,
+    ),
+    SensorRow(
+        key="season_opt_outs",
+        translation_key="season_opt_outs",
+        state_class=SensorStateClass.TOTAL,
+        entity_registry_enabled_default=False,
+        value=lambda program: program.get("season_opted_out"),
+        exists=lambda program: "season_opted_out" in program,
+    ),
     time_row(
         "last_contact",
         lambda program: time_of(program["last_contact"]),

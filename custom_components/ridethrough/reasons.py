@@ -113,3 +113,20 @@ ORDER_REASONS = [
     "busy",
     "refused",
 ]
+
+# Why a charger cannot discharge now: the contract's "Reasons why a charger cannot discharge".
+BLOCKS = [
+    "no_vehicle",
+    "vehicle",
+    "not_bidirectional",
+    "not_offered",
+    "window_unknown",
+    "charger",
+    "another_controller",
+    "fault",
+    "no_contact",
+    "unable",
+    "limit",
+    "reserve",
+    "stopped",
+]

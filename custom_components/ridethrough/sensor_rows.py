@@ -11,7 +11,7 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import UnitOfEnergy, UnitOfPower, UnitOfRatio, UnitOfTime
+from homeassistant.const import EntityCategory, UnitOfEnergy, UnitOfPower, UnitOfRatio, UnitOfTime
 from homeassistant.util import dt as dt_util
 
 from .coordinator import RidethroughCoordinator
@@ -25,6 +25,9 @@ ENERGY_DEADBAND_WH = 10.0
 # A running event earns a cent every few seconds, and what is at stake moves with the vehicle's charge.
 MONEY_DEADBAND_USD = 0.10
 LONGEST_WAIT = timedelta(seconds=30)
+# A house's load moves by some hundred watts each second: what is less than this many deadbands waits a little.
+LARGE = 10
+SHORT_WAIT = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +45,9 @@ class SensorRow[PartT](SensorEntityDescription):
     other: str | None = None
 
 
-def turned(power_w: int | None) -> int | None:
+def turned[NumberT: (int, float)](value: NumberT | None) -> NumberT | None:
     """The edge's sign (positive consumes) as the Energy dashboard's of a battery (positive supplies)."""
-    return None if power_w is None else -power_w
+    return None if value is None else 0 - value
 
 
 def power_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
@@ -130,6 +133,29 @@ def share_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) 
     )
 
 
+def reading_row[PartT](
+    key: str,
+    device_class: SensorDeviceClass,
+    unit: str,
+    deadband: float,
+    value: Callable[[PartT], Value],
+    **more: object,
+) -> SensorRow[PartT]:
+    """A reading for those who look into things: diagnostic, and off until somebody wants it."""
+    return SensorRow(
+        key=key,
+        translation_key=key,
+        device_class=device_class,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=unit,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        deadband=deadband,
+        value=value,
+        **more,  # type: ignore[arg-type]
+    )
+
+
 def hours_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
     """How long something lasts, in hours."""
     return SensorRow(
@@ -158,10 +184,14 @@ def seconds_row[PartT](key: str, value: Callable[[PartT], Value], **more: object
 
 
 def may_wait(deadband: float, before: object, now: object, waited: timedelta) -> bool:
-    """A number moved by less than its deadband and was written lately. Zero and unknown never wait."""
+    """A number moved by less than its deadband, or by no large step, and was written lately. Zero and unknown never
+    wait, nor does what begins."""
     if not isinstance(before, int | float) or not isinstance(now, int | float) or now == 0:
         return False
-    return abs(now - before) < deadband and timedelta(0) <= waited < LONGEST_WAIT
+    moved = abs(now - before)
+    if moved < deadband:
+        return timedelta(0) <= waited < LONGEST_WAIT
+    return before != 0 and moved < LARGE * deadband and timedelta(0) <= waited < SHORT_WAIT
 
 
 class RidethroughSensor[PartT](RidethroughEntity[PartT], SensorEntity):

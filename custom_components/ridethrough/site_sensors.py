@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
-from homeassistant.const import EntityCategory, UnitOfTime
+from homeassistant.const import EntityCategory, UnitOfInformation, UnitOfTime
 
 from .program_events import time_of
 from .reasons import CONTROL_REASONS
-from .sensor_rows import SensorRow, energy_row, enum_row, power_row, share_row, time_row
+from .sensor_rows import SensorRow, energy_row, enum_row, power_row, reading_row, share_row, time_row
 from .wire import SiteWire, SwitchWire
 
 
@@ -48,11 +48,11 @@ def outage_started(site: SiteWire) -> datetime | None:
     return time_of(outage["started_at"]) if outage is not None and outage["ended_at"] is None else None
 
 
-def last_outage_s(site: SiteWire) -> float | None:
+def last_outage_s(site: SiteWire) -> int | None:
     """Length of the last outage that is over."""
     outage = site["outage"]
     started, ended = (time_of(outage["started_at"]), time_of(outage["ended_at"])) if outage else (None, None)
-    return (ended - started).total_seconds() if started and ended else None
+    return round((ended - started).total_seconds()) if started and ended else None
 
 
 def leg_power_w(site: SiteWire, leg: int) -> int | None:
@@ -96,6 +96,11 @@ def _has_backup(site: SiteWire) -> bool:
 def _has_switch(site: SiteWire) -> bool:
     return site["switch"] is not None
 
+
+# A clock and a cycle always move by some milliseconds; the journal's own writing is no news.
+CLOCK_DEADBAND_MS = 20.0
+CYCLE_DEADBAND_MS = 5.0
+STORAGE_DEADBAND_MB = 100.0
 
 SITE_SENSORS: tuple[SensorRow[SiteWire], ...] = (
     enum_row(
@@ -144,15 +149,46 @@ SITE_SENSORS: tuple[SensorRow[SiteWire], ...] = (
         entity_category=EntityCategory.DIAGNOSTIC,
     ),
     SensorRow(
-        key="cycle_delay",
-        translation_key="cycle_delay",
-        device_class=SensorDeviceClass.DURATION,
-        state_class=SensorStateClass.MEASUREMENT,
-        native_unit_of_measurement=UnitOfTime.MILLISECONDS,
-        suggested_display_precision=0,
+        key="outages",
+        translation_key="outages",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_registry_enabled_default=False,
+        value=lambda site: site.get("outages"),
+        exists=lambda site: "outages" in site,
+    ),
+    SensorRow(
+        key="uptime",
+        translation_key="uptime",
+        device_class=SensorDeviceClass.UPTIME,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        deadband=5.0,
-        value=lambda site: site["cycle_late_p99_ms"],
+        value=lambda site: time_of(site["started_at"]),
+    ),
+    reading_row(
+        "clock_offset",
+        SensorDeviceClass.DURATION,
+        UnitOfTime.MILLISECONDS,
+        CLOCK_DEADBAND_MS,
+        lambda site: site.get("clock_offset_ms"),
+        suggested_display_precision=0,
+        exists=lambda site: "clock_offset_ms" in site,
+    ),
+    reading_row(
+        "cycle_delay",
+        SensorDeviceClass.DURATION,
+        UnitOfTime.MILLISECONDS,
+        CYCLE_DEADBAND_MS,
+        lambda site: site["cycle_late_p99_ms"],
+        suggested_display_precision=0,
+    ),
+    reading_row(
+        "storage_free",
+        SensorDeviceClass.DATA_SIZE,
+        UnitOfInformation.MEGABYTES,
+        STORAGE_DEADBAND_MB,
+        lambda site: site.get("storage_free_mb"),
+        suggested_unit_of_measurement=UnitOfInformation.GIGABYTES,
+        suggested_display_precision=1,
+        exists=lambda site: "storage_free_mb" in site,
     ),
 )

@@ -1,4 +1,5 @@
-"""Whether the house takes part in a program, prepares for a storm, heeds alerts, and which loads are shed by hand."""
+"""Whether the house takes part in a program, prepares for a storm, heeds alerts, has the vehicle ready each day, and
+which loads are shed by hand."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from homeassistant.util import dt as dt_util
 
 from .const import STORM_LASTS, STORM_RESERVE_PCT
 from .coordinator import RidethroughConfigEntry
-from .entity import LOAD, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
-from .wire import LoadWire, ProgramWire, SiteWire
+from .entity import CHARGER, LOAD, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
+from .ready_by import EVERY_DAY, PLAN, ReadyBy, plan_of, plans_departures
+from .ready_by_entity import ReadyByEntity
+from .wire import ChargerWire, DeparturePlanState, LoadWire, ProgramWire, SiteWire
 
 PARALLEL_UPDATES = 1
 
@@ -31,6 +34,7 @@ STORM_HOLD: SwitchRow[SiteWire] = SwitchRow(
 HEEDS_ALERTS: SwitchRow[SiteWire] = SwitchRow(
     key="heeds_alerts", translation_key="heeds_alerts", exists=lambda site: "heeds_alerts" in site
 )
+READY_BY: SwitchRow[ChargerWire] = SwitchRow(key="ready_by", translation_key="ready_by", exists=plans_departures)
 SHED: SwitchRow[LoadWire] = SwitchRow(key="shed", translation_key="shed")
 
 
@@ -88,6 +92,27 @@ class HeedsAlerts(RidethroughEntity[SiteWire], SwitchEntity):
         await self.async_order("set_heeds_alerts", heeds=False)
 
 
+class ReadyBySwitch(ReadyByEntity, SwitchEntity):
+    """On: the vehicle is to be ready each day. Off: that plan is forgotten, other departures stay."""
+
+    @override
+    def _show(self, kept: ReadyBy, plan: DeparturePlanState | None, *, known: bool) -> Hashable:
+        self._attr_is_on = plan is not None if known else None
+        return self._attr_is_on
+
+    @override
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        """A plan that stands keeps its days."""
+        if not self.is_on:
+            await self.async_plan(self.kept, list(EVERY_DAY))
+
+    @override
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        charger = self.part
+        if charger is not None and plan_of(charger) is not None:
+            await self.async_order("clear_departure", charger=self.subject, id=PLAN)
+
+
 class ShedByHand(RidethroughEntity[LoadWire], SwitchEntity):
     """On: a person wants this group off, whatever else speaks. Off: the edge decides again."""
 
@@ -108,8 +133,9 @@ class ShedByHand(RidethroughEntity[LoadWire], SwitchEntity):
 async def async_setup_entry(
     hass: HomeAssistant, entry: RidethroughConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Create the site's switches, one for each program and one for each load group."""
+    """Create the site's switches, and one for each charger, program and load group."""
     add_as_they_come(entry, async_add_entities, SITE, (STORM_HOLD,), StormHold)
     add_as_they_come(entry, async_add_entities, SITE, (HEEDS_ALERTS,), HeedsAlerts)
+    add_as_they_come(entry, async_add_entities, CHARGER, (READY_BY,), ReadyBySwitch)
     add_as_they_come(entry, async_add_entities, PROGRAM, (PARTICIPATION,), Participation)
     add_as_they_come(entry, async_add_entities, LOAD, (SHED,), ShedByHand)

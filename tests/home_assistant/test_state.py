@@ -10,7 +10,7 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
-from custom_components.ridethrough.sensor_rows import LONGEST_WAIT
+from custom_components.ridethrough.sensor_rows import LONGEST_WAIT, SHORT_WAIT
 from custom_components.ridethrough.site_sensors import grid_status
 from custom_components.ridethrough.wire import ChargerWire, EventWire, ProgramWire, SiteWire
 
@@ -274,13 +274,18 @@ async def test_small_moves_of_a_power_wait_and_large_ones_and_zero_do_not(
     await measure(1220)
     assert written() == []
     await measure(1300)
-    assert written() == ["1.3"]
+    assert written() == []
+    freezer.tick(SHORT_WAIT)
+    await measure(1301)
+    assert written() == ["1.301"]
     await measure(1310)
     freezer.tick(LONGEST_WAIT)
     await measure(1311)
-    assert written() == ["1.3", "1.311"]
+    assert written() == ["1.301", "1.311"]
+    await measure(2400)
     await measure(0)
-    assert written() == ["1.3", "1.311", "0.0"]
+    await measure(60)
+    assert written() == ["1.301", "1.311", "2.4", "0.0", "0.06"]
 
 
 async def test_what_an_event_brought_waits_while_it_runs_and_is_exact_once_it_is_over(
@@ -532,9 +537,11 @@ async def test_every_entity_can_be_enabled_and_no_control_is_hidden_among_settin
 ) -> None:
     entries = er.async_entries_for_config_entry(entity_registry, house.entry_id)
     assert all(hass.states.get(one.entity_id) is not None for one in entries)
-    used_by_people = {"number", "select", "switch", "button", "event"}
-    assert [one.entity_id for one in entries if one.domain in used_by_people and one.entity_category] == []
-    assert len({one.unique_id for one in entries}) == len(entries)
+    used_by_people = {"number", "select", "switch", "button", "event", "time", "calendar"}
+    set_once = {"max_charge_power", "max_discharge_power", "clear_fault", "restart"}
+    hidden = {one.translation_key for one in entries if one.domain in used_by_people and one.entity_category}
+    assert hidden == set_once
+    assert len({(one.domain, one.unique_id) for one in entries}) == len(entries)
 
 
 def test_the_test_house_is_of_the_contracts_form() -> None:

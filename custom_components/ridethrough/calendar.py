@@ -1,0 +1,87 @@
+"""A program's peak events as a calendar to look at: what was, what runs, what comes."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import override
+
+from homeassistant.components.calendar import CalendarEntity, CalendarEntityDescription, CalendarEvent
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
+
+from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from .entity import PROGRAM, RidethroughEntity, Scope, add_as_they_come, always
+from .program_entries import description, summary
+from .program_events import next_event, time_of
+from .wire import EventWire, ProgramWire
+from .wording import words
+
+PARALLEL_UPDATES = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalendarRow(CalendarEntityDescription):
+    """One calendar."""
+
+    exists: Callable[[ProgramWire], bool] = always
+
+
+PEAK_EVENTS = CalendarRow(key="peak_events", translation_key="peak_events")
+
+
+class PeakEvents(RidethroughEntity[ProgramWire], CalendarEntity):
+    """The events of one program. The utility makes them, so nobody writes here."""
+
+    def __init__(
+        self, coordinator: RidethroughCoordinator, scope: Scope[ProgramWire], subject: str, row: CalendarRow
+    ) -> None:
+        super().__init__(coordinator, scope, subject, row)
+        self._event: CalendarEvent | None = None
+
+    @property
+    @override
+    def event(self) -> CalendarEvent | None:
+        """The event that runs, else the next one. Its text has nothing that moves all the time."""
+        return self._event
+
+    @override
+    def _shown(self, part: ProgramWire) -> Hashable:
+        """All events: a calendar that is open on a screen follows each of them."""
+        coming = next_event(part)
+        self._event = None if coming is None else self._entry(coming, moving=False)
+        return (str(self._event), *(str(self._entry(event, moving=False)) for event in part["events"]))
+
+    def _entry(self, event: EventWire, *, moving: bool) -> CalendarEvent | None:
+        """None for what is called off, or has no length."""
+        start, end = time_of(event["start"]), time_of(event["end"])
+        if event["status"] == "cancelled" or start is None or end is None or end <= start:
+            return None
+        said = words(self.hass)
+        return CalendarEvent(
+            start=dt_util.as_local(start),
+            end=dt_util.as_local(end),
+            summary=summary(event, said),
+            description=description(event, said, moving=moving),
+            uid=event["uid"],
+        )
+
+    @override
+    async def async_get_events(
+        self, hass: HomeAssistant, start_date: datetime, end_date: datetime
+    ) -> list[CalendarEvent]:
+        """What overlaps the span that is asked for, by its start."""
+        program = self.part
+        events = () if program is None else program["events"]
+        entries = [entry for event in events if (entry := self._entry(event, moving=True)) is not None]
+        overlapping = [
+            one for one in entries if one.start_datetime_local < end_date and one.end_datetime_local > start_date
+        ]
+        return sorted(overlapping, key=lambda one: (one.start_datetime_local, one.uid or ""))
+
+
+async def async_setup_entry(
+    hass: HomeAssistant, entry: RidethroughConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Create a calendar for each program."""
+    add_as_they_come(entry, async_add_entities, PROGRAM, (PEAK_EVENTS,), PeakEvents)

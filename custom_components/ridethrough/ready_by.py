@@ -1,0 +1,44 @@
+"""Ready by: one departure each day, as a time, a charge and a switch. A view of the edge's plan of that name.
+
+While it is off the edge has no such plan; time and charge are remembered here, and used when it is switched on. Other
+departures that people plan are left alone.
+"""
+
+from dataclasses import dataclass
+from datetime import time
+from typing import Any, override
+
+from homeassistant.helpers.restore_state import ExtraStoredData
+
+from .wire import ChargerWire, DeparturePlanState
+
+PLAN = "ready_by"
+EVERY_DAY = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass
+class ReadyBy(ExtraStoredData):
+    """What is asked for, or was last. Until somebody chooses: before work, with what a battery likes best."""
+
+    at: time = time(7, 0)
+    target_pct: float = 80.0
+
+    @override
+    def as_dict(self) -> dict[str, Any]:
+        return {"at": self.at.isoformat(), "target_pct": self.target_pct}
+
+    @classmethod
+    def from_dict(cls, kept: dict[str, Any]) -> ReadyBy:
+        """What was kept over a restart."""
+        return cls(time.fromisoformat(kept["at"]), kept["target_pct"])
+
+
+def plans_departures(charger: ChargerWire) -> bool:
+    """Its edge is new enough for departures."""
+    return "departures" in charger
+
+
+def plan_of(charger: ChargerWire) -> DeparturePlanState | None:
+    """The plan that these entities show; one for once is not theirs."""
+    plans = charger.get("departures", [])
+    return next((plan for plan in plans if plan["id"] == PLAN and plan["local_time"] is not None), None)
