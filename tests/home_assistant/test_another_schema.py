@@ -1,4 +1,4 @@
-"""An edge that is older or newer than we know: what still fits is shown, nothing is ordered, a repair says what to do."""
+"""An edge that is older or newer than we know: what still fits is shown, nothing is ordered, a repair says why."""
 
 from copy import deepcopy
 from typing import Any
@@ -163,7 +163,7 @@ async def test_loads_stay_as_they_are_while_the_edge_speaks_another_schema(
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
-# ------------------------------------------------------------------------------------------- the same schema, more in it
+# ------------------------------------------------------------------------------------------ the same schema, more of it
 
 
 async def test_kinds_keys_and_messages_of_a_later_edge_of_our_schema_change_nothing(
@@ -202,8 +202,9 @@ def test_a_state_that_fits_is_the_same_and_keeps_what_is_new() -> None:
 
 def test_whatever_one_part_is_made_of_nothing_is_raised_and_the_rest_stays() -> None:
     whole: Any = home()
+    others: tuple[Any, ...] = (None, 5, "x", True, [], {}, [[1]], {"a": {}})
     for key in wire.SiteWire.__annotations__:
-        for other in (None, 5, "x", True, [], {}, [[1]], {"a": {}}):
+        for other in others:
             state = deepcopy(whole)
             state["site"][key] = other
             fitting = fitting_state(state)
@@ -215,7 +216,7 @@ def test_a_site_that_is_gone_says_of_nothing_that_it_is_known() -> None:
     lost = fitting_state({"site": {"name": "Home"}})
     assert not is_known(lost["site"])
     assert (lost["site"]["name"], lost["site"]["grid"], lost["site"]["switch"]) == ("Home", "unknown", None)
-    assert lost["chargers"] == lost["programs"] == {}
+    assert (lost["chargers"], lost["programs"]) == ({}, {})
     assert fitting_state({"site": 5})["site"]["name"] == ""
 
 
