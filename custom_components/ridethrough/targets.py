@@ -182,7 +182,8 @@ _FINDERS: Mapping[str, _Finder] = MappingProxyType(
 def _users(hass: HomeAssistant, selection: TargetSelection) -> set[str]:
     """The automations that name one of the things that were chosen."""
     found = {user for kind, find in _FINDERS.items() for one in getattr(selection, kind) for user in find(hass, one)}
-    return {state.name if (state := hass.states.get(user)) else user for user in found}
+    names = er.async_get(hass)
+    return {(entry.name or entry.original_name or user) if (entry := names.async_get(user)) else user for user in found}
 
 
 def _listed(names: set[str]) -> str:
