@@ -106,9 +106,10 @@ def _judged(waited: Sequence[Occurrence], now: datetime) -> list[_Judged]:
         kind, thing, at = occurrence["kind"], _thing(occurrence), time_of(occurrence["at"])
         life = LIVES.get(kind, AT_ONCE)
         ends = [ended_at[thing, end] for end in life.over_with if (thing, end) in ended_at]
-        stands = bool(life.over_with or life.until) and not ends and not _past(occurrence, life, now)
+        again = (thing, kind) in ended_at
+        stands = bool(life.over_with or life.until) and not (ends or again) and not _past(occurrence, life, now)
         fresh = any(one is None or now - one <= NEWS_FOR for one in ends or [at])
-        told = stands if life.moot else stands or fresh
+        told = stands or (fresh and not life.moot)
         judged.append(_Judged(occurrence, life, told, stands))
         ended_at[thing, kind] = at
     return judged[::-1]
