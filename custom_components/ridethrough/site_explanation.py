@@ -7,7 +7,8 @@ from .explanation import blocked_told, explained, next_step_of_block, steps
 from .wire import ChargerWire, EvidenceState, ReasonState, RuntimeState, SiteWire, State
 from .wording import DASH, Words, hours
 
-OUT = frozenset({"outage", "restoring"})
+# The grid is gone, or may be: what is told of an outage is about this one.
+OUT = frozenset({"suspect", "outage", "restoring"})
 
 
 def evidence(words: Words, state: State) -> list[dict[str, Any]]:
@@ -41,8 +42,8 @@ def outlook(words: Words, site: SiteWire) -> str:
         return words.say("outage_not_judged")
     reasons = ", ".join(_reason(words, one).lower() for one in readiness["reasons"])
     if readiness["level"] == "not_ready":
-        return words.say("outage_not_ready", reasons=reasons or DASH)
-    told = _lasting(words, "outage_ready", site.get("runtime"))
+        return words.say("outage_dark" if site["grid"] in OUT else "outage_not_ready", reasons=reasons or DASH)
+    told = _lasting(words, "outage_takes_over" if site["grid"] in OUT else "outage_ready", site.get("runtime"))
     return told if not reasons else f"{told} {words.say('outage_degraded', reasons=reasons)}"
 
 
@@ -157,10 +158,10 @@ def _reason(words: Words, one: ReasonState) -> str:
 def _lasting(words: Words, key: str, runtime: RuntimeState | None) -> str:
     """A runtime with its range; without end where the sun covers the house."""
     if runtime is None:
-        return words.say("outage_ready_unknown")
+        return words.say(f"{key}_unknown")
     p10, p50, p90 = (
         None if runtime[name] is None else hours(runtime[name] or 0) for name in ("p10_h", "p50_h", "p90_h")
     )
     if p50 is None:
-        return words.say("outage_endless")
+        return words.say(f"{key}_endless")
     return words.say(key, p10=p10 or DASH, p50=p50, p90=p90 or DASH)

@@ -336,6 +336,18 @@ OUTLOOKS: dict[str, tuple[dict[str, Any], str]] = {
         {"readiness": {"level": "not_ready", "reasons": [{"code": "vehicle_absent", "subject": "driveway"}]}},
         "If the power failed now, the house would stay dark: no vehicle is plugged in.",
     ),
+    "takes over": (
+        {"grid": "suspect"},
+        "The vehicle is to power the house from here on, for about 18 h (14 h to 24 h).",
+    ),
+    "carries for an unknown time": (
+        {"supply": "vendor_backup", "runtime": None},
+        "The vehicle powers the house. How long is not known.",
+    ),
+    "dark": (
+        {"grid": "outage", "readiness": {"level": "not_ready", "reasons": [{"code": "stopped", "subject": "site"}]}},
+        "The vehicle does not power the house: stopped by a person.",
+    ),
     "not here": ({"has_backup": False}, "Nothing here can power the house in an outage."),
     "older edge": ({"readiness": None}, "Whether backup would work is not known yet."),
 }
