@@ -65,6 +65,7 @@ MISTAKES = frozenset(
         "in_the_past",
         "until_too_far",
         "not_bidirectional",
+        "not_supported",
         "outage_running",
         "no_backup_running",
         "nothing_to_retry",
@@ -116,7 +117,9 @@ MISTAKES = frozenset(
         "drill_event_near",
     }
 )
-TROUBLES = frozenset({"unknown_command", "too_late", "not_ready", "internal", "charge_not_known", "no_load_data"})
+TROUBLES = frozenset(
+    {"unknown_command", "too_late", "too_many_commands", "not_ready", "internal", "charge_not_known", "no_load_data"}
+)
 
 # What the words of a refusal name, out of the edge's data.
 NAMED = MappingProxyType(
@@ -313,12 +316,12 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
     @callback
     def async_listen_occurrences(self, owner: Owner, listener: OccurrenceListener) -> CALLBACK_TYPE:
         """Call ``listener`` once for each occurrence of the site, a charger or a program."""
-        return self.history.async_listen(owner, listener)
+        return self.history.async_listen(owner, _contained(listener))
 
     @callback
     def async_listen_notices(self, listener: NoticeListener) -> CALLBACK_TYPE:
         """Call ``listener`` for each notice that the edge wants brought to people now."""
-        self._notice_listener = listener
+        self._notice_listener = _contained(listener)
 
         def stop() -> None:
             self._notice_listener = None
@@ -384,6 +387,19 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
         except EdgeError as error:
             _LOGGER.info("The recording is not in the download: %s", error)
             return None
+
+
+def _contained[NewsT](listener: Callable[[NewsT], None]) -> Callable[[NewsT], None]:
+    """As ``DataUpdateCoordinator`` does: a defect in one that listens ends neither the link nor what others hear."""
+
+    @callback
+    def told(news: NewsT) -> None:
+        try:
+            listener(news)
+        except Exception:
+            _LOGGER.exception("Not all could be done with %s", news)
+
+    return told
 
 
 def _translated(error: CommandRefusedError) -> HomeAssistantError:

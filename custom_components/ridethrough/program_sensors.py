@@ -38,6 +38,7 @@ LIMITS = [
     "rating",
     "not_followed",
     "power_unknown",
+    "persons_limit",
 ]
 
 

@@ -40,6 +40,7 @@ STEP_REASONS = [
     "import_capacity",
     "export_capacity",
     "service_limits",
+    "persons_limit",
     "rests_after_limit",
     "grid_unknown",
     "protective_act",

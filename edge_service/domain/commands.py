@@ -19,6 +19,7 @@ from edge_service.domain.model import (
     Settings,
     frozen_map,
 )
+from edge_service.domain.persons_limits import set_power_limit
 
 # A manual order outlives a dead Home Assistant by a day at most.
 LONGEST_MANUAL = timedelta(hours=24)
@@ -174,6 +175,7 @@ COMMANDS: Mapping[str, Callable[[Asked], Settings]] = {
     "set_departure": set_departure,
     "clear_departure": clear_departure,
     "set_miles_per_kwh": _set_miles_per_kwh,
+    "set_power_limit": set_power_limit,
     "start_drill": start_drill,
     "cancel_drill": cancel_drill,
     "set_drill_schedule": set_drill_schedule,

@@ -7,9 +7,11 @@ from functools import partial
 
 from edge_service.domain import (
     capacity,
+    charged,
     contacts,
     dark_start,
     drill,
+    energies,
     event_limits,
     grid as grid_rules,
     islanding,
@@ -264,7 +266,10 @@ def _order(view: View, charger: str, settled: Settled) -> Realised | None:
 
 def _remember(view: View, before: Memory, realised: Mapping[str, Realised]) -> Memory:
     now = view.observation.now
-    chargers = {name: _remember_charger(view, name, realised.get(name)) for name in view.facts.chargers}
+    chargers = {
+        name: _followed(view, name, before.charger(name), _remember_charger(view, name, realised.get(name)))
+        for name in view.facts.chargers
+    }
     events = event_limits.follow(view, performance.follow(view, before.events, before.at))
     return replace(
         view.memory,
@@ -280,6 +285,10 @@ def _remember(view: View, before: Memory, realised: Mapping[str, Realised]) -> M
         rehearsal=rehearsal.follow(view, before, events),
         dark_since=dark_start.follow(view, before),
     )
+
+
+def _followed(view: View, charger: str, before: ChargerMemory, after: ChargerMemory) -> ChargerMemory:
+    return energies.follow(view, charger, before, charged.follow(view, charger, before, after))
 
 
 def _remember_charger(view: View, charger: str, ordered: Realised | None) -> ChargerMemory:

@@ -122,6 +122,7 @@ def _need(view: View, charger: str, departure: Departure) -> Need:
     soc_pct = reading.soc_pct if reading else None
     rating_w = capability.charge_rating_w if capability else 0
     # A vehicle that takes nothing at this moment (asleep, waiting) will take more when it charges.
+    rating_w = min(rating_w, view.settings.charge_limit_w.get(charger, rating_w))
     power_w = max(1, min(rating_w, (reading.charge_max_w if reading else None) or rating_w))
     target_pct = _target_pct(view, charger, departure, capacity_wh)
     unsure = "soc" if soc_pct is None else "" if capacity_wh else "capacity"
@@ -221,7 +222,13 @@ def _outlook(view: View, charger: str, need: Need, prospect: _Prospect, done_h: 
         due_wh=round(prospect.waits.due_h * need.power_w, -2),  # steady shares, not new ones each second
         unsure=need.unsure,
     )
-    return replace(memory, departure=outlook, due_since=due_since, late_since=late_since)
+    late_told = _which(outlook) if stage is DepartureStage.LATE else memory.late_told
+    return replace(memory, departure=outlook, due_since=due_since, late_since=late_since, late_told=late_told)
+
+
+def _which(outlook: DepartureMemory) -> str:
+    """Tells this departure from every other."""
+    return f"{outlook.plan_id} {outlook.at.isoformat()}"
 
 
 def _lasts(since: datetime | None, now: datetime) -> bool:

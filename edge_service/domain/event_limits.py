@@ -46,6 +46,7 @@ class LimitedBy(StrEnum):
     RATING = "rating"
     NOT_FOLLOWED = "not_followed"
     POWER_UNKNOWN = "power_unknown"
+    PERSONS_LIMIT = "persons_limit"
 
 
 _BY_REASON: Mapping[str, LimitedBy] = {
@@ -66,6 +67,7 @@ _BY_REASON: Mapping[str, LimitedBy] = {
     "storm_charges": LimitedBy.STORM,
     "grid_emergency": LimitedBy.GRID_EMERGENCY,
     "event_floor": LimitedBy.EVENT_FLOOR,
+    "persons_limit": LimitedBy.PERSONS_LIMIT,
 }
 _BY_RUNG: Mapping[str, LimitedBy] = {
     "device_safety": LimitedBy.CHARGER,

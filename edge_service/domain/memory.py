@@ -131,6 +131,7 @@ class EventMemory:
     a charger was not measured, ``gaps`` where (``site_gap_s``: at the meter). ``by_charger_wh``: each one's part.
     ``flags``, ``asks``, ``rehearsal``, ``dry``, ``day``: as in the event. ``limited_by``: what keeps the target from
     being met now; ``base_w``: the power from which a change counts, by the beginning of its slot (``base_since``).
+    ``soon``: people were told that it begins soon.
     """
 
     stage: EventStage
@@ -160,6 +161,7 @@ class EventMemory:
     limited_by: str | None = None
     base_w: int | None = None
     base_since: datetime | None = None
+    soon: bool = False
 
     def is_over(self, now: datetime) -> bool:
         """Nothing more will happen in this event."""
@@ -252,6 +254,22 @@ class Trim:
 
 
 @dataclass(frozen=True, slots=True)
+class EnergyMemory:
+    """What the charger's counters showed when something began; None: that was not seen.
+
+    ``charged_from_wh`` and ``discharged_from_wh``: when the vehicle was plugged in. ``part``: what is given for now,
+    ``backup``, ``events`` or nothing, since ``part_from_wh``. ``backup_wh`` and ``events_wh``: given for it before.
+    """
+
+    charged_from_wh: int | None = None
+    discharged_from_wh: int | None = None
+    part: str = ""
+    part_from_wh: int | None = None
+    backup_wh: int = 0
+    events_wh: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ChargerMemory:
     """What was last wanted of a charger and since when; ``low``: the floors it is below, with hysteresis,
     and ``full``. ``ceased``: our stop stands, and no start was proven since.
@@ -261,7 +279,9 @@ class ChargerMemory:
     ``no_charge_since`` and ``no_discharge_since``: since when a limit keeps it from what it did.
     ``tells``: its power is known now. ``seen_w``: the power last measured, ``lately`` those that the meter's word may
     still be of. ``held``: between which powers a silent one may still be, until ``held_until``, None: until it is seen.
-    ``capacity_wh``: of its vehicle, as last told. ``trim``: on its order in an event.
+    ``capacity_wh``: of its vehicle, as last told. ``trim``: on its order in an event. ``late_told``: the departure of
+    which people were told that it will be late. ``charging``: it did when last seen. ``completed_pct``: the charge at
+    which that was told to be complete.
     """
 
     order_w: int | None = None
@@ -285,6 +305,10 @@ class ChargerMemory:
     complaints: frozenset[str] = frozenset()
     capacity_wh: int | None = None
     trim: Trim | None = None
+    late_told: str = ""
+    charging: bool = False
+    completed_pct: float | None = None
+    energy: EnergyMemory = EnergyMemory()
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,7 +291,7 @@ class ChargerReading:
     view of its AC side; it cannot see the grid while the island switch is open. ``forming``: it makes the island.
     ``grid_at``: when both of these were seen, where the fast lane saw them later than the rest; None: as the rest.
     ``lease_remaining_s``: seconds until the device drops our order by itself. ``voltage_v`` compares with the site's
-    nominal voltage: between the legs of a split-phase service.
+    nominal voltage: between the legs of a split-phase service. ``current_a`` is signed like the power.
     """
 
     at: datetime
@@ -316,6 +316,8 @@ class ChargerReading:
     heartbeat: int | None = None
     alarms: tuple[str, ...] = ()
     grid_at: datetime | None = None
+    current_a: float | None = None
+    temperature_c: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -719,7 +721,8 @@ class Settings:
     ``opted_in``: events to which a person said yes, whatever was said of their program or day; ``days_opted_out``: per
     program the local dates on which none of its events is served.
     ``retry_backup_at``: when a person asked for one more attempt. ``drill_cancelled``: the id of the drill that a
-    person broke off.
+    person broke off. ``charge_limit_w`` and ``discharge_limit_w``: the most that people let a charger draw and give,
+    positive, while the grid is there.
     """
 
     mode: Mode = Mode.AUTOMATIC
@@ -752,6 +755,8 @@ class Settings:
     opted_in: frozenset[str] = frozenset()
     days_opted_out: Mapping[str, frozenset[str]] = field(default_factory=frozen_map)
     program_order: tuple[str, ...] = ()
+    charge_limit_w: Mapping[str, int] = field(default_factory=frozen_map)
+    discharge_limit_w: Mapping[str, int] = field(default_factory=frozen_map)
 
     def drivers_reserve(self, charger: str) -> float:
         """Percent kept to drive away with."""

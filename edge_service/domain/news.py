@@ -20,7 +20,16 @@ from edge_service.domain.evidence import unfollowed_since
 from edge_service.domain.islanding import IN_TRANSFER
 from edge_service.domain.islanding_situation import announcement_s, closes_in_step
 from edge_service.domain.islanding_table import STOP_DEADLINE, move_deadline
-from edge_service.domain.memory import ALIVE, OVER, DepartureStage, EventMemory, EventStage, IslandStep, Memory
+from edge_service.domain.memory import (
+    ALIVE,
+    OVER,
+    ChargerMemory,
+    DepartureStage,
+    EventMemory,
+    EventStage,
+    IslandStep,
+    Memory,
+)
 from edge_service.domain.model import (
     Contact,
     Evidence,
@@ -197,11 +206,22 @@ def _of_charger(view: View, charger: str, before: Memory, after: Memory) -> Iter
         reading = view.reading(charger)
         alarms = list(reading.alarms) if reading else []
         yield _happening(view, "fault_raised" if new.faulty else "fault_cleared", charger, alarms=alarms)
+    yield from _of_charge(view, charger, old, new)
     if charger in view.observation.contested and f"contested:{charger}" not in before.notices:
         yield _happening(view, "control_contested", charger, setpoint_w=_setpoint_w(view, charger))
     evidence = view.observation.orders.get(charger)
     if evidence is not None and new.complaints - old.complaints:
         yield _of_order(view, charger, evidence)
+
+
+def _of_charge(view: View, charger: str, old: ChargerMemory, new: ChargerMemory) -> Iterator[Happening]:
+    """The vehicle is as full as it was to be, or will not be when it leaves."""
+    if new.completed_pct is not None and new.completed_pct != old.completed_pct:
+        yield _happening(view, "charging_completed", charger, soc_pct=new.completed_pct)
+    outlook = new.departure
+    if outlook is not None and new.late_told != old.late_told:
+        told = {"at": outlook.at.isoformat(), "target_pct": outlook.target_pct, "reaches_pct": outlook.reaches_pct}
+        yield _happening(view, "charge_not_ready", charger, id=outlook.plan_id, **told)
 
 
 def _of_order(view: View, charger: str, evidence: Evidence) -> Happening:
@@ -231,7 +251,9 @@ STAGE_NEWS: Mapping[EventStage, str] = {
 def _of_event(view: View, uid: str, old: EventMemory | None, new: EventMemory) -> Iterator[Happening]:
     if old is None or (old.stage is EventStage.CANCELLED and new.stage not in OVER):
         yield _happening(view, "event_announced", new.program_id, uid=uid, **_called(view, new))
+        yield from _soon(view, uid, old, new)
         return
+    yield from _soon(view, uid, old, new)
     if _changed(old, new):
         yield _happening(view, "event_updated", new.program_id, uid=uid, **_called(view, new))
     if old.stage is new.stage:
@@ -242,6 +264,11 @@ def _of_event(view: View, uid: str, old: EventMemory | None, new: EventMemory) -
         yield _happening(view, "event_resumed" if new.run_s > 0 else "event_started", new.program_id, uid=uid)
     elif new.stage in STAGE_NEWS:
         yield _happening(view, STAGE_NEWS[new.stage], new.program_id, uid=uid, **_result(view, new))
+
+
+def _soon(view: View, uid: str, old: EventMemory | None, new: EventMemory) -> Iterator[Happening]:
+    if new.soon and not (old is not None and old.soon):
+        yield _happening(view, "event_soon", new.program_id, uid=uid, **_terms(view, new))
 
 
 def _called(view: View, account: EventMemory) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from edge_service.domain.altered import altered
 from edge_service.domain.band import Sum
 from edge_service.domain.delivery import LONGEST_STEP as LONGEST_STEP, counted, unwatched, within
 from edge_service.domain.event_limits import is_outranked
@@ -16,6 +17,7 @@ from edge_service.domain.preparing import (
     claims,
     feasible_w,
     is_prepared_for,
+    is_withheld,
     lacks_energy,
     limits,
     prospect,
@@ -26,6 +28,9 @@ from edge_service.domain.view import View
 # Below this share of the energy asked for an event counts as missed.
 MISSED_SHARE = 0.01
 KEPT_OVER = 20
+# Time to plug in, or to say no.
+SOON = timedelta(minutes=30)
+_COMING = frozenset({EventStage.ANNOUNCED, EventStage.PREPARING, EventStage.PREPARED})
 # Servers take an event off their list when it is over by their own clock.
 LAST_MOMENTS, LAST_SHARE = timedelta(seconds=60), 0.02
 
@@ -59,7 +64,7 @@ def _account(
         return before
     outlook = prospect(view, event, bounds, claimed)
     if before is None:
-        return EventMemory(
+        announced = EventMemory(
             EventStage.ANNOUNCED if view.settings.takes_part(event) else EventStage.OPTED_OUT,
             now,
             event.name,
@@ -73,9 +78,10 @@ def _account(
             site_wh=0.0 if view.facts.has_meter else None,
             **_of_event(event),
         )
+        return altered(announced, soon=_comes_soon(view, event, announced))
     account = counted(view, within(before, event.start, event.end, now), last)
     stage = _stage(view, event, account, outlook)
-    return replace(
+    known = replace(
         account,
         stage=stage,
         since=before.since if stage is before.stage else now,
@@ -85,6 +91,17 @@ def _account(
         begun=is_prepared_for(view, event),
         **_of_event(event),
     )
+    return altered(known, soon=_comes_soon(view, event, known))
+
+
+def _comes_soon(view: View, event: Event, account: EventMemory) -> bool:
+    """It begins soon and will be served, as far as is known; told once, and anew where it was moved away meanwhile."""
+    now = view.observation.now
+    if now < event.start - SOON:
+        return False
+    serves = account.stage in _COMING and not is_withheld(view, event)
+    empty = bool(account.target_w) and account.feasible_w == 0
+    return account.soon or (now < event.start and serves and not empty)
 
 
 def _of_event(event: Event) -> dict[str, Any]:

@@ -302,6 +302,7 @@ def _charge_w(view: View, charger: str, reading: ChargerReading) -> int:
     """A vehicle that takes nothing at this moment (asleep, waiting) will take more when it charges."""
     capability = view.capability(charger)
     rating_w = capability.charge_rating_w if capability else 0
+    rating_w = min(rating_w, view.settings.charge_limit_w.get(charger, rating_w))
     return max(1, min(rating_w, reading.charge_max_w or rating_w))
 
 
@@ -309,6 +310,7 @@ def _discharge_w(view: View, event: Event, charger: str, reading: ChargerReading
     """Nothing before a session means nothing yet; in the event, or while power flows, it means nothing."""
     capability = view.capability(charger)
     rating_w = capability.discharge_rating_w if capability else 0
+    rating_w = min(rating_w, view.settings.discharge_limit_w.get(charger, rating_w))
     told_w = reading.discharge_max_w
     if not told_w and view.observation.now < event.start and reading.state not in FLOWS:
         told_w = None

@@ -1,11 +1,11 @@
 """Site limits: what the service and each of its legs carry, measured at the meter; or what a generator can give.
 
-And what the utility leaves of that: its capacity limits, and a grid that is being built up again.
+And what the utility leaves of that, by its capacity limits and while a grid is being built up again; and people.
 """
 
 from collections.abc import Iterator
 
-from edge_service.domain import capacity, rests, service, storms
+from edge_service.domain import capacity, persons_limits, rests, service, storms
 from edge_service.domain.band import ANY, ZERO, Band
 from edge_service.domain.model import frozen_map
 from edge_service.domain.program import Direction
@@ -27,7 +27,7 @@ def site_limits(view: View) -> tuple[Statement, ...]:
         return (_generator(view),)
     if not view.tied:
         return (Narrowing("no_export_off_grid", site=Band(0, max(0, view.facts.import_max_w))),)
-    return (*_black_start(view), *_capacity(view), *_service(view))
+    return (*_black_start(view), *_capacity(view), *_service(view), *persons_limits.statements(view))
 
 
 def _capacity(view: View) -> Iterator[Narrowing]:

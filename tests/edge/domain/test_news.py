@@ -69,7 +69,7 @@ def test_an_event_is_announced_started_and_completed_once() -> None:
     life = ready()
     served(life, 4, 5, 20, 30, 40, 50, 60, 61)
     life.at(62)
-    assert life.happened == ["event_announced", "event_started", "event_completed"]
+    assert life.happened == ["event_announced", "event_soon", "event_started", "event_completed"]
     assert life.told == ["event:e1 event_announced", "event:e1 event_result"]
 
 
@@ -81,7 +81,7 @@ def test_an_event_that_changes_is_told_again() -> None:
     life.at(6, longer)
     life.at(7, an_event("e1", 20, 90, -7000))
     assert life.told == ["event:e1 event_announced"] * 3
-    assert life.happened == ["event_announced", "event_updated", "event_updated"]
+    assert life.happened == ["event_announced", "event_soon", "event_updated", "event_updated"]
 
 
 def test_after_a_restart_in_an_event_it_is_not_announced_again() -> None:
@@ -91,7 +91,7 @@ def test_after_a_restart_in_an_event_it_is_not_announced_again() -> None:
     served(life, 26, 27, 29, 30)
     assert life.stage() is EventStage.RUNNING
     assert life.told == ["event:e1 event_announced"]
-    assert life.happened == ["event_announced", "event_started"]
+    assert life.happened == ["event_announced", "event_soon", "event_started"]
 
 
 def test_an_opt_out_and_in_during_an_event() -> None:
@@ -104,7 +104,7 @@ def test_an_opt_out_and_in_during_an_event() -> None:
     life.at(30, EVENT, power_w=0)
     life.opts_out()
     life.at(31, EVENT)
-    assert life.happened[2:] == ["event_opted_out", "event_opted_in", "event_resumed"]
+    assert life.happened[3:] == ["event_opted_out", "event_opted_in", "event_resumed"]
     served(life, 40, 60)
     assert life.stage() is EventStage.FINISHED
     assert life.memory.events["e1"].charger_wh > delivered
@@ -119,7 +119,7 @@ def test_an_event_opted_out_of_ends_without_a_word() -> None:
     life.opts_out()
     life.at(80, EVENT)
     assert life.stage() is EventStage.OPTED_OUT
-    assert life.happened == ["event_announced", "event_opted_out"]
+    assert life.happened == ["event_announced", "event_soon", "event_opted_out"]
 
 
 def test_who_does_not_take_part_is_not_told_of_events() -> None:
@@ -146,7 +146,7 @@ def test_a_cancelled_event_that_comes_back_is_served_and_counted(gone: tuple[Eve
     served(life, 7, 20, 30, 40, 50, 60)
     assert life.stage() is EventStage.FINISHED
     assert life.memory.events["e1"].charger_wh > 0
-    assert life.happened[:3] == ["event_announced", "event_cancelled", "event_announced"]
+    assert life.happened[:4] == ["event_announced", "event_soon", "event_cancelled", "event_announced"]
 
 
 def test_an_event_made_longer_after_its_end_goes_on_counting() -> None:
