@@ -5,9 +5,13 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, override
 
-from homeassistant.core import callback
-from homeassistant.helpers import device_registry as dr
-from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
+from homeassistant.core import Event, callback
+from homeassistant.helpers.device_registry import (
+    EVENT_DEVICE_REGISTRY_UPDATED,
+    DeviceEntryType,
+    DeviceInfo,
+    EventDeviceRegistryUpdatedData,
+)
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
@@ -229,7 +233,6 @@ def add_as_they_come[PartT, DescriptionT: Description[Any]](
         parts = {subject: scope.find(state, subject) for subject in scope.ids(state)}
         if scope.kind == "program":
             parts = {subject: part for subject, part in parts.items() if subject not in coordinator.held_programs}
-        known.difference_update([row for row in known if row[0] not in parts and not _has_device(entry, scope, row[0])])
         new = [(subject, row) for subject, row in _rows(parts, descriptions) if (subject, row.key) not in known]
         known.update((subject, row.key) for subject, row in new)
         for subentry_id, rows in _by_subentry(entry, scope.kind, new).items():
@@ -237,15 +240,17 @@ def add_as_they_come[PartT, DescriptionT: Description[Any]](
                 (create(coordinator, scope, subject, row) for subject, row in rows), config_subentry_id=subentry_id
             )
 
+    @callback
+    def device_removed(change: Event[EventDeviceRegistryUpdatedData]) -> None:
+        """A part whose device a person removed is new if it comes back."""
+        if change.data["action"] == "remove":
+            removed = {tuple(one) for one in change.data["device"]["identifiers"]}
+            named = {subject: identifier(coordinator.installation, scope.kind, subject) for subject, _ in known}
+            known.difference_update([row for row in known if named[row[0]] in removed])
+
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
-
-
-def _has_device(entry: RidethroughConfigEntry, scope: Scope[Any], subject: str) -> bool:
-    """A part that went stays in the registry until a person removes it; then it is new if it comes back."""
-    coordinator = entry.runtime_data
-    named = identifier(coordinator.installation, scope.kind, subject)
-    return dr.async_get(coordinator.hass).async_get_device_by_identifier(named, entry.entry_id) is not None
+    entry.async_on_unload(coordinator.hass.bus.async_listen(EVENT_DEVICE_REGISTRY_UPDATED, device_removed))
 
 
 def _by_subentry[DescriptionT: Description[Any]](
