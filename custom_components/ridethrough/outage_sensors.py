@@ -130,18 +130,8 @@ def counting_sources(site: SiteWire) -> int:
 
 OUTAGE_SENSORS: tuple[SensorRow[SiteWire], ...] = (
     hours_row("backup_runtime", of_runtime(lambda runtime: runtime["p50_h"]), exists=sends("runtime")),
-    hours_row(
-        "backup_runtime_low",
-        of_runtime(lambda runtime: runtime["p10_h"]),
-        exists=sends("runtime"),
-        entity_registry_enabled_default=False,
-    ),
-    hours_row(
-        "backup_runtime_high",
-        of_runtime(lambda runtime: runtime["p90_h"]),
-        exists=sends("runtime"),
-        entity_registry_enabled_default=False,
-    ),
+    hours_row("backup_runtime_low", of_runtime(lambda runtime: runtime["p10_h"]), exists=sends("runtime")),
+    hours_row("backup_runtime_high", of_runtime(lambda runtime: runtime["p90_h"]), exists=sends("runtime")),
     SensorRow(
         key="backup_energy",
         translation_key="backup_energy",
