@@ -1,5 +1,6 @@
 """Ridethrough: the house rides through an outage and earns at peaks, on the battery of the parked car."""
 
+from contextlib import AsyncExitStack
 from typing import Any
 
 from homeassistant.const import Platform
@@ -51,18 +52,22 @@ async def async_setup_entry(hass: HomeAssistant, entry: RidethroughConfigEntry) 
     """Connect to one edge service."""
     coordinator = RidethroughCoordinator(hass, entry)
     await coordinator.async_connect()
-    entry.runtime_data = coordinator
-    site = dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **site_device(coordinator))
-    coordinator.site_device_id = site.id
-    await Notices(coordinator).async_start()
-    await Clocks(coordinator).async_start()
-    await Programs(coordinator).async_start()
-    await LoadGroups(coordinator).async_start()
-    await Reports(coordinator).async_start()
-    await Calendars(coordinator).async_start()
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    Narration(coordinator).async_start()
-    coordinator.async_follow()
+    async with AsyncExitStack() as stack:
+        # Whatever fails below: the link is closed, for the next try makes another.
+        stack.push_async_callback(coordinator.async_stop)
+        entry.runtime_data = coordinator
+        site = dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **site_device(coordinator))
+        coordinator.site_device_id = site.id
+        await Notices(coordinator).async_start()
+        await Clocks(coordinator).async_start()
+        await Programs(coordinator).async_start()
+        await LoadGroups(coordinator).async_start()
+        await Reports(coordinator).async_start()
+        await Calendars(coordinator).async_start()
+        await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+        Narration(coordinator).async_start()
+        coordinator.async_follow()
+        stack.pop_all()
     return True
 
 
