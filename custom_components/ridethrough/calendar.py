@@ -74,10 +74,14 @@ class PeakEvents(RidethroughEntity[ProgramWire], CalendarEntity):
         program = self.part
         events = () if program is None else program["events"]
         entries = [entry for event in events if (entry := self._entry(event, moving=True)) is not None]
-        overlapping = [
-            one for one in entries if one.start_datetime_local < end_date and one.end_datetime_local > start_date
-        ]
-        return sorted(overlapping, key=lambda one: (one.start_datetime_local, one.uid or ""))
+        start, end = start_date.timestamp(), end_date.timestamp()
+        spans = sorted(((*_span(entry), entry) for entry in entries), key=lambda span: span[:2])
+        return [entry for first, last, entry in spans if first < end and last > start]
+
+
+def _span(entry: CalendarEvent) -> tuple[float, float]:
+    """On the time line: two times of one zone compare by the wall, and in November an hour of it comes twice."""
+    return entry.start_datetime_local.timestamp(), entry.end_datetime_local.timestamp()
 
 
 async def async_setup_entry(

@@ -9,6 +9,7 @@ from datetime import time
 from typing import Any, override
 
 from homeassistant.helpers.restore_state import ExtraStoredData
+from homeassistant.util import dt as dt_util
 
 from .wire import ChargerWire, DeparturePlanState
 
@@ -18,10 +19,14 @@ EVERY_DAY = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 @dataclass
 class ReadyBy(ExtraStoredData):
-    """What is asked for, or was last. Until somebody chooses: before work, with what a battery likes best."""
+    """What is asked for, or was last. Until somebody chooses: before work, with what a battery likes best.
+
+    ``seen``: the plan that stood then, so that one that still stands takes back nothing that was asked since.
+    """
 
     at: time = time(7, 0)
     target_pct: float = 80.0
+    seen: DeparturePlanState | None = None
 
     @override
     def as_dict(self) -> dict[str, Any]:
@@ -31,6 +36,11 @@ class ReadyBy(ExtraStoredData):
     def from_dict(cls, kept: dict[str, Any]) -> ReadyBy:
         """What was kept over a restart."""
         return cls(time.fromisoformat(kept["at"]), kept["target_pct"])
+
+    def of_plan(self, plan: DeparturePlanState) -> ReadyBy:
+        """What a plan asks for; of one in miles the charge that was asked for last."""
+        at = dt_util.parse_time(plan["local_time"] or "") or self.at
+        return ReadyBy(at, self.target_pct if plan["soc_pct"] is None else plan["soc_pct"], plan)
 
 
 def plans_departures(charger: ChargerWire) -> bool:

@@ -6,7 +6,6 @@ from datetime import time
 from typing import override
 
 from homeassistant.helpers.restore_state import ExtraStoredData, RestoreEntity
-from homeassistant.util import dt as dt_util
 
 from .entity import RidethroughEntity
 from .ready_by import PLAN, ReadyBy, plan_of, plans_departures
@@ -35,20 +34,22 @@ class ReadyByEntity(RidethroughEntity[ChargerWire], RestoreEntity):
 
     @override
     def _shown(self, part: ChargerWire) -> Hashable:
-        plan, kept = plan_of(part), self.kept
+        """A plan that stands is shown as it is; one that is new is remembered, too."""
+        plan, shown = plan_of(part), self.kept
         if plan is not None:
-            kept.at = dt_util.parse_time(plan["local_time"] or "") or kept.at
-            kept.target_pct = kept.target_pct if plan["soc_pct"] is None else plan["soc_pct"]
-        return self._show(kept, plan if plans_departures(part) else None, known=plans_departures(part))
+            shown = shown.of_plan(plan)
+            if plan != self.kept.seen:
+                self.coordinator.ready_by[self.subject] = shown
+        return self._show(shown, plan, known=plans_departures(part))
 
     @abstractmethod
     def _show(self, kept: ReadyBy, plan: DeparturePlanState | None, *, known: bool) -> Hashable:
         """Take over what is asked for. ``known``: the edge tells of departures at all."""
 
     async def async_ask(self, at: time | None = None, target_pct: float | None = None) -> None:
-        """Ask for this, the rest as it was; remembered only, while it is off."""
-        wanted = ReadyBy(at or self.kept.at, self.kept.target_pct if target_pct is None else target_pct)
+        """Ask for this, the rest as it was asked for last; remembered only, while it is off."""
         plan = None if self.part is None else plan_of(self.part)
+        wanted = ReadyBy(at or self.kept.at, self.kept.target_pct if target_pct is None else target_pct, plan)
         if plan is not None:
             in_miles = plan["miles"] is not None and target_pct is None
             await self.async_plan(wanted, plan["weekdays"], miles=plan["miles"] if in_miles else None)
