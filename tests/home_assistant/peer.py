@@ -264,6 +264,7 @@ class Peer:
         self.pair_status: int | None = None
         self.recording: Any = {"recordings": []}
         self.installation = INSTALLATION
+        self.version = "0.1.0"
         self.schemas = (1, 1)
         self.silent = False
         # Commands of these names are answered when a test says so, by ``answer_all``.
@@ -335,7 +336,7 @@ class Peer:
             {
                 "type": "hello",
                 "product": "ridethrough",
-                "version": "0.1.0",
+                "version": self.version,
                 "installation": self.installation,
                 "schema_low": low,
                 "schema_high": high,
