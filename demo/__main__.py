@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -25,6 +26,7 @@ FOLDER = Path(".demo")
 STORY_FOLDER, SCENES_FOLDER = FOLDER / "unattended", FOLDER / "scenes"
 PICTURES = FOLDER / "story"
 SCENES = ("outage", "flap", "storm", "drill")
+TOUR, TOUR_FOLDER, TOUR_PICTURES = "tour", FOLDER / "touring", FOLDER / "tour"
 HOME_ASSISTANT_PORT = 8123
 # What a shell reports of a program that ended by Ctrl-C.
 INTERRUPTED = 130
@@ -34,6 +36,11 @@ def main() -> int:
     """0 when all went well; 1 with the reason otherwise."""
     args = _arguments()
     work, lock = (_scenes, "scenes") if args.scenes else (_story, "story") if args.story else (_demo, "demo")
+    if args.tour:
+        from demo.tour import apart  # noqa: PLC0415 - only the tour needs a network of its own
+
+        apart.enter()
+        work, lock = _tour, TOUR
     try:
         with claimed(ROOT / FOLDER / f"{lock}.lock"):
             return asyncio.run(_interruptible(work(args)))
@@ -48,7 +55,8 @@ def _arguments() -> argparse.Namespace:
         "scenes",
         nargs="*",
         metavar="scene",
-        help=f"{', '.join(SCENES)} or all: those scenes unattended, from an empty folder; exit 0 when all was seen",
+        help=f"{', '.join(SCENES)} or all: those scenes unattended, from an empty folder; exit 0 when all was seen; "
+        "tour: what a new user does and sees, with pictures of every screen",
     )
     parser.add_argument("--story", action="store_true", help="likewise: a peak event and an outage in the midst of it")
     parser.add_argument("--keep", action="store_true", help="after story or scenes, let it run until Ctrl-C")
@@ -56,6 +64,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true", help="forget what earlier runs of the demo have kept")
     parser.add_argument("--port", type=int, default=HOME_ASSISTANT_PORT, help="of Home Assistant (%(default)s)")
     args = parser.parse_args()
+    args.tour = args.scenes == [TOUR]
+    if args.tour:
+        args.scenes = []
+        return args
     unknown = [name for name in args.scenes if name not in (*SCENES, "all")]
     if unknown or (args.story and args.scenes):
         parser.error(f"no such scene: {', '.join(unknown)}" if unknown else "the story or scenes, not both")
@@ -88,6 +100,7 @@ async def _demo(args: argparse.Namespace) -> int:
     home = HomeAssistant(folder / "home_assistant", folder / "logs" / "home_assistant.log", args.port)
     async with AsyncExitStack() as stack:
         await _start(stack, house, home)
+        await _pair(house, home)
         _tell(house, home, time.monotonic() - started)
         await _until_something_ends(house, home)
     return 0
@@ -111,6 +124,9 @@ async def _start(stack: AsyncExitStack, house: House, home: HomeAssistant) -> No
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from failed
     await home.answers()
+
+
+async def _pair(house: House, home: HomeAssistant) -> None:
     await home.pair(HOST, house.edge_port, house.pairing_code)
 
 
@@ -179,6 +195,7 @@ async def _unattended(folder: Path, pace: Pace, loads: Sequence[Load] = ()) -> A
     home = HomeAssistant(folder / "home_assistant", folder / "logs" / "home_assistant.log", more_configuration=more)
     async with AsyncExitStack() as stack:
         await _start(stack, house, home)
+        await _pair(house, home)
         watch = await home.watch()
         await watch.learn()
         browser = None
@@ -223,6 +240,39 @@ async def _scenes(args: argparse.Namespace) -> int:
         say(f"\n{f'FAILED: {", ".join(failed)}' if failed else 'All was seen'}, in {running.lasted_s:.0f} s.")
         await _keep(args, running)
     return 1 if failed else 0
+
+
+async def _tour(args: argparse.Namespace) -> int:
+    from demo.browser import find_browser  # noqa: PLC0415 - others start meanwhile
+    from demo.tour import apart  # noqa: PLC0415
+    from demo.tour.course import TOUR_PACE, Course  # noqa: PLC0415
+    from demo.tour.person import Person  # noqa: PLC0415
+
+    if (program := find_browser()) is None:
+        raise DemoError("the tour needs a browser; as root: apt-get install chromium")
+    since, folder, listen = time.monotonic(), ROOT / TOUR_FOLDER, apart.listen()
+    for old in (folder, ROOT / TOUR_PICTURES):
+        shutil.rmtree(old, ignore_errors=True)
+    house = House(folder, TOUR_PACE, loads=LOADS, listen=listen)
+    more = configuration(LOADS, house.control_url) + ("zeroconf:\n" if listen != HOST else "")
+    log = folder / "logs" / "home_assistant.log"
+    home = HomeAssistant(folder / "home_assistant", log, more_configuration=more, has_dashboard=False)
+    say("Starting, from an empty folder ...")
+    async with AsyncExitStack() as stack:
+        await _start(stack, house, home)
+        person = await stack.enter_async_context(Person(home, program, ROOT / TOUR_PICTURES))
+        say(f"Running after {time.monotonic() - since:.0f} s. The tour:")
+        course = Course(house, home, person, discovered=listen != HOST)
+        try:
+            await course.take()
+        finally:
+            for complaint in (complaints := list(course.complaints(log))):
+                say(f"  FAIL {complaint}")
+            say(f"{len(person.taken)} pictures in {TOUR_PICTURES}, {time.monotonic() - since:.0f} s.")
+            if args.keep:
+                say(f"Left running until Ctrl-C: {home.url} (user {USER}, password {PASSWORD}); {os.getpid()=}")
+                await _until_something_ends(house, home)
+    return 1 if complaints else 0
 
 
 async def _keep(args: argparse.Namespace, running: Running) -> None:

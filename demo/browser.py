@@ -69,7 +69,7 @@ class Browser:
         browser = await playwright.chromium.launch(executable_path=self._program, args=list(FLAGS))
         self._stack.push_async_callback(browser.close)
         context = await browser.new_context(viewport={"width": SIZE["width"], "height": SIZE["height"]})
-        await context.add_init_script(f"localStorage.hassTokens = {json.dumps(json.dumps(_tokens(self._home)))};")
+        await context.add_init_script(f"localStorage.hassTokens = {json.dumps(json.dumps(tokens(self._home)))};")
         self._page = await context.new_page()
         await self._page.goto(self._home.dashboard_url, timeout=SHOWN_WITHIN_MS)
         await self._page.wait_for_selector("home-assistant-main", timeout=SHOWN_WITHIN_MS)
@@ -95,6 +95,7 @@ class Browser:
             await self._page.wait_for_timeout(SETTLES_MS)
 
 
-def _tokens(home: HomeAssistant) -> dict[str, Any]:
+def tokens(home: HomeAssistant) -> dict[str, Any]:
+    """What the frontend keeps of a login."""
     tokens = home.browser_tokens
     return tokens | {"expires": round(time.time() * 1000) + tokens["expires_in"] * 1000}

@@ -207,6 +207,10 @@ class HomeAssistant:
         entries = await self._entries()
         if not entries:
             await self._walk_through({"host": host, "port": port}, code)
+        await self.loaded()
+
+    async def loaded(self) -> None:
+        """Wait until the integration is. Raises ``DemoError``."""
         try:
             await until(self._is_loaded, LOADS_WITHIN_S, "the integration to be loaded")
         except TimeoutError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from demo.loads import Load, relays, simulated
 from demo.processes import HOST, Child, DemoError, command, free_port, require_free
@@ -50,6 +50,7 @@ SITE_YAML = """\
 # Written by the demo at each start; nothing here is kept.
 site:
   name: Home
+  time_zone: America/New_York
   import_max_a: 100
   export_max_w: {export_max_w}
   enter_service_s: {pace.enter_service_s}
@@ -68,9 +69,9 @@ island_switch:
   model: modbus_io
   address: {host}:{site[switch_port]}
 api:
-  host: {host}
+  host: {listen}
   port: {edge_port}
-  announce: false
+  announce: {announce}
 data: data
 """
 
@@ -79,10 +80,16 @@ class House:
     """Three processes and what can be asked of them. Everything that they keep is below ``folder``."""
 
     def __init__(
-        self, folder: Path, pace: Pace, edge_port: int = 0, utility_port: int = 0, loads: Sequence[Load] = ()
+        self,
+        folder: Path,
+        pace: Pace,
+        edge_port: int = 0,
+        utility_port: int = 0,
+        loads: Sequence[Load] = (),
+        listen: str = HOST,
     ) -> None:
-        """A port of 0: any free one. ``loads``: what can be switched in the house."""
-        self.folder, self.pace, self.loads = folder, pace, loads
+        """A port of 0: any free one. ``loads``: what can be switched. ``listen``: the edge's address, encrypted if not loopback."""
+        self.folder, self.pace, self.loads, self.listen = folder, pace, loads, listen
         self.control_port = free_port()
         self.edge_port = edge_port or free_port()
         self.utility_port = utility_port or free_port()
@@ -118,7 +125,7 @@ class House:
 
     @property
     def edge_url(self) -> str:
-        return f"http://{HOST}:{self.edge_port}"
+        return f"http{'' if self.listen == HOST else 's'}://{self.listen}:{self.edge_port}"
 
     async def __aenter__(self) -> Self:
         """Start all three and wait until the edge has decided about the charger. Raises ``DemoError``."""
@@ -138,7 +145,9 @@ class House:
         self._check()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.announcement.unlink(missing_ok=True)
-        self._http = await self._stack.enter_async_context(ClientSession(timeout=ClientTimeout(total=ANSWERS_WITHIN_S)))
+        # The edge's certificate is its own, and this is its own machine.
+        session = ClientSession(timeout=ClientTimeout(total=ANSWERS_WITHIN_S), connector=TCPConnector(ssl=False))
+        self._http = await self._stack.enter_async_context(session)
         for child in (self.site, self.utility, self.edge):
             self._stack.push_async_callback(child.stop)
         await asyncio.gather(self.site.start(), self.utility.start())
@@ -167,6 +176,8 @@ class House:
             charger=CHARGER,
             host=HOST,
             site=self.simulated,
+            listen=self.listen,
+            announce=str(self.listen != HOST).lower(),
             edge_port=self.edge_port,
             export_max_w=EXPORT_MAX_W,
         )

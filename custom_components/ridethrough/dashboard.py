@@ -9,14 +9,16 @@ from homeassistant.loader import async_get_integration
 
 from .const import DOMAIN
 
-SCRIPT = Path(__file__).parent / "frontend" / f"{DOMAIN}.js"
-ADDRESS = f"/{DOMAIN}/dashboard.js"
+FOLDER = Path(__file__).parent / "frontend"
+SCRIPT = f"{DOMAIN}.js"
 
 
 async def async_setup_dashboard(hass: HomeAssistant) -> None:
-    """Offer it, unless this Home Assistant has no frontend. The version makes browsers fetch a new one."""
+    """Offer it, unless this Home Assistant has no frontend."""
     if "frontend" not in hass.config.components:
         return
     integration = await async_get_integration(hass, DOMAIN)
-    await hass.http.async_register_static_paths([StaticPathConfig(ADDRESS, str(SCRIPT), cache_headers=True)])
-    add_extra_js_url(hass, f"{ADDRESS}?v={integration.version}")
+    # Browsers keep what they loaded, so each version has an address of its own, also for what the script imports.
+    address = f"/{DOMAIN}_frontend/{integration.version}"
+    await hass.http.async_register_static_paths([StaticPathConfig(address, str(FOLDER), cache_headers=True)])
+    add_extra_js_url(hass, f"{address}/{SCRIPT}")

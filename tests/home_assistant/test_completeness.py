@@ -1,4 +1,4 @@
-"""What has to fit together: words, icons, manifest, contract, dashboard."""
+"""What has to fit together: words, icons, manifest, contract."""
 
 import ast
 import json
@@ -16,11 +16,18 @@ from homeassistant.loader import async_get_integration
 from PIL import Image
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.ridethrough import const, coordinator, notice_kinds
+from custom_components.ridethrough import blueprint_options, const, coordinator, notice_kinds
+from custom_components.ridethrough.config_flow import ERRORS
+from custom_components.ridethrough.link_issues import SCHEMAS as SCHEMA_MISFITS
 from custom_components.ridethrough.options_flow import SCHEMAS
 from custom_components.ridethrough.phone_options import WHAT_FIELDS, WHO_FIELDS
+from custom_components.ridethrough.program_flow import KINDS
+from custom_components.ridethrough.program_form import ASKED, CONF_UNTESTED, MORE, fields_of
+from custom_components.ridethrough.repairs import FIXES
 from custom_components.ridethrough.services import ACTIONS, SITE_ACTIONS, specials
 from custom_components.ridethrough.subentry_flow import LEGS, SCHEMA, TIERS
+from custom_components.ridethrough.troubles import TROUBLES
+from edge_service.programs import forms
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "custom_components" / "ridethrough"
@@ -73,9 +80,26 @@ def test_every_error_is_translated_and_no_translation_is_left_over() -> None:
 
 
 def test_every_repair_has_its_words() -> None:
-    raised = re.findall(r'async_create_issue\(.*?translation_key="(\w+)"', "\n".join(SOURCES.values()), re.DOTALL)
-    assert raised
-    assert set(WORDS["issues"]) == set(raised)
+    raised = set(re.findall(r'async_create_issue\(.*?translation_key="(\w+)"', "\n".join(SOURCES.values()), re.DOTALL))
+    assert set(WORDS["issues"]) == raised | set(SCHEMA_MISFITS) | {trouble.key for trouble in TROUBLES}
+    for trouble in TROUBLES:
+        words = WORDS["issues"][trouble.key]
+        assert ("fix_flow" in words, "description" in words) == (trouble.fixable, not trouble.fixable)
+        assert (trouble.key in FIXES) is trouble.fixable
+
+
+def test_the_form_of_a_program_has_words_for_all_that_the_real_edge_asks() -> None:
+    words = WORDS["config_subentries"][const.PROGRAM]
+    assert set(words["step"]) == {"user", "details", "reconfigure"}
+    for name in ("details", "reconfigure"):
+        step, more = words["step"][name], words["step"][name]["sections"]["more"]
+        assert set(step["data"]) == set(step["data_description"]) == ASKED | {CONF_UNTESTED}
+        assert set(more["data"]) == set(more["data_description"]) == MORE
+    for kind in forms.offered()["kinds"]:
+        asked, _ = fields_of(forms.offered(), "generic", kind)
+        assert {field["name"] for field in asked} <= ASKED
+    assert set(words["error"]) == {"field_refused", "not_reached", "no_link"}
+    assert set(WORDS["selector"]["program_kind"]["options"]) == set(KINDS)
 
 
 def test_every_kind_of_notice_has_its_words() -> None:
@@ -89,7 +113,7 @@ def test_the_flows_forms_and_errors_have_words() -> None:
     assert set(WORDS["config"]["step"]) == steps
     for step in WORDS["config"]["step"].values():
         assert set(step["data"]) == set(step["data_description"])
-    errors = set(re.findall(r'return "(\w+)"', flow)) | {"edge_too_old", "edge_too_new"}
+    errors = {key for _, key in ERRORS} | {"cannot_connect", "edge_too_old", "edge_too_new"}
     assert set(WORDS["config"]["error"]) == errors
     aborts = set(re.findall(r'reason="(\w+)"', flow))
     assert aborts <= set(WORDS["config"]["abort"])
@@ -97,10 +121,11 @@ def test_the_flows_forms_and_errors_have_words() -> None:
 
 def test_the_pages_of_options_and_load_groups_have_words() -> None:
     pages = WORDS["options"]["step"]
-    phones = {"notifications": WHO_FIELDS, "notification_kinds": WHAT_FIELDS}
-    assert set(pages) == {"init", *SCHEMAS, *phones}
-    assert set(pages["init"]["menu_options"]) == {*SCHEMAS, "notifications"}
-    for name, fields in phones.items():
+    own = {"notifications": WHO_FIELDS, "notification_kinds": WHAT_FIELDS, "blueprints": blueprint_options.FIELDS}
+    own["summary"] = (const.CONF_BACKED_UP,)
+    assert set(pages) == {"init", *SCHEMAS, *own}
+    assert set(pages["init"]["menu_options"]) == {*SCHEMAS, "notifications", "blueprints", "summary"}
+    for name, fields in own.items():
         assert set(pages[name]["data"]) == set(pages[name]["data_description"]) == set(fields)
     for name, schema in SCHEMAS.items():
         assert set(pages[name]["data"]) == set(pages[name]["data_description"]) == {str(key) for key in schema.schema}
@@ -108,7 +133,7 @@ def test_the_pages_of_options_and_load_groups_have_words() -> None:
     assert set(group["step"]) == {"user", "reconfigure"}
     for step in group["step"].values():
         assert set(step["data"]) == set(step["data_description"]) == {str(key) for key in SCHEMA.schema}
-    options = SOURCES["options_flow.py"] + SOURCES["phone_options.py"]
+    options = "".join(SOURCES[f"{name}_options.py"] for name in ("phone", "blueprint")) + SOURCES["options_flow.py"]
     for words, source in ((WORDS["options"], options), (group, SOURCES["subentry_flow.py"])):
         assert set(words["error"]) == set(re.findall(r'(?:\w+: |\] = )"([a-z_]+)"(?:\}|$)', source, re.M))
 
@@ -238,16 +263,3 @@ def test_each_platform_says_how_many_updates_may_run(platform: str) -> None:
 def test_the_brand_images_have_their_size(name: str, side: int) -> None:
     with Image.open(HERE / "brand" / name) as image:
         assert image.size == (side, side)
-
-
-async def test_the_dashboard_shows_only_what_exists(
-    hass: HomeAssistant, house: MockConfigEntry, entity_registry: er.EntityRegistry
-) -> None:
-    text = (ROOT / "docs" / "dashboard" / "ridethrough.yaml").read_text()
-    board = yaml.safe_load(text)
-    assert [view["title"] for view in board["views"]] == ["Now", "Outage", "Peak events"]
-    named = set(re.findall(rf"\b(?:{'|'.join(PLATFORMS)})\.[a-z0-9_]+", text)) - {"button.press"}
-    assert named
-    known = {entry.entity_id for entry in er.async_entries_for_config_entry(entity_registry, house.entry_id)}
-    assert named - known == set()
-    assert {entity for entity in named if hass.states.get(entity) is None} == set()
