@@ -21,6 +21,7 @@ from .notices import Notices
 from .programs import Programs
 from .reports import Reports
 from .services import async_setup_services
+from .trouble_watch import TroubleWatch, forget_troubles
 
 PLATFORMS = [
     Platform.BINARY_SENSOR,
@@ -66,6 +67,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: RidethroughConfigEntry) 
         await Calendars(coordinator).async_start()
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
         Narration(coordinator).async_start()
+        TroubleWatch(coordinator).async_start()
         coordinator.async_follow()
         stack.pop_all()
     return True
@@ -81,6 +83,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: RidethroughConfigEntry)
 
 async def async_remove_entry(hass: HomeAssistant, entry: RidethroughConfigEntry) -> None:
     """Forget what was kept for this entry."""
+    forget_troubles(hass, entry.entry_id)
     await RidethroughCoordinator(hass, entry).async_forget()
     for kept in KEPT:
         await Store[Any](hass, 1, f"{DOMAIN}.{entry.entry_id}.{kept}").async_remove()

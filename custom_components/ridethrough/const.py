@@ -30,6 +30,9 @@ CONF_TYPICAL_POWER = "typical_power"
 CONF_LEGS = "legs"
 CONF_MEDICAL = "medical"
 
+# Whether the vehicle powers the controller in an outage, as a person said at the set-up: an option of the entry.
+CONF_BACKED_UP = "backed_up"
+
 # What is forwarded to the edge: options of the entry.
 CONF_PRESENT_WHEN_ON = "present_when_on"
 CONF_LOST_WHEN_ON = "lost_when_on"

@@ -15,6 +15,7 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
 )
 
+from .blueprint_options import BlueprintPages
 from .const import (
     CONF_ALERTS,
     CONF_CALENDAR_PROGRAM,
@@ -34,6 +35,7 @@ from .coordinator import RidethroughConfigEntry
 from .forwarding import folded
 from .phone_options import PhonePages
 from .program_events import BY_HAND
+from .summary import async_words, question_of, summary_of
 
 ON_OR_OFF = ["binary_sensor", "input_boolean", "switch"]
 WORDS = TextSelector(TextSelectorConfig(multiple=True))
@@ -82,12 +84,27 @@ SCHEMAS = {
 }
 
 
-class RidethroughOptionsFlow(PhonePages):
+class RidethroughOptionsFlow(BlueprintPages, PhonePages):
     """One page for each; what is chosen counts at once, without a reload."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Which page."""
-        return self.async_show_menu(step_id="init", menu_options=[*SCHEMAS, "notifications"])
+        return self.async_show_menu(step_id="init", menu_options=["summary", *SCHEMAS, "notifications", "blueprints"])
+
+    async def async_step_summary(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """What was found, what is missing and what to do next."""
+        if self.config_entry.state is not ConfigEntryState.LOADED:
+            return self.async_abort(reason="no_link")
+        coordinator = self.config_entry.runtime_data
+        if user_input is not None:
+            return self.async_create_entry(data={**self.config_entry.options, **user_input})
+        words = await async_words(self.hass)
+        told = {
+            "name": self.config_entry.title,
+            "summary": summary_of(coordinator.data, coordinator.version, words),
+        }
+        schema = self.add_suggested_values_to_schema(question_of(coordinator.data), self.config_entry.options)
+        return self.async_show_form(step_id="summary", data_schema=schema, description_placeholders=told)
 
     async def async_step_grid_evidence(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Entities that tell whether the grid is there."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
+import probatio
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers.selector import BooleanSelector
 from homeassistant.helpers.translation import async_get_translations
 
-from .const import DOMAIN
+from .const import CONF_BACKED_UP, DOMAIN
 from .wire import ChargerWire, ReasonState, State
 from .wording import Words
 
@@ -19,6 +21,12 @@ async def async_words(hass: HomeAssistant) -> Words:
     language = hass.config.language
     common = await async_get_translations(hass, language, "common", [DOMAIN])
     return Words(common, await async_get_translations(hass, language, "entity", [DOMAIN]))
+
+
+def question_of(state: State) -> probatio.Schema:
+    """What nobody but a person can know of an outage: asked only where there is backup."""
+    asked = {probatio.Required(CONF_BACKED_UP, default=False): BooleanSelector()}
+    return probatio.Schema(asked if state["site"]["has_backup"] else {})
 
 
 def summary_of(state: State, version: str, words: Words) -> str:

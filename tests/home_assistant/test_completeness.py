@@ -154,7 +154,7 @@ def test_the_choices_in_the_fields_of_actions_have_words() -> None:
         for field in action["fields"].values():
             if select := field["selector"].get("select"):
                 found[select["translation_key"]] = set(select["options"])
-    found |= {"tier": set(TIERS), "legs": set(LEGS)}
+    found |= {"tier": set(TIERS), "legs": set(LEGS), "program_kind": set(KINDS)}
     assert {key: set(one["options"]) for key, one in WORDS["selector"].items()} == found
 
 
