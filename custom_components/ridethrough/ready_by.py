@@ -21,12 +21,13 @@ EVERY_DAY = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 class ReadyBy(ExtraStoredData):
     """What is asked for, or was last. Until somebody chooses: before work, with what a battery likes best.
 
-    ``seen``: the plan that stood then, so that one that still stands takes back nothing that was asked since.
+    ``seen``: the plan that the edge showed then. ``stands``: the plan since the last order; the edge may show it later.
     """
 
     at: time = time(7, 0)
     target_pct: float = 80.0
     seen: DeparturePlanState | None = None
+    stands: DeparturePlanState | None = None
 
     @override
     def as_dict(self) -> dict[str, Any]:
@@ -40,7 +41,7 @@ class ReadyBy(ExtraStoredData):
     def of_plan(self, plan: DeparturePlanState) -> ReadyBy:
         """What a plan asks for; of one in miles the charge that was asked for last."""
         at = dt_util.parse_time(plan["local_time"] or "") or self.at
-        return ReadyBy(at, self.target_pct if plan["soc_pct"] is None else plan["soc_pct"], plan)
+        return ReadyBy(at, self.target_pct if plan["soc_pct"] is None else plan["soc_pct"], plan, plan)
 
 
 def plans_departures(charger: ChargerWire) -> bool:

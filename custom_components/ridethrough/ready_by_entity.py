@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Hashable
+from dataclasses import replace
 from datetime import time
 from typing import override
 
@@ -32,15 +33,20 @@ class ReadyByEntity(RidethroughEntity[ChargerWire], RestoreEntity):
             self.coordinator.ready_by[self.subject] = ReadyBy.from_dict(restored.as_dict())
         await super().async_added_to_hass()
 
+    @property
+    def _plan(self) -> DeparturePlanState | None:
+        return None if self.part is None else plan_of(self.part)
+
+    def _keep(self, kept: ReadyBy) -> None:
+        self.coordinator.ready_by[self.subject] = kept
+
     @override
     def _shown(self, part: ChargerWire) -> Hashable:
-        """A plan that stands is shown as it is; one that is new is remembered, too."""
-        plan, shown = plan_of(part), self.kept
-        if plan is not None:
-            shown = shown.of_plan(plan)
-            if plan != self.kept.seen:
-                self.coordinator.ready_by[self.subject] = shown
-        return self._show(shown, plan, known=plans_departures(part))
+        """The plan that the edge shows; one that is new, or gone, counts before what was asked here."""
+        plan, kept = plan_of(part), self.kept
+        if plan != kept.seen:
+            self._keep(replace(kept, seen=None, stands=None) if plan is None else kept.of_plan(plan))
+        return self._show(kept if plan is None else kept.of_plan(plan), plan, known=plans_departures(part))
 
     @abstractmethod
     def _show(self, kept: ReadyBy, plan: DeparturePlanState | None, *, known: bool) -> Hashable:
@@ -48,18 +54,29 @@ class ReadyByEntity(RidethroughEntity[ChargerWire], RestoreEntity):
 
     async def async_ask(self, at: time | None = None, target_pct: float | None = None) -> None:
         """Ask for this, the rest as it was asked for last; remembered only, while it is off."""
-        plan = None if self.part is None else plan_of(self.part)
-        wanted = ReadyBy(at or self.kept.at, self.kept.target_pct if target_pct is None else target_pct, plan)
-        if plan is not None:
-            in_miles = plan["miles"] is not None and target_pct is None
-            await self.async_plan(wanted, plan["weekdays"], miles=plan["miles"] if in_miles else None)
-        self.coordinator.ready_by[self.subject] = wanted
+        kept = self.kept
+        wanted = replace(kept, at=at or kept.at, target_pct=kept.target_pct if target_pct is None else target_pct)
+        if kept.stands is None:
+            self._keep(wanted)
+        else:
+            miles = kept.stands["miles"] if target_pct is None else None
+            await self.async_plan(wanted, kept.stands["weekdays"], miles)
         self.coordinator.async_update_listeners()
 
     async def async_plan(self, wanted: ReadyBy, weekdays: list[str], miles: float | None = None) -> None:
         """Have the edge keep the plan."""
-        how_much = {"soc_pct": wanted.target_pct} if miles is None else {"miles": miles}
+        target_pct = wanted.target_pct if miles is None else None
+        how_much = {"soc_pct": target_pct} if miles is None else {"miles": miles}
         at = f"{wanted.at:%H:%M}"
         await self.async_order(
             "set_departure", charger=self.subject, id=PLAN, weekdays=weekdays, local_time=at, **how_much
         )
+        stands = DeparturePlanState(
+            id=PLAN, at=None, weekdays=weekdays, local_time=at, soc_pct=target_pct, miles=miles, skip_until=None
+        )
+        self._keep(replace(wanted, seen=self._plan, stands=stands))
+
+    async def async_forget(self) -> None:
+        """Have the edge forget the plan; time and charge are remembered."""
+        await self.async_order("clear_departure", charger=self.subject, id=PLAN)
+        self._keep(replace(self.kept, seen=self._plan, stands=None))

@@ -13,7 +13,7 @@ from homeassistant.util import dt as dt_util
 from .const import STORM_LASTS, STORM_RESERVE_PCT
 from .coordinator import RidethroughConfigEntry
 from .entity import CHARGER, LOAD, PROGRAM, SITE, RidethroughEntity, add_as_they_come, always
-from .ready_by import EVERY_DAY, PLAN, ReadyBy, plan_of, plans_departures
+from .ready_by import EVERY_DAY, ReadyBy, plans_departures
 from .ready_by_entity import ReadyByEntity
 from .wire import ChargerWire, DeparturePlanState, LoadWire, ProgramWire, SiteWire
 
@@ -103,14 +103,13 @@ class ReadyBySwitch(ReadyByEntity, SwitchEntity):
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """A plan that stands keeps its days."""
-        if not self.is_on:
+        if self.kept.stands is None:
             await self.async_plan(self.kept, list(EVERY_DAY))
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
-        charger = self.part
-        if charger is not None and plan_of(charger) is not None:
-            await self.async_order("clear_departure", charger=self.subject, id=PLAN)
+        if self.kept.stands is not None:
+            await self.async_forget()
 
 
 class ShedByHand(RidethroughEntity[LoadWire], SwitchEntity):

@@ -279,6 +279,29 @@ async def test_time_and_charge_are_remembered_while_ready_by_is_off_and_used_whe
     assert len(peer.commands) == 1
 
 
+async def test_changes_in_quick_succession_are_all_kept_though_the_controller_shows_them_later(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    await do(hass, SWITCH, "turn_on")
+    await do(hass, TARGET, "set_value", value=95)
+    await do(hass, TIME, "set_value", time="05:30:00")
+    assert [(one["local_time"], one["soc_pct"]) for one in peer.named("set_departure")] == [
+        ("07:00", 80.0),
+        ("07:00", 95.0),
+        ("05:30", 95.0),
+    ]
+    await plan(peer, ready_by_plan(local_time="05:30", soc_pct=95.0))
+    await eventually(lambda: ready_by(hass) == (STATE_ON, "05:30:00", "95.0"))
+
+    await do(hass, SWITCH, "turn_off")
+    await do(hass, TIME, "set_value", time="08:00:00")
+    await do(hass, SWITCH, "turn_off")
+    assert len(peer.named("set_departure")) == 3
+    assert len(peer.named("clear_departure")) == 1
+    await plan(peer)
+    await eventually(lambda: ready_by(hass) == (STATE_OFF, "08:00:00", "95.0"))
+
+
 async def test_another_departure_is_no_ready_by_and_is_left_alone(
     hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
 ) -> None:
