@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Protocol
 
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CoreState, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
@@ -203,7 +203,7 @@ class Line:
     def _fails(self, key: str | None, error: HomeAssistantError, now: datetime) -> None:
         tries, _ = self._failed.get(key or "", (0, now))
         pause = RETRIES[min(tries, len(RETRIES) - 1)]
-        if not self._hass.is_running:
+        if self._hass.state is not CoreState.running:
             tries, pause = -1, WHILE_STARTING
         elif not self._complained:
             self._log(f"{error}")

@@ -53,8 +53,8 @@ class PhoneWords:
     # ------------------------------------------------------------------------------------------------------ outage
 
     def _outage(self, notice: NoticeWire, state: State, now: datetime) -> Draft | None:
-        site = state["site"]
-        started_at = _time(notice["data"].get("since")) or _time(site["outage"]["started_at"] if site["outage"] else None)
+        site, outage = state["site"], state["site"]["outage"]
+        started_at = _time(notice["data"].get("since") or (outage["started_at"] if outage else None))
         if started_at is None:
             return None
         backup, left = _backup(notice, site), self._left(state)

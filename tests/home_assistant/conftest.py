@@ -10,11 +10,13 @@ from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.entity import Entity
+from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough.const import DOMAIN
 
 from .peer import INSTALLATION, TOKEN, Eventually, Peer
+from .phone_kit import Client, PhoneShop, PushService
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +54,17 @@ async def house(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncGenerator[M
     yield entry
     if hass.config_entries.async_get_entry(entry.entry_id) is not None:
         await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+async def shop(hass: HomeAssistant, socket_enabled: None, hass_client: Client) -> AsyncGenerator[PhoneShop]:
+    """Where phones with the companion app come from."""
+    assert await async_setup_component(hass, "mobile_app", {})
+    await hass.async_block_till_done()
+    service = PushService()
+    await service.start()
+    yield PhoneShop(hass, await hass_client(), service)
+    await service.stop()
 
 
 @pytest.fixture
