@@ -1,6 +1,7 @@
 """From an address and a pairing code to a link that lasts, and a summary of what was found."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -209,8 +210,13 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
         return await self._ask_for_code("discovered", user_input)
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
-        """The edge no longer knows our token."""
+        """The edge no longer knows our token, or shows another key: then that is compared first."""
         self._address = address_of(entry_data)
+        with suppress(EdgeError):
+            seen = await looked_at(self._address.host, self._address.port)
+            if seen.fingerprint != self._address.fingerprint:
+                self._address = seen
+                return await self.async_step_pair_again()
         return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

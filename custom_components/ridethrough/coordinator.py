@@ -31,6 +31,7 @@ from .client import (
     EdgeError,
     LinkLostError,
     TokenRefusedError,
+    WrongCertificateError,
     recording,
 )
 from .const import CONF_FINGERPRINT, DOMAIN
@@ -185,6 +186,8 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
             await self._connect()
         except TokenRefusedError as error:
             raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key="token_refused") from error
+        except WrongCertificateError as error:
+            raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key="wrong_certificate") from error
         except EdgeError as error:
             raise ConfigEntryNotReady(
                 translation_domain=DOMAIN,
@@ -273,7 +276,7 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
             retry_s = min(2 * retry_s, LAST_RETRY_S)
             try:
                 connection = await self._connect()
-            except TokenRefusedError:
+            except (TokenRefusedError, WrongCertificateError):
                 self.config_entry.async_start_reauth(self.hass)
             except EdgeError as error:
                 _LOGGER.debug("Still no link to the edge: %s", error)

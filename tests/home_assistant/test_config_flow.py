@@ -372,6 +372,49 @@ async def test_a_lost_pairing_is_made_again_and_keeps_everything_else(
     assert house.data[CONF_PORT] == peer.port
 
 
+async def test_an_edge_that_was_installed_anew_asks_by_itself_and_its_new_key_is_compared(
+    hass: HomeAssistant, guarded: Peer, key: Certificate, tmp_path: Path, eventually: Eventually
+) -> None:
+    form = await ask_for_code(hass, guarded.port)
+    entry = (await answer(hass, await answer(hass, form, code=CODE)))["result"]
+    await hass.async_block_till_done()
+    other = self_made(tmp_path, 2)
+    await show_key(guarded, other)
+    guarded.token = "a-new-token"
+    for anew in (False, True):
+        if anew:
+            await hass.config_entries.async_unload(entry.entry_id)
+            await hass.config_entries.async_setup(entry.entry_id)
+            assert entry.state is ConfigEntryState.SETUP_ERROR
+        await eventually(lambda: bool(hass.config_entries.flow.async_progress_by_handler(DOMAIN)))
+        (page,) = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+        assert page["step_id"] == "pair_again"
+        if not anew:
+            hass.config_entries.flow.async_abort(page["flow_id"])
+    form = await hass.config_entries.flow.async_configure(page["flow_id"])
+    assert form["description_placeholders"]["fingerprint"] == shown_fingerprint(other.fingerprint)
+    ended = await answer(hass, form, code=CODE)
+    assert ended["reason"] == "reauth_successful"
+    await hass.async_block_till_done()
+    assert (entry.data[CONF_TOKEN], entry.data[CONF_FINGERPRINT]) == ("a-new-token", other.fingerprint)
+    assert entry.state is ConfigEntryState.LOADED
+    await unload(hass)
+
+
+async def test_an_edge_that_is_away_when_it_is_paired_with_again_is_no_end_of_the_page(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer
+) -> None:
+    await peer.stop()
+    form = await house.start_reauth_flow(hass)
+    assert form["step_id"] == "reauth_confirm"
+    again = await answer(hass, form, code=CODE)
+    assert again["errors"] == {"base": "cannot_connect"}
+    await peer.start()
+    ended = await answer(hass, again, code=CODE)
+    assert ended["reason"] == "reauth_successful"
+    await hass.async_block_till_done()
+
+
 async def test_pairing_again_with_another_house_is_refused(
     hass: HomeAssistant, house: MockConfigEntry, peer: Peer
 ) -> None:
