@@ -113,9 +113,9 @@ class HistoryEvent[PartT](RidethroughEntity[PartT], EventEntity):
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        history, owner = self.coordinator.history, (self.scope.kind, self.subject)
-        self.async_on_remove(history.async_listen(owner, self._happened))
-        if earlier := [one for one in history.told_of(owner) if one["number"] > self._last_number()]:
+        owner = (self.scope.kind, self.subject)
+        self.async_on_remove(self.coordinator.async_listen_occurrences(owner, self._happened))
+        if earlier := [one for one in self.coordinator.history.told_of(owner) if one["number"] > self._last_number()]:
             # What automations compare with: a first state alone starts none.
             self.async_write_ha_state()
             for occurrence in earlier:
