@@ -21,7 +21,7 @@ from edge_service.api.hub import Hub
 from edge_service.api.listener import Listen, Tls
 from edge_service.api.pairing import Pairing, Role, installation_id
 from edge_service.api.server import ApiServer, Edge as Door
-from edge_service.api.steady import SteadyRuntime
+from edge_service.api.steady import SteadyMeasured, SteadyRuntime, clock_offset, storage_free_mb
 from edge_service.baselines import BaselineFinder
 from edge_service.clock_trust import clock_trust
 from edge_service.config import Config
@@ -33,6 +33,7 @@ from edge_service.domain.settlement import Settlement
 from edge_service.household import Household
 from edge_service.intake import Contact, Intake
 from edge_service.journal.encoding import EncodingError, from_plain, to_plain
+from edge_service.journal.keeping import disk_left
 from edge_service.journal.recording import RECORDING_KEPT, CycleRecorder
 from edge_service.journal.store import SqliteJournal
 from edge_service.ledger import Ledger
@@ -55,6 +56,7 @@ MARKS_LOOKED_AT = 200
 HEALTHY_CYCLES = 3
 # An event's last minute is on disk by then; nobody waits for a baseline.
 BASELINES_EVERY_S = 60.0
+STORAGE_EVERY_S = 60.0
 # A thread that computes is made to let the control go on after this; Python's own 5 ms would be spent at each of the
 # several steps from a lost grid to the protective act.
 THREADS_SWITCH_AFTER_S = 0.0005
@@ -90,6 +92,9 @@ class Edge:
         self.clock = clock
         self.started_at = self.clock.now()
         self.runtime_shown = SteadyRuntime()
+        self.measured_shown = SteadyMeasured()
+        self.clock_shown = clock_offset()
+        self.storage_free_mb: int | None = None
         self.programs: dict[str, dict[str, Any]] = {}
         self.installation = ""
         self.participation = Participation()
@@ -224,6 +229,9 @@ class Edge:
             cycle_late_p99_ms=image.cycle_late_p99_ms,
             runtime=self.runtime_shown.follow(image.decision.runtime, image.observation.now),
             switch_wanted=self.reports.wanted,
+            measured=self.measured_shown.follow(image.observation.chargers, image.facts, image.observation.now),
+            clock_offset_ms=self.clock_shown.follow(self.intake.clock_offset_ms),
+            storage_free_mb=self.storage_free_mb,
         )
         self.hub.publish(publish.state(shown))
 
@@ -411,6 +419,13 @@ class Edge:
             LOG.error("program %s is not asked: %s; set it anew with: ridethrough program add", name, error)
             return None
 
+    async def _watch_storage(self) -> None:
+        """For ever: the space that is left for the journal."""
+        while True:
+            free_bytes = await asyncio.to_thread(disk_left, self.config.data)
+            self.storage_free_mb = None if free_bytes is None else storage_free_mb(free_bytes, self.storage_free_mb)
+            await asyncio.sleep(STORAGE_EVERY_S)
+
     async def _find_baselines(self) -> None:
         """For ever: what the site would have drawn by itself, of events that are compared with it."""
         while True:
@@ -448,6 +463,7 @@ class Edge:
                 group.create_task(self.ledger.write(), name="ledger")
                 group.create_task(self.participation.run(), name="participation")
                 group.create_task(self._find_baselines(), name="baselines")
+                group.create_task(self._watch_storage(), name="storage")
                 group.create_task(self.runner.run(), name="runner")
 
     async def _open_door(self, stack: AsyncExitStack) -> None:

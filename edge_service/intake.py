@@ -93,7 +93,8 @@ class _Refusals:
 class Intake:
     """Holds the known events, limits and prices of all programs, and the alerts of all who warn.
 
-    ``changed`` is called when they or a contact changed.
+    ``changed`` is called when they or a contact changed. ``clock_offset_ms``: how far our clock is ahead of that of the
+    last server that told one; None: none did.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Intake:
     ) -> None:
         """``chance`` gives numbers from 0 to below 1. ``announced``: the limits and prices that are known."""
         self._announced = announced or Announced(store)
+        self.clock_offset_ms: float | None = None
         self._hints: dict[str, asyncio.Event] = {}
         self._chance, self._judge = chance, judge
         self._clock, self._store, self._changed = clock, store, changed
@@ -291,6 +293,8 @@ class Intake:
         if problem is not None and problem != before.problem:
             LOG.warning("program %s: passed over: %s", program, problem)
         self.contacts[program] = Contact(True, news.at, problem, version=news.version)
+        if news.clock_skew_s is not None:
+            self.clock_offset_ms = news.clock_skew_s * 1000
         if before.connected is not True:
             self._changed()
 

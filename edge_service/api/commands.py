@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, cast
 
 from edge_service.api import wire
+from edge_service.api.allowance import Allowance
 from edge_service.api.hub import Hub
 from edge_service.api.pairing import Client, Pairing, Role
 from edge_service.domain.asked import AN_AWARE_TIME, CommandRefusedError, aware_time, bad_argument
@@ -60,6 +61,7 @@ class Commands:
         self._hub = hub
         self._pairing = pairing
         self._clock = clock
+        self._allowance = Allowance(clock)
         self._running: dict[str, asyncio.Future[wire.Result]] = {}
 
     async def answer(self, message: Mapping[str, Any], client: Client) -> wire.Result:
@@ -72,6 +74,9 @@ class Commands:
         command_id = _id_of(message)
         if not command_id:
             return refused("", "bad_argument", "id must be 1 to 128 ASCII characters", argument="id")
+        name = message.get("name")
+        if not self._allowance.takes(client.id, name if isinstance(name, str) else ""):
+            return refused(command_id, "too_many_commands", "too many commands at once; send it again in a few seconds")
         key = f"{client.id}:{command_id}"
         running = self._running.get(key)
         if running is None:

@@ -19,10 +19,10 @@ from edge_service.domain.model import Notice
 def state(shown: Shown) -> wire.State:
     """The whole state."""
     facts = shown.facts
-    groups = load_fit.groups(shown.decision.settings, facts)
+    groups, view = load_fit.groups(shown.decision.settings, facts), shown.view()
     return {
         "site": site(shown),
-        "chargers": {name: charger(shown, name) for name in facts.chargers},
+        "chargers": {name: charger(shown, view, name) for name in facts.chargers},
         "programs": {name: program(shown, offer) for name, offer in facts.programs.items()},
         "notices": shown.notices,
         "loads": {name: load(shown, group) for name, group in groups.items()},

@@ -1,7 +1,11 @@
 """A charger with its vehicle, as clients are shown it."""
 
+from collections.abc import Mapping
+
 from edge_service.api import wire
 from edge_service.api.shown import Nameplate, Shown, Standing, moment, time
+from edge_service.domain import energies
+from edge_service.domain.blocked import bidirectional, blocked_by
 from edge_service.domain.departing import DEFAULT_MILES_PER_KWH, UNDER_WAY
 from edge_service.domain.departure_commands import WEEKDAYS
 from edge_service.domain.evidence import reached
@@ -16,20 +20,21 @@ from edge_service.domain.model import (
     order_kind,
 )
 from edge_service.domain.realise import order_power_w
-from edge_service.domain.view import Step
+from edge_service.domain.view import Step, View
 
 # The statements of the rung "departure" that charge; its third one only forbids a discharge.
 CHARGES_TO_LEAVE = frozenset({"departure_charges", "departure_late"})
 
 
-def charger(shown: Shown, name: str) -> wire.ChargerWire:
+def charger(shown: Shown, view: View, name: str) -> wire.ChargerWire:
     """A charger that does not answer keeps its last counters; what moves is not known."""
     last = shown.observation.chargers.get(name)
     reading = shown.facts.fresh(last, shown.observation.now)
     seen = reading or ChargerReading(shown.observation.now, ChargerState.OFFLINE)
     plate = shown.nameplates.get(name, Nameplate())
-    facts = shown.facts.chargers[name]
-    return {
+    facts, energy = shown.facts.chargers[name], shown.decision.memory.charger(name).energy
+    session_wh, given_wh = energies.session_wh(energy, last), energies.given_wh(energy, last)
+    found: wire.ChargerWire = {
         "name": facts.name,
         "manufacturer": plate.manufacturer,
         "model": plate.model,
@@ -62,7 +67,31 @@ def charger(shown: Shown, name: str) -> wire.ChargerWire:
         "departures": [_plan(plan) for plan in shown.settings.departures.get(name, ())],
         "miles_per_kwh": shown.settings.miles_per_kwh.get(name, DEFAULT_MILES_PER_KWH),
         "alarms": list(seen.alarms),
+        "charge_limit_w": shown.settings.charge_limit_w.get(name),
+        "discharge_limit_w": shown.settings.discharge_limit_w.get(name),
+        "session_charged_wh": session_wh[0],
+        "session_discharged_wh": session_wh[1],
+        "backup_wh": given_wh[0],
+        "events_wh": given_wh[1],
+        "bidirectional": bidirectional(reading, facts.capability),
+        "blocked_by": blocked_by(view, name),
+        "clears_faults": False,
+        "restarts": False,
     }
+    return _with_measured(found, shown.measured.get(name, {}))
+
+
+def _with_measured(found: wire.ChargerWire, measured: Mapping[str, float | None]) -> wire.ChargerWire:
+    """Only what this kind of charger tells."""
+    if "voltage_v" in measured:
+        found["voltage_v"] = measured["voltage_v"]
+    if "current_a" in measured:
+        found["current_a"] = measured["current_a"]
+    if "frequency_hz" in measured:
+        found["frequency_hz"] = measured["frequency_hz"]
+    if "temperature_c" in measured:
+        found["temperature_c"] = measured["temperature_c"]
+    return found
 
 
 def _departure(shown: Shown, name: str) -> wire.DepartureState | None:

@@ -64,6 +64,9 @@ def site(shown: Shown) -> wire.SiteWire:
         "dark_start_at": time(dark_start_at(memory, facts)),
         "backup_retry": _backup_retry(shown),
         "solar_power_w": solar_power_w(shown),
+        "outages": memory.outages,
+        "clock_offset_ms": shown.clock_offset_ms,
+        "storage_free_mb": shown.storage_free_mb,
     }
 
 

@@ -1,13 +1,14 @@
 """All that a state is made of, and how the contract writes a moment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
 from edge_service.api import wire
 from edge_service.domain.decide import Decision
 from edge_service.domain.model import Evidence, Observation, Runtime, Settings, SiteFacts, SwitchOrder
+from edge_service.domain.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,10 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """All that a state is made of. ``switch_wanted``: what a client is to do with a switch that it owns."""
+    """All that a state is made of. ``switch_wanted``: what a client is to do with a switch that it owns.
+
+    ``measured``: by charger, as in ``steady.MEASURED``; ``clock_offset_ms``, ``storage_free_mb``: as in the contract.
+    """
 
     observation: Observation
     settings: Settings
@@ -57,6 +61,14 @@ class Shown:
     cycle_late_p99_ms: float | None = None
     runtime: Runtime | None = None
     switch_wanted: SwitchOrder | None = None
+    measured: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    clock_offset_ms: float | None = None
+    storage_free_mb: int | None = None
+
+    def view(self) -> View:
+        """What was decided from, for those who ask why."""
+        decision = self.decision
+        return View(self.observation, decision.memory, self.settings, self.facts, decision.grid, decision.supply, None)
 
 
 def time(at: datetime | None) -> str | None:

@@ -107,11 +107,15 @@ class AcState(Model):
 class AcMeasurement(AcState):
     """Model 701, the points of a whole reading."""
 
-    live = ((0, 27),)
+    live = ((0, 38),)
     still = ((113, 10),)
+
+    current = int16(14, scale_register=113, unit="A")
 
     energy_injected = uint64(19, scale_register=120, unit="Wh")
     energy_absorbed = uint64(23, scale_register=120, unit="Wh")
+    cabinet = int16(36, scale_register=122, unit="°C")
+    heat_sink = int16(37, scale_register=122, unit="°C")
 
 
 class Capacity(Model):

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from math import sqrt
 
-from edge_service.chargers.plausible import MOST_HZ, MOST_V, MOST_W, counted, within
+from edge_service.chargers.plausible import BELIEVED_C, MOST_A, MOST_HZ, MOST_V, MOST_W, counted, current_a, within
 from edge_service.chargers.sunspec import (
     Model,
 )
@@ -19,6 +19,7 @@ from edge_service.chargers.sunspec_7xx import (
     IN_BOTH,
     IN_PERCENT,
     AcControl,
+    AcMeasurement,
     AcState,
     Alarm,
     Capacity,
@@ -248,7 +249,14 @@ def reading_of(models: Models, function: Function | None, now: datetime) -> Char
         energy_discharged_wh=counted(ac.energy_injected),
         heartbeat=None if operation is None or operation.heartbeat is None else int(operation.heartbeat),
         alarms=_alarm_names(int(ac.alarms or 0)),
+        current_a=current_a(within(ac.current, -MOST_A, MOST_A), our_power_w(ac.power)),
+        temperature_c=_temperature_c(ac),
     )
+
+
+def _temperature_c(ac: AcMeasurement) -> float | None:
+    cabinet = within(ac.cabinet, *BELIEVED_C)
+    return within(ac.heat_sink, *BELIEVED_C) if cabinet is None else cabinet
 
 
 def _discharge_now_w(control: AcControl | None, capacity: Capacity | None, function: Function | None) -> int | None:

@@ -16,7 +16,7 @@ from modbus_connection import ModbusUnit
 from modbus_connection.model import Component, gauge, integer, string
 
 from edge_service.chargers.acquaintance import Acquaintance
-from edge_service.chargers.plausible import text
+from edge_service.chargers.plausible import current_a, text, within
 from edge_service.chargers.traffic_lease import TrafficLease
 from edge_service.domain.model import (
     Authority,
@@ -46,6 +46,8 @@ READ_GAP_S = 0.05
 # Below this the converter turns more than 40 % into heat.
 LEAST_A = 3
 RATING_W, LEAST_RATING_W = 7400, 1380
+# Twice what it is made for; beyond it the register holds garbage.
+MOST_AC_A = 64
 # What another firmware may show and still be this model's; beyond it something else answers.
 MOST_RATING_W, MOST_STATES = 11_000, 32
 # It ramps for 15 s after a start, and a session takes some seconds to begin.
@@ -188,6 +190,7 @@ class Seen:
     soc: int
     most_a: int
     most_w: int
+    ac_a: int
     ac_v: int
     ac_w: int
     errors: tuple[int, int, int, int]
@@ -211,6 +214,7 @@ class Seen:
             soc=_number(found.soc),
             most_a=_number(found.most_a),
             most_w=_number(found.most_w),
+            ac_a=_number(found.ac_a),
             ac_v=_number(found.ac_v),
             ac_w=_number(found.ac_w),
             errors=(_number(errors[0]), _number(errors[1]), _number(errors[2]), _number(errors[3])),
@@ -531,6 +535,7 @@ class WallboxQuasar1:
             grid_present=seen.grid_present,
             voltage_v=seen.volts,
             alarms=seen.alarms,
+            current_a=current_a(within(seen.ac_a, -MOST_AC_A, MOST_AC_A), seen.ac_w),
         )
 
     def _state(self, seen: Seen) -> ChargerState:

@@ -39,6 +39,17 @@ def _chargers(state: Mapping[str, Any]) -> Iterator[str]:
         power = _flow(charger.get("power_w"), "charges with {}", "gives {}")
         yield f"  {power}, charge of the vehicle {_percent(charger.get('soc_pct'))}"
         yield f"  driver's reserve {_percent(charger.get('drivers_reserve_pct'))}, why {_word(charger.get('reason'))}"
+        yield from _limits(charger)
+
+
+def _limits(charger: Mapping[str, Any]) -> Iterator[str]:
+    """What people allow it, and why it cannot give now. An older edge tells neither."""
+    limits = (("draws", charger.get("charge_limit_w")), ("gives", charger.get("discharge_limit_w")))
+    found = [f"{what} {_kilowatts(limit_w)} at most" for what, limit_w in limits if limit_w is not None]
+    if found:
+        yield f"  limited by you: {', '.join(found)}"
+    if charger.get("blocked_by"):
+        yield f"  cannot give now: {charger['blocked_by']}"
 
 
 def _programs(state: Mapping[str, Any]) -> Iterator[str]:

@@ -156,6 +156,11 @@ def _set_miles_per_kwh(asked: Asked) -> Settings:
     return replace(asked.settings, miles_per_kwh=frozen_map(known))
 
 
+def _not_supported(asked: Asked) -> Settings:
+    """A locked fault is a person's to reset at the charger, and no charger here takes a restart over its connection."""
+    raise CommandRefusedError("not_supported", f"{asked.charger()} cannot do that", found=asked.charger())
+
+
 COMMANDS: Mapping[str, Callable[[Asked], Settings]] = {
     **event_commands.COMMANDS,
     **load_commands.COMMANDS,
@@ -176,6 +181,8 @@ COMMANDS: Mapping[str, Callable[[Asked], Settings]] = {
     "clear_departure": clear_departure,
     "set_miles_per_kwh": _set_miles_per_kwh,
     "set_power_limit": set_power_limit,
+    "clear_fault": _not_supported,
+    "restart_charger": _not_supported,
     "start_drill": start_drill,
     "cancel_drill": cancel_drill,
     "set_drill_schedule": set_drill_schedule,

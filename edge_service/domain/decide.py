@@ -271,12 +271,14 @@ def _remember(view: View, before: Memory, realised: Mapping[str, Realised]) -> M
         for name in view.facts.chargers
     }
     events = event_limits.follow(view, performance.follow(view, before.events, before.at))
+    outage = outage_account.follow(view, before)
     return replace(
         view.memory,
         at=now,
         chargers=tracking.follow(view, frozen_map(rests.follow(view, before.chargers, chargers))),
         events=events,
-        outage=outage_account.follow(view, before),
+        outage=outage,
+        outages=before.outages + outage_account.is_another(before.outage, outage),
         rotation=_rotation(view, before),
         contacts=contacts.follow(view.observation, before, view.facts),
         loads=loads.follow(view, before),

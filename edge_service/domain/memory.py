@@ -555,8 +555,8 @@ class Memory:
     """Everything that one decision hands to the next.
 
     ``others_u``: what the meter saw besides the chargers, the site first, then each leg, in millionths of a watt.
-    ``reserve_alarms``: how many alarms before the end of the backup its approach has passed. ``dark_since``: nothing
-    feeds the house since then.
+    ``outages``: how many there were. ``reserve_alarms``: how many alarms before the end of the backup its approach has
+    passed. ``dark_since``: nothing feeds the house since then.
     """
 
     at: datetime | None = None
@@ -575,6 +575,7 @@ class Memory:
     reserve_alarms: int = 0
     dark_since: datetime | None = None
     rehearsal: RehearsalMemory | None = None
+    outages: int = 0
 
     def contact(self, contact: Contact) -> ContactMemory:
         """What is remembered of an input contact."""

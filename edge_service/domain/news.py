@@ -42,7 +42,7 @@ from edge_service.domain.model import (
     frozen_map,
     order_kind,
 )
-from edge_service.domain.outage_account import report as outage_report
+from edge_service.domain.outage_account import is_another, report as outage_report
 from edge_service.domain.realise import order_power_w
 from edge_service.domain.view import View
 
@@ -134,7 +134,7 @@ def _of_outage(view: View, before: Memory, after: Memory) -> Iterator[Happening]
     outage, former = after.outage, before.outage
     if outage is None:
         return
-    if former is None or former.started_at != outage.started_at:
+    if is_another(former, outage):
         yield _happening(view, "outage_started", evidence=after.grid.evidence)
     if outage.ended_at is not None and former is not None and former.ended_at is None:
         yield _happening(view, "outage_ended", **outage_report(view, outage))

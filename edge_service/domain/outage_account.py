@@ -34,6 +34,11 @@ def follow(view: View, before: Memory) -> OutageMemory | None:
     return outage
 
 
+def is_another(before: OutageMemory | None, after: OutageMemory | None) -> bool:
+    """Whether an outage began with this moment."""
+    return after is not None and (before is None or before.started_at != after.started_at)
+
+
 def _begun(view: View) -> OutageMemory:
     """Where nothing feeds the house now, nothing did since the first sign either."""
     now, lost = view.observation.now, view.memory.grid.lost_since or view.observation.now

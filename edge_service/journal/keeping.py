@@ -60,12 +60,18 @@ class MarkBudget:
         return True
 
 
-def free_bytes(folder: Path) -> int:
-    """What is left on the disk of this folder; enough where nobody can tell."""
+def disk_left(folder: Path) -> int | None:
+    """Bytes that are left on the disk of this folder; None where nobody can tell."""
     try:
         return shutil.disk_usage(folder).free
     except OSError:
-        return DISK_LEFT_BYTES
+        return None
+
+
+def free_bytes(folder: Path) -> int:
+    """Likewise; enough where nobody can tell."""
+    left = disk_left(folder)
+    return DISK_LEFT_BYTES if left is None else left
 
 
 def room_within(connection: sqlite3.Connection) -> int:

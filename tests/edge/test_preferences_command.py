@@ -8,7 +8,14 @@ import pytest
 
 from tests.edge.test_command_line import SITE, TOKEN, FakeEdge, ridethrough, serving
 
-NAMES = ("set_mode", "set_backup_reserve", "set_drivers_reserve", "set_event_floor", "set_program_order")
+NAMES = (
+    "set_mode",
+    "set_backup_reserve",
+    "set_drivers_reserve",
+    "set_event_floor",
+    "set_program_order",
+    "set_power_limit",
+)
 
 
 @pytest.fixture
@@ -29,6 +36,12 @@ def edge(tmp_path: Path) -> Iterator[FakeEdge]:
         ("drivers-reserve bus 40", "set_drivers_reserve", {"charger": "bus", "pct": 40.0, "confirm": False}),
         ("drivers-reserve bus 0 --confirm", "set_drivers_reserve", {"charger": "bus", "pct": 0.0, "confirm": True}),
         ("event-floor peak 25", "set_event_floor", {"program": "peak", "pct": 25.0}),
+        ("power-limit bus --charge 4000", "set_power_limit", {"charger": "bus", "charge_w": 4000}),
+        (
+            "power-limit bus --charge none --discharge 0",
+            "set_power_limit",
+            {"charger": "bus", "charge_w": None, "discharge_w": 0},
+        ),
         ("program-order grid peak", "set_program_order", {"programs": ["grid", "peak"]}),
     ],
 )
@@ -40,7 +53,10 @@ def test_a_preference_reaches_the_edge(
     assert (edge.commands[-1]["name"], edge.commands[-1]["args"]) == (name, args)
 
 
-@pytest.mark.parametrize("words", ["mode fast", "backup-reserve 101", "event-floor peak much", "program-order"])
+@pytest.mark.parametrize(
+    "words",
+    ["mode fast", "backup-reserve 101", "event-floor peak much", "program-order", "power-limit bus --charge -1"],
+)
 def test_what_is_not_allowed_never_reaches_the_edge(words: str, edge: FakeEdge, tmp_path: Path) -> None:
     done = ridethrough("set", *words.split(), cwd=tmp_path)
     assert (done.code, done.err.count("\n"), edge.commands) == (2, 1, [])

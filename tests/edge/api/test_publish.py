@@ -14,6 +14,7 @@ from edge_service.domain.memory import (
     ChargerMemory,
     DepartureMemory,
     DepartureStage,
+    EnergyMemory,
     GridMemory,
     IslandMemory,
     IslandStep as Step,
@@ -176,3 +177,30 @@ def test_legs_are_shown_as_the_meter_tells_them_and_are_not_known_while_it_is_si
     silent = MeterReading(NOW - timedelta(minutes=1), power_w=1200, leg_power_w=(800, 400))
     assert shown(meter=silent)["site"]["leg_power_w"] == [None, None]
     assert shown(meter=None)["site"]["leg_power_w"] == []
+
+
+def test_what_people_allow_and_why_a_charger_cannot_give_is_shown() -> None:
+    limited = Settings(charge_limit_w=frozen_map({"car": 4000}), discharge_limit_w=frozen_map({"car": 0}))
+    seen = car(shown(limited))
+    assert (seen["charge_limit_w"], seen["discharge_limit_w"], seen["blocked_by"]) == (4000, 0, "limit")
+    free = car(shown())
+    assert (free["charge_limit_w"], free["discharge_limit_w"], free["blocked_by"]) == (None, None, None)
+    assert (free["bidirectional"], free["clears_faults"], free["restarts"]) == (True, False, False)
+    gone = car(shown(silent=True))
+    assert (gone["bidirectional"], gone["blocked_by"]) == (None, "no_contact")
+
+
+def test_energies_are_shown_by_the_last_counters_also_of_a_charger_that_is_silent() -> None:
+    energy = EnergyMemory(charged_from_wh=1000, discharged_from_wh=400, backup_wh=70, events_wh=30)
+    memory = replace(TIED, chargers=frozen_map({"car": ChargerMemory(plugged=True, energy=energy)}))
+    told = {"energy_charged_wh": 1500, "energy_discharged_wh": 600}
+    seen = car(shown(memory=memory, chargers={"car": told}))
+    assert (seen["session_charged_wh"], seen["session_discharged_wh"]) == (500, 200)
+    assert (seen["backup_wh"], seen["events_wh"]) == (70, 30)
+    nothing = car(shown())
+    assert (nothing["session_charged_wh"], nothing["backup_wh"]) == (None, None)
+
+
+def test_outages_are_counted_and_what_only_the_edge_knows_is_not_known_before_it_does() -> None:
+    site = shown(memory=replace(TIED, outages=3))["site"]
+    assert (site["outages"], site["clock_offset_ms"], site["storage_free_mb"]) == (3, None, None)

@@ -14,6 +14,8 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "lease_remaining_s": (0, 2**32),
     "voltage_v": (0, 2000),
     "frequency_hz": (0, 100),
+    "current_a": (-2000, 2000),
+    "temperature_c": (-60, 150),
     "energy_charged_wh": (0, 1e12),
     "energy_discharged_wh": (0, 1e12),
 }

@@ -387,6 +387,22 @@ async def test_what_a_refused_block_told_before_is_no_longer_believed() -> None:
     assert (after.setpoint_w, after.soc_pct, after.authority) == (None, None, Authority.UNKNOWN)
 
 
+@pytest.mark.parametrize(
+    ("cabinet", "heat_sink", "temperature_c"),
+    [(385, 500, 38.5), (0x8000, 500, 50.0), (0x8000, 0x8000, None), (9999, 412, 41.2)],
+)
+async def test_current_has_the_sign_of_our_power_and_the_electronics_tell_how_warm_they_are(
+    cabinet: int, heat_sink: int, temperature_c: float | None
+) -> None:
+    registers = Registers(load_dump(DUMP))
+    warm = {M701 + 36: cabinet, M701 + 37: heat_sink, M701 + 122: 0xFFFF}
+    registers.words |= warm | {M701 + 10: 4800, M701 + 14: 200, M701 + 113: 0xFFFF}
+    async with linked(registers) as (_, unit):
+        reading = await SunSpecDer("left", unit).read(NOW)
+    assert (reading.power_w, reading.current_a) == (-4800, -20.0)
+    assert reading.temperature_c == temperature_c
+
+
 async def test_a_reading_takes_three_requests_and_the_fast_lane_one_of_sixteen_registers() -> None:
     async with linked(Registers(load_dump(DUMP))) as (peer, unit):
         charger = SunSpecDer("left", unit)
@@ -394,7 +410,7 @@ async def test_a_reading_takes_three_requests_and_the_fast_lane_one_of_sixteen_r
         peer.requests.clear()
         await charger.read(NOW)
         assert [(request.address, request.count) for request in peer.requests] == [
-            (M701, 27),
+            (M701, 38),
             (M704, 35),
             (M713, M715 + 9 - M713),
         ]
