@@ -245,7 +245,7 @@ async def _scenes(args: argparse.Namespace) -> int:
 async def _tour(args: argparse.Namespace) -> int:
     from demo.browser import find_browser  # noqa: PLC0415 - others start meanwhile
     from demo.tour import apart  # noqa: PLC0415
-    from demo.tour.course import TOUR_PACE, Course  # noqa: PLC0415
+    from demo.tour.course import TOUR_LOADS, TOUR_PACE, Course  # noqa: PLC0415
     from demo.tour.person import Person  # noqa: PLC0415
 
     if (program := find_browser()) is None:
@@ -253,8 +253,8 @@ async def _tour(args: argparse.Namespace) -> int:
     since, folder, listen = time.monotonic(), ROOT / TOUR_FOLDER, apart.listen()
     for old in (folder, ROOT / TOUR_PICTURES):
         shutil.rmtree(old, ignore_errors=True)
-    house = House(folder, TOUR_PACE, loads=LOADS, listen=listen)
-    more = configuration(LOADS, house.control_url) + ("zeroconf:\n" if listen != HOST else "")
+    house = House(folder, TOUR_PACE, loads=TOUR_LOADS, listen=listen)
+    more = configuration(TOUR_LOADS, house.control_url) + ("zeroconf:\n" if listen != HOST else "")
     log = folder / "logs" / "home_assistant.log"
     home = HomeAssistant(folder / "home_assistant", log, more_configuration=more, has_dashboard=False)
     say("Starting, from an empty folder ...")
@@ -262,7 +262,8 @@ async def _tour(args: argparse.Namespace) -> int:
         await _start(stack, house, home)
         person = await stack.enter_async_context(Person(home, program, ROOT / TOUR_PICTURES))
         say(f"Running after {time.monotonic() - since:.0f} s. The tour:")
-        course = Course(house, home, person, discovered=listen != HOST)
+        phone = await stack.enter_async_context(home.phone())
+        course = Course(house, home, person, phone, discovered=listen != HOST)
         try:
             await course.take()
         finally:

@@ -14,6 +14,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from demo.house import ROOT
 from demo.processes import HOST, Child, DemoError, free_port, require_free, until
+from demo.tour.phone import Phone
 from demo.watching import Watch
 
 HASS = ROOT / ".venv" / "bin" / "hass"
@@ -197,6 +198,10 @@ class HomeAssistant:
         await self.process.kill()
         await self.process.start()
         await self.answers()
+
+    def phone(self) -> Phone:
+        """A phone with the companion app, on entering."""
+        return Phone(self._http, self.url, self._headers())
 
     async def watch(self) -> Watch:
         """A connection to its websocket API, logged in and following every state; ended with this Home Assistant."""

@@ -88,7 +88,7 @@ class House:
         loads: Sequence[Load] = (),
         listen: str = HOST,
     ) -> None:
-        """A port of 0: any free one. ``loads``: what can be switched. ``listen``: the edge's address, encrypted if not loopback."""
+        """A port of 0: any free one. ``loads``: what can be switched. ``listen``: the edge's, with TLS off loopback."""
         self.folder, self.pace, self.loads, self.listen = folder, pace, loads, listen
         self.control_port = free_port()
         self.edge_port = edge_port or free_port()

@@ -2,7 +2,14 @@
 
 from homeassistant.core import HomeAssistant, callback
 
-from . import services_answers, services_backup, services_departures, services_events, services_orders
+from . import (
+    energy_sources,
+    services_answers,
+    services_backup,
+    services_departures,
+    services_events,
+    services_orders,
+)
 from .services_frame import Special, register, register_for_site, register_special
 
 ACTIONS = (
@@ -22,6 +29,7 @@ def specials(hass: HomeAssistant) -> tuple[Special, ...]:
         *services_departures.specials(hass),
         *services_backup.specials(hass),
         *services_answers.specials(hass),
+        *energy_sources.specials(hass),
     )
 
 

@@ -1,4 +1,4 @@
-"""A network of the tour's own, so that Home Assistant finds the controller as it does at home, and nothing else on earth."""
+"""A network of the tour's own, in which Home Assistant finds the controller as it does at home, and nothing else."""
 
 import os
 import shutil
@@ -49,4 +49,4 @@ def _is_possible() -> bool:
     if not all(shutil.which(word) for word in ("unshare", "ip")):
         return False
     words = ("unshare", "--user", "--map-root-user", "--net", "--", "sh", "-c", CABLE.format(address=ADDRESS))
-    return subprocess.run(words, capture_output=True, check=False).returncode == 0  # noqa: S603 - constants
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0

@@ -76,11 +76,11 @@ CUT = """() => {
 }"""
 # What no resident may ever read.
 NEVER = re.compile(
-    r"Entity not found|Entity not available|Configuration error|Error loading|Timeout waiting for strategy|\bundefined\b"
+    r"Entity not found|Entity not available|Configuration error|Error loading|Timeout wait|\bundefined\b|MISSING_VALUE"
     r"|\bNaN\b|\[object|component\.ridethrough|\bdashboard_|Unknown (?:error|type)|non-numeric|invalid",
     re.IGNORECASE,
 )
-# Complaints of the browser that are not about what is shown: Home Assistant asks for things that this rig does not have.
+# Complaints of the browser that are not about what is shown: this rig lacks some things that Home Assistant asks for.
 HARMLESS = re.compile(
     r"favicon|ERR_NAME_NOT_RESOLVED|ERR_CONNECTION_REFUSED|WebSocket|status of 401|manifest\.json|brands"
 )
@@ -96,6 +96,7 @@ class Person:
         self.cut: set[str] = set()
         self.taken: list[Path] = []
         self.acts = 0
+        self._said_before = 0
 
     async def __aenter__(self) -> Self:
         """Open the browser, logged in. Raises ``DemoError``."""
@@ -111,7 +112,9 @@ class Person:
             await self._stack.aclose()
             raise DemoError(f"{self._program} did not open: {error.message}") from error
         self._page.on("console", self._hear)
-        self._page.on("pageerror", lambda error: self.complaints.append(f"the browser: {error}"))
+        self._page.on(
+            "pageerror", lambda error: self.complaints.append(f"the browser: {error.message} {error.stack or ''}"[:400])
+        )
         return self
 
     async def __aexit__(
@@ -140,8 +143,14 @@ class Person:
         await self._page.evaluate(TURN, path)
 
     async def come_back(self) -> None:
-        """Log in again after Home Assistant was away; what the browser says of that time is forgotten."""
+        """Log in again after Home Assistant was away; what the browser said of that time is forgotten."""
+        await self._page.goto("about:blank")
+        del self.complaints[self._said_before :]
         await self._log_in()
+
+    def leave(self) -> None:
+        """Home Assistant goes away; the browser will say so."""
+        self._said_before = len(self.complaints)
 
     @property
     def path(self) -> str:
@@ -204,6 +213,15 @@ class Person:
             raise DemoError(f"{self.path} does not show {missing}; it shows:\n{seen[:3000]}") from error
         return seen
 
+    async def ask(self, script: str) -> list[str]:
+        """Have the page work something out."""
+        answer: list[str] = await self._page.evaluate(script)
+        return answer
+
+    def keep(self, name: str, text: str) -> None:
+        """Put it beside the pictures."""
+        (self._folder / name).write_text(text, encoding="utf-8")
+
     async def settle(self) -> None:
         """Give what was turned to a moment to draw."""
         await self._page.wait_for_timeout(SETTLES_MS * 2)
@@ -225,6 +243,10 @@ class Person:
             await self._page.set_viewport_size({"width": screen.width, "height": screen.height})
             await self._page.wait_for_timeout(SETTLES_MS)
             tall, too_wide = await self._page.evaluate(MEASURE)
+            if too_wide > 0:
+                # A calendar is wider for as long as it takes to learn its new width.
+                await self._page.wait_for_timeout(SETTLES_MS * 3)
+                tall, too_wide = await self._page.evaluate(MEASURE)
             if too_wide > 0:
                 self.complaints.append(f"{name} is {too_wide} px wider than the {screen.name}")
             if whole and tall > screen.height:

@@ -86,7 +86,7 @@ class Phone:
                 f'no push says "{words}"; they say {[one.get("message") for one in self.pushes]}'
             ) from error
         push = found()
-        assert push is not None  # noqa: S101 - awaited above
+        assert push is not None
         return push
 
     async def tap(self, push: Mapping[str, Any], title: str) -> None:

@@ -7,7 +7,7 @@ export const CHARGERS_SHOWN = 2;
 export const NOTHING = ["unknown", "unavailable"];
 export const NAME = { type: "entity" };
 export const WIDE = { grid_options: { columns: "full" } };
-export const THIRD = { grid_options: { columns: 4 } };
+export const THIRD = { vertical: true, grid_options: { columns: 4 } };
 // Before all else, and across the whole screen.
 export const FIRST = { column_span: 4 };
 export const ACROSS = { grid_options: { columns: 12 } };
@@ -34,6 +34,10 @@ export const known = (part, key, options) => when(tile(part, key, options), isNo
 
 /** A tile that is there only while something is the matter. */
 export const told = (part, key, options) => when(tile(part, key, options), isNot(part.id(key), "none", ...NOTHING));
+
+/** A tile that is there only while its number is above zero. */
+export const some = (part, key, options) =>
+  when(tile(part, key, options), { condition: "numeric_state", entity: part.id(key), above: 0 });
 
 /** A tile that is there only in these states. */
 export const during = (part, key, states, options) => when(tile(part, key, options), is(part.id(key), ...states));

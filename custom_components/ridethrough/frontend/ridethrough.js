@@ -25,7 +25,7 @@ const VIEWS = [
     backup(tools, site), nextEvent(tools, site), today(tools, site),
   ]],
   ["power_flow", "mdi:transit-connection-variant", (tools, site) => [
-    sources(tools, site), energyCards(tools, tools.preferences), hours(tools, site),
+    sources(tools, site), energyCards(tools, site), hours(tools, site),
   ]],
   ["outage", "mdi:transmission-tower-off", (tools, site) => [
     isItOn(tools, site), howLong(tools, site), loads(tools, site), stopAndSwitch(tools, site), wouldItWork(tools, site),

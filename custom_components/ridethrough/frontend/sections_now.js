@@ -152,10 +152,19 @@ export function hours({ hass, t }, site) {
   return section(heading(t("last_hours"), "mdi:chart-line"), [history(hass, undefined, 6, ...powers(site))]);
 }
 
-/** The cards of the Energy dashboard, when the person has set it up with live power. */
-export function energyCards({ t }, preferences) {
+function offerEnergy({ hass, t }, { entry }) {
+  const action = { perform_action: "ridethrough.fill_energy_dashboard", data: { config_entry_id: entry } };
+  const tap = { tap_action: { action: "perform-action", ...action } };
+  const button = { type: "button", name: t("fill_energy"), icon: "mdi:transmission-tower-import", ...tap, ...WIDE };
+  const title = heading(t("power_flow"), "mdi:transit-connection-variant");
+  return hass.user?.is_admin ? section(title, [button]) : undefined;
+}
+
+/** The cards of the Energy dashboard; while it knows no live power, a way to fill it in. */
+export function energyCards({ hass, t, preferences }, site) {
+  if (!has(hass, "energy")) return undefined;
   const source = preferences?.energy_sources ?? [];
-  if (!source.some((one) => one.stat_rate || one.power_config)) return undefined;
+  if (!source.some((one) => one.stat_rate || one.power_config)) return offerEnergy({ hass, t }, site);
   const options = { collection_key: "energy_ridethrough", ...WIDE };
   const cards = [{ type: "power-sankey", ...options }, { type: "power-sources-graph", ...options }];
   return section(heading(t("power_flow"), "mdi:transit-connection-variant", to("/energy")), cards, { column_span: 2 });

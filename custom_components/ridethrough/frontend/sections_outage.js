@@ -1,7 +1,7 @@
 /** Sections about an outage: the one that runs, and whether the next would be bridged. */
 
 import {
-  bar, choice, during, heading, known, news, offered, press, section, slider, tile, why, WIDE, wide,
+  bar, choice, during, heading, known, news, offered, press, section, slider, some, tile, why, WIDE, wide,
 } from "./cards.js";
 import { runtimes } from "./sections_now.js";
 
@@ -29,7 +29,7 @@ export function howLong({ t }, { hub, chargers }) {
     chargers.map((charger) => [
       bar(charger, "sensor.vehicle_battery", { name: { type: "device" } }),
       slider(charger, "number.drivers_reserve"),
-      known(charger, "sensor.lent"),
+      some(charger, "sensor.lent"),
     ]),
     choice(hub, "select.at_end"),
     known(hub, "sensor.dark_start", WIDE),
@@ -41,7 +41,7 @@ export function loads({ t }, { loads }) {
   const cards = loads.map((load) => [
     wide(load, "sensor.load_state", { name: { type: "device" }, state_content: ["state", "last_changed"] }),
     known(load, "sensor.runtime_gain", { name: t("off_gives") }),
-    tile(load, "switch.shed", { name: t("switch_off"), tap_action: { action: "toggle" } }),
+    tile(load, "switch.shed", { name: t("switch_off"), hide_state: true, tap_action: { action: "toggle" } }),
   ]);
   return section(heading(t("loads"), "mdi:power-plug"), cards);
 }
