@@ -226,6 +226,13 @@ def add_as_they_come[PartT, DescriptionT: Description[Any]](
     """Create an entity for each row of the table and each part, also for parts that appear later."""
     coordinator = entry.runtime_data
     known: set[tuple[str, str]] = set()
+    removed: set[tuple[str, str]] = set()
+
+    def forget_gone() -> None:
+        there = set(scope.ids(coordinator.data))
+        gone = {row for row in removed if row[0] not in there}
+        known.difference_update(gone)
+        removed.difference_update(gone)
 
     @callback
     def add_new() -> None:
@@ -233,6 +240,7 @@ def add_as_they_come[PartT, DescriptionT: Description[Any]](
         parts = {subject: scope.find(state, subject) for subject in scope.ids(state)}
         if scope.kind == "program":
             parts = {subject: part for subject, part in parts.items() if subject not in coordinator.held_programs}
+        forget_gone()
         new = [(subject, row) for subject, row in _rows(parts, descriptions) if (subject, row.key) not in known]
         known.update((subject, row.key) for subject, row in new)
         for subentry_id, rows in _by_subentry(entry, scope.kind, new).items():
@@ -242,11 +250,12 @@ def add_as_they_come[PartT, DescriptionT: Description[Any]](
 
     @callback
     def device_removed(change: Event[EventDeviceRegistryUpdatedData]) -> None:
-        """A part whose device a person removed is new if it comes back."""
+        """A part whose device a person removed is new if it goes and comes back."""
         if change.data["action"] == "remove":
-            removed = {tuple(one) for one in change.data["device"]["identifiers"]}
+            gone = {tuple(one) for one in change.data["device"]["identifiers"]}
             named = {subject: identifier(coordinator.installation, scope.kind, subject) for subject, _ in known}
-            known.difference_update([row for row in known if named[row[0]] in removed])
+            removed.update(row for row in known if named[row[0]] in gone)
+            forget_gone()
 
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))

@@ -24,6 +24,7 @@ from homeassistant.util.unit_conversion import PowerConverter
 from .const import DOMAIN
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
 from .load_groups import entities_of, groups_of, power_sensor_of
+from .renames import follow_renames
 from .switching import is_off, is_on, put_back, switch_off
 
 _LOGGER = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class LoadShedding:
         on_unload(async_dispatcher_connect(self._hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed))
         on_unload(async_track_time_interval(self._hass, self._tick, RETRY_AFTER))
         on_unload(self._stop_tracking)
+        follow_renames(self._hass, self._entry, self._renamed)
         self._track()
         self._wake()
 
@@ -100,6 +102,15 @@ class LoadShedding:
         if entry is self._entry:
             self._track()
             self._wake()
+
+    @callback
+    def _renamed(self, old: str, new: str) -> None:
+        """What was shed under its old name is put back under its new one."""
+        shed = [memory["entities"] for memory in self._memory.values() if old in memory["entities"]]
+        for entities in shed:
+            entities[new] = entities.pop(old)
+        if shed:
+            self._save()
 
     @callback
     def _tick(self, _: datetime) -> None:
@@ -241,16 +252,20 @@ class LoadShedding:
     async def _put_back(self, memory: Group, entities: list[str]) -> None:
         """As it was, what is off still; what is on again by somebody's hand stays so, what is away waits."""
         orders: dict[str, tuple[str, str, dict[str, Any]]] = {}
+        changed = False
         for entity in entities:
             state, former = self._hass.states.get(entity), memory["entities"][entity]
             if is_on(state):
                 del memory["entities"][entity]
+                changed = True
             elif is_off(state) and state is not None:
                 if former["phase"] != RESTORING:
                     former["phase"] = RESTORING
+                    changed = True
                     self._ordered_at.pop(entity, None)
                 orders[entity] = put_back(state, former["state"])
-        await self._store.async_save(self._memory)
+        if changed:
+            await self._store.async_save(self._memory)
         await self._order(orders)
         for entity in orders:
             if is_on(self._hass.states.get(entity)):

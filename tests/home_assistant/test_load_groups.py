@@ -470,3 +470,127 @@ async def test_an_entry_that_is_deleted_leaves_nothing_on_disk(
     assert await hass.config_entries.async_remove(house.entry_id)
     await hass.async_block_till_done()
     assert [key for key in hass_storage if house.entry_id in key] == []
+
+
+# ------------------------------------------------------------------------------------- restarts, names, things away
+
+
+async def test_a_restart_of_the_edge_moves_nothing(
+    hass: HomeAssistant, begin: Begin, home: Home, peer: Peer, eventually: Eventually
+) -> None:
+    await begin()
+    await want(peer, "shed")
+    await eventually(lambda: reported(peer) == "shed")
+    await peer.stop()
+    await eventually(lambda: shown(hass, "binary_sensor.home_controller") == "off")
+    peer.reports.clear()
+    await peer.start()
+    await eventually(lambda: reported(peer) == "shed")
+    assert home.told(PUMP) == home.told(LAMP) == ["off"]
+    await want(peer, "on")
+    await eventually(lambda: reported(peer) == "on")
+    assert home.told(PUMP) == home.told(LAMP) == ["off", "on"]
+
+
+async def test_an_edge_that_comes_back_without_the_group_is_told_of_it_and_nothing_moves(
+    hass: HomeAssistant, begin: Begin, home: Home, peer: Peer, eventually: Eventually
+) -> None:
+    await begin()
+    await want(peer, "shed")
+    await eventually(lambda: reported(peer) == "shed")
+    await peer.stop()
+    await eventually(lambda: shown(hass, "binary_sensor.home_controller") == "off")
+    peer.state["loads"] = {}
+    await peer.start()
+    await peer.until(lambda: bool(peer.named("set_load_group")))
+    assert home.told(PUMP) == ["off"]
+    await peer.push(lambda state: state["loads"].update({ID: known(wanted="on")}))
+    await eventually(lambda: home.told(PUMP) == ["off", "on"])
+
+
+@pytest.mark.parametrize(("back", "orders"), [("off", ["off", "on"]), ("on", ["off"])])
+async def test_what_is_away_when_it_shall_be_put_back_is_put_back_when_it_returns(
+    hass: HomeAssistant,
+    begin: Begin,
+    home: Home,
+    peer: Peer,
+    eventually: Eventually,
+    hass_storage: dict[str, Any],
+    back: str,
+    orders: list[str],
+) -> None:
+    house = await begin()
+    await want(peer, "shed")
+    await eventually(lambda: reported(peer) == "shed")
+    home.set(PUMP, "unavailable")
+    await want(peer, "on")
+    await eventually(lambda: home.told(LAMP) == ["off", "on"])
+    key = f"ridethrough.{house.entry_id}.loads"
+    await eventually(lambda: reported(peer) == "on")
+    kept = hass_storage[key]
+    for watts in range(20):
+        await peer.push(lambda state, watts=watts: state["site"].update(grid_power_w=watts))  # type: ignore[misc]
+    await eventually(lambda: house.runtime_data.data["site"]["grid_power_w"] == 19)
+    assert hass_storage[key] is kept
+    assert PUMP in kept["data"][ID]["entities"]
+    home.set(PUMP, back)
+    await eventually(lambda: home.told(PUMP) == orders)
+    await later(hass, 20)
+    assert home.told(PUMP) == orders
+
+
+async def test_what_was_away_over_a_restart_is_put_back_when_it_returns(
+    hass: HomeAssistant, begin: Begin, home: Home, peer: Peer, eventually: Eventually
+) -> None:
+    house = await begin()
+    await want(peer, "shed")
+    await eventually(lambda: reported(peer) == "shed")
+    assert await hass.config_entries.async_unload(house.entry_id)
+    hass.states.async_remove(PUMP)
+    await want(peer, "on")
+    assert await hass.config_entries.async_setup(house.entry_id)
+    await eventually(lambda: home.told(LAMP) == ["off", "on"])
+    assert home.told(PUMP) == ["off"]
+    home.set(PUMP, "off")
+    await eventually(lambda: home.told(PUMP) == ["off", "on"])
+
+
+async def test_an_entity_that_is_renamed_while_it_is_shed_is_put_back_under_its_new_name(
+    hass: HomeAssistant,
+    begin: Begin,
+    home: Home,
+    peer: Peer,
+    eventually: Eventually,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    hass.states.async_remove(PUMP)
+    entity_registry.async_get_or_create("switch", "demo", "pump", suggested_object_id="pump")
+    home.set(PUMP, "on")
+    house = await begin()
+    await want(peer, "shed")
+    await eventually(lambda: reported(peer) == "shed")
+    hass.states.async_remove(PUMP)
+    entity_registry.async_update_entity(PUMP, new_entity_id="switch.pool_pump")
+    home.set("switch.pool_pump", "off")
+    await hass.async_block_till_done()
+    assert house.subentries[SUBENTRY].data["entities"] == ["switch.pool_pump", LAMP]
+    assert house.subentries[SUBENTRY].data["power_sensor"] == METER
+    await later(hass, 20)
+    assert home.told("switch.pool_pump") == []
+    await want(peer, "on")
+    await eventually(lambda: home.told("switch.pool_pump") == ["on"])
+    assert home.told(PUMP) == ["off"]
+
+
+async def test_somebody_who_switches_on_while_home_assistant_is_away_is_not_switched_on_again_at_the_end(
+    hass: HomeAssistant, begin: Begin, home: Home, peer: Peer, eventually: Eventually
+) -> None:
+    house = await begin()
+    await want(peer, "shed")
+    await eventually(lambda: reported(peer) == "shed")
+    assert await hass.config_entries.async_unload(house.entry_id)
+    home.set(PUMP, "on")
+    await want(peer, "on")
+    assert await hass.config_entries.async_setup(house.entry_id)
+    await eventually(lambda: home.told(LAMP) == ["off", "on"])
+    assert home.told(PUMP) == ["off"]
