@@ -61,3 +61,24 @@ def test_the_dashboard_is_of_stock_cards_and_brings_in_nothing(foreign: str) -> 
 def test_the_script_imports_its_own_files_only() -> None:
     imported = set(re.findall(r'from "(.*?)";', TEXT))
     assert imported == {f"./{name}" for name in FILES if name != SCRIPT}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_script_imports_just_what_it_uses_of_the_others(name: str) -> None:
+    own = FILES[name]
+    exported = {
+        word: other
+        for other, text in FILES.items()
+        for word in re.findall(r"^export (?:async function|function|class|const) (\w+)", text, re.MULTILINE)
+        if other != name
+    }
+    body = re.sub(r'import \{.*?\} from ".*?";|/\*.*?\*/|//.*?$|"[^"]*"', "", own, flags=re.DOTALL | re.MULTILINE)
+    used = {word for word in exported if re.search(rf"(?<![\w.]){word}\b(?!\s*:)|\.\.\.{word}\b", body)}
+    imported = {
+        word.strip(): file
+        for words, file in re.findall(r'import \{(.*?)\} from "\./(.*?)";', own, re.DOTALL)
+        for word in words.split(",")
+        if word.strip()
+    }
+    made_here = set(re.findall(r"(?:function|const|class) (\w+)", body)) | set(re.findall(r"\{ ([\w, ]+) \}", body))
+    assert imported == {word: exported[word] for word in used - made_here}

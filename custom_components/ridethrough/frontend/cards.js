@@ -94,10 +94,10 @@ export function why(part, key = "sensor.why") {
   return when({ type: "markdown", content: text, text_only: false, ...WIDE }, isNot(entity, ...NOTHING));
 }
 
-export function history(hass, title, hours, ...entities) {
+export function history(hass, title, span, ...entities) {
   const mine = there(entities);
   if (!has(hass, "history") || !mine.length) return undefined;
-  return { type: "history-graph", title, hours_to_show: hours, entities: mine, ...WIDE };
+  return { type: "history-graph", title, hours_to_show: span, entities: mine, ...WIDE };
 }
 
 export const line = (part, key, name = NAME) => part.id(key) && { entity: part.id(key), name };

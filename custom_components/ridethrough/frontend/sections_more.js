@@ -127,8 +127,8 @@ export function course({ hass, t }, { hub, chargers }) {
 }
 
 export function diary({ hass, t }, site) {
-  const told = site.parts.flatMap((part) => part.of("event"));
-  const entities = [...told, ...site.ids("sensor.why"), ...site.hub.ids("sensor.supply")];
+  const events = site.parts.flatMap((part) => part.of("event"));
+  const entities = [...events, ...site.ids("sensor.why"), ...site.hub.ids("sensor.supply")];
   if (!has(hass, "logbook") || !entities.length) return undefined;
   const card = { type: "logbook", target: { entity_id: entities }, hours_to_show: 72 };
   const size = { grid_options: { columns: "full", rows: 8 } };

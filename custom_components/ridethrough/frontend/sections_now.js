@@ -1,5 +1,6 @@
 /** Sections about the present: house, vehicle, what comes, what waits for a person. */
 
+import { has } from "./registries.js";
 import {
   ACROSS, bar, CHARGERS_SHOWN, choice, during, FIRST, heading, history, is, known, line, NAME, offered, plain, or,
   section, slider, there, THIRD, tile, to, toggle, trend, why, WIDE, wide,
