@@ -1,6 +1,9 @@
 """The whole catalogue: each entity in a full house, when nothing is known, without a link, with an older edge."""
 
+import re
+from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -15,6 +18,7 @@ from .peer import Eventually, Peer, of_an_older_edge
 
 # What says something without a link: history, and the link itself.
 STAYS = {"site: event.outage", "charger driveway: event.session", "program peak: event.peak_event"}
+DEVICES = ("home", "driveway_charger", "peak_power", "pool_pump")
 CONTROLLER = "site: binary_sensor.controller"
 
 
@@ -86,6 +90,30 @@ async def test_without_a_link_all_is_unavailable_but_history_and_the_word_on_the
     assert back == missing
     assert shown(hass, "binary_sensor.home_controller") == STATE_ON
     await hass.config_entries.async_unload(entry.entry_id)
+
+
+def documented() -> Iterator[str]:
+    """Each entity that the page names; ``…`` is the kind and the device named before it."""
+    page = (Path(__file__).parents[2] / "docs" / "entities.md").read_text()
+    for row in (row for row in page.splitlines() if row.startswith("| `") and "." in row.split("|")[1]):
+        before = ""
+        for name in re.findall(r"`([^`]+)`", row.split("|")[1]):
+            full = before + name[2:] if name.startswith("…_") else name
+            before = _of_device(full)
+            yield full
+
+
+def _of_device(entity_id: str) -> str:
+    """What the names of a device's entities of this kind begin with."""
+    kind, _, rest = entity_id.partition(".")
+    return f"{kind}.{next(device for device in DEVICES if rest.startswith(device))}_"
+
+
+async def test_the_page_of_entities_names_each_of_them_and_no_other(
+    hass: HomeAssistant, lines: dict[Line, str]
+) -> None:
+    ours = {entity_id.replace(".heat_pump_", ".pool_pump_") for entity_id in lines.values()}
+    assert set(documented()) == ours
 
 
 @pytest.mark.parametrize(
