@@ -14,6 +14,7 @@ from homeassistant.exceptions import HomeAssistantError
 from .notice_kinds import Group
 from .notice_words import NoticeWords
 from .phone_choice import MOBILE_APP, entity_of
+from .phone_opens import FIRST
 
 CLEAR = "clear_notification"
 # Android does not let a phone that sleeps wait with it.
@@ -43,6 +44,7 @@ class Message:
     buttons: tuple[Mapping[str, Any], ...] = ()
     live: Mapping[str, Any] = field(default_factory=dict)
     again: bool = False
+    opens: str = FIRST
 
 
 class Way(Protocol):
@@ -62,8 +64,8 @@ class PhoneWay:
 
     replaces = True
 
-    def __init__(self, hass: HomeAssistant, device_id: str, words: NoticeWords, opens: str) -> None:
-        self._hass, self._device_id, self._words, self._opens = hass, device_id, words, opens
+    def __init__(self, hass: HomeAssistant, device_id: str, words: NoticeWords) -> None:
+        self._hass, self._device_id, self._words = hass, device_id, words
 
     async def send(self, message: Message) -> None:
         """Local push if the phone is at home; else by the internet, where Home Assistant only logs a failure."""
@@ -84,7 +86,7 @@ class PhoneWay:
 
     def _data(self, message: Message) -> dict[str, Any]:
         data: dict[str, Any] = {"tag": message.tag, "group": message.thread}
-        data |= {"url": self._opens, "clickAction": self._opens}
+        data |= {"url": message.opens, "clickAction": message.opens}
         data |= self._sound(message)
         if message.buttons:
             data["actions"] = [dict(button) for button in message.buttons]

@@ -7,10 +7,12 @@ from hashlib import blake2b
 from typing import Any
 
 from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange
-from homeassistant.core import Event, callback
+from homeassistant.const import EVENT_LOVELACE_UPDATED
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_track_time_change
+from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
@@ -22,12 +24,11 @@ from .phone_answers import Answers
 from .phone_choice import Choice, name_of
 from .phone_ledger import Ledger, ledger_store
 from .phone_line import Line
+from .phone_opens import FIRST, dashboard_path
 from .phone_post import Loudness, Message, NotifierWay, PhoneWay, Way
 from .phone_words import Draft, PhoneWords
 from .wire import NoticeWire
 
-# What a tap on a message opens.
-OPENS = "/lovelace"
 # Apple's push service takes no longer tag.
 LONGEST_TAG = 64
 
@@ -43,6 +44,7 @@ class Phones:
         self.ledger = Ledger(ledger_store(self._hass, self._entry))
         self.lines: dict[str, Line] = {}
         self._answers = Answers(coordinator, self)
+        self._opens = FIRST
 
     async def async_start(self) -> None:
         """Send what stands and was not sent, and follow, until the entry is unloaded."""
@@ -54,8 +56,13 @@ class Phones:
         on_unload(async_track_time_change(self._hass, self._new_day, hour=0, minute=0, second=5))
         for changed in (dr.EVENT_DEVICE_REGISTRY_UPDATED, er.EVENT_ENTITY_REGISTRY_UPDATED):
             on_unload(bus.async_listen(changed, self._registry_changed))
+        on_unload(bus.async_listen(EVENT_LOVELACE_UPDATED, self._find_dashboard))
+        on_unload(async_at_started(self._hass, self._find_dashboard))
         self._answers.start()
         self._follow_choice()
+
+    async def _find_dashboard(self, _: HomeAssistant | Event[Any]) -> None:
+        self._opens = await dashboard_path(self._hass)
 
     # ---------------------------------------------------------------------------------------------- what changes
 
@@ -107,7 +114,7 @@ class Phones:
     def _way(self, recipient: str) -> Way:
         if dr.async_get(self._hass).async_get(recipient) is None:
             return NotifierWay(self._hass, recipient)
-        return PhoneWay(self._hass, recipient, self.words, OPENS)
+        return PhoneWay(self._hass, recipient, self.words)
 
     def _complain(self, recipient: str, why: str) -> None:
         name = name_of(self._hass, recipient, self.choice.names)
@@ -176,10 +183,10 @@ class Phones:
     ) -> Message:
         """Words under the tag of a notice, with its buttons."""
         tap = partial(self._tap, notice, recipient)
-        buttons = buttons_of(notice, self._coordinator.data, dt_util.utcnow(), tap, self.words, OPENS)
+        buttons = buttons_of(notice, self._coordinator.data, dt_util.utcnow(), tap, self.words, self._opens)
         group = kind_of(notice).group
         tag, thread = self.tag(notice["key"]), self.thread
-        return Message(tag, thread, self._title(title), text, loudness, group, buttons, live or {})
+        return Message(tag, thread, self._title(title), text, loudness, group, buttons, live or {}, opens=self._opens)
 
     @property
     def thread(self) -> str:

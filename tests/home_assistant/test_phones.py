@@ -8,6 +8,7 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components import persistent_notification
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
@@ -571,3 +572,45 @@ async def test_home_assistant_that_still_starts_tries_again_soon_and_complains_o
     hass.set_state(CoreState.running)
     assert "cannot be reached" not in caplog.text
     await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+async def dashboards(hass: HomeAssistant, hass_storage: dict[str, Any]) -> None:
+    """Home Assistant's own, set up before anybody connects."""
+    done = ["user", "core_config", "analytics", "integration"]
+    hass_storage["onboarding"] = {"version": 4, "key": "onboarding", "data": {"done": done}}
+    assert await async_setup_component(hass, "lovelace", {})
+
+
+async def test_a_tap_opens_our_dashboard_where_people_have_one(
+    hass: HomeAssistant,
+    dashboards: None,
+    hass_ws_client: WebSocketGenerator,
+    house: MockConfigEntry,
+    peer: Peer,
+    shop: PhoneShop,
+    eventually: Eventually,
+) -> None:
+    phone = await shop.buy()
+    choose(hass, house, phone)
+    await peer.raise_notice(outage())
+    await eventually(lambda: bool(phone.pushes))
+    assert phone.pushes[0]["data"]["clickAction"] == "/lovelace"
+
+    socket = await hass_ws_client()
+    for path, config in (
+        ("my-own", {"views": []}),
+        ("empty-one", None),
+        ("at-home", {"strategy": {"type": "custom:ridethrough"}}),
+    ):
+        made = {"type": "lovelace/dashboards/create", "url_path": path, "title": path, "mode": "storage"}
+        await socket.send_json_auto_id(made)
+        assert (await socket.receive_json())["success"]
+        if config is not None:
+            await socket.send_json_auto_id({"type": "lovelace/config/save", "url_path": path, "config": config})
+            assert (await socket.receive_json())["success"]
+    await hass.async_block_till_done()
+    await peer.raise_notice(outage(8))
+    await eventually(lambda: len(phone.pushes) == 2)
+    data = phone.pushes[1]["data"]
+    assert (data["url"], data["clickAction"], data["actions"][-1]["uri"]) == ("/at-home",) * 3
