@@ -39,7 +39,7 @@ from edge_service.journal.store import SqliteJournal
 from edge_service.ledger import Ledger
 from edge_service.measured import MeasuredHouse
 from edge_service.participation import Participation
-from edge_service.ports import Clock, ConfigError, FilesReports, Mark, TellsParticipation
+from edge_service.ports import Clock, ConfigError, DeviceError, FilesReports, Mark, TellsParticipation
 from edge_service.programs import PROGRAMS, PolledProgram, forms, prepare, presets
 from edge_service.reports import Reports
 from edge_service.runner import Devices, Image, Pacing, Runner
@@ -278,12 +278,20 @@ class Edge:
         )
         if name == "resume":
             self.runner.take_up(str(args["charger"]))
+        if name == "restart_charger":
+            await self._restart(str(args["charger"]))
         if name == "stop":
             self.runner.wake_at_once()
         self.runner.wake()
         if name in ("stop", "reset_stop"):
             await self._tell_stop(name)
         return {"stage": "accepted", "data": data}
+
+    async def _restart(self, charger: str) -> None:
+        try:
+            await self.runner.restart(charger)
+        except DeviceError as error:
+            raise CommandRefusedError("charger_refused", str(error), found=charger) from error
 
     async def _acknowledge(self, args: Mapping[str, Any]) -> None:
         number = args.get("number")

@@ -138,6 +138,13 @@ class FastLane(Protocol):
 
 
 @runtime_checkable
+class Restarts(Protocol):
+    """A charger that can be told to start itself anew. Raises ``DeviceError``."""
+
+    async def restart(self) -> None: ...
+
+
+@runtime_checkable
 class TellsWhenWritten(Protocol):
     """A charger that also tells when the device accepted the write of an order, before it is read back.
 

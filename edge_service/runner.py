@@ -56,6 +56,7 @@ from edge_service.ports import (
     LoadRelay,
     Meter,
     MovedOnRequest,
+    Restarts,
 )
 
 LOG = logging.getLogger(__name__)
@@ -230,7 +231,11 @@ class Runner:
 
     def _with_capabilities(self) -> SiteFacts:
         chargers = {
-            name: replace(facts, capability=self._desks[name].capability or facts.capability)
+            name: replace(
+                facts,
+                capability=self._desks[name].capability or facts.capability,
+                restarts=isinstance(self._desks[name].charger, Restarts),
+            )
             for name, facts in self._facts.chargers.items()
         }
         return replace(self._facts, chargers=frozen_map(chargers))
@@ -262,6 +267,11 @@ class Runner:
         """Command a charger again that was left to another controller: a person says so."""
         if (desk := self._desks.get(charger)) is not None:
             desk.take_up()
+
+    async def restart(self, charger: str) -> None:
+        """Tell a charger that can to start itself anew. Raises ``DeviceError``."""
+        if isinstance(device := self._desks[charger].charger, Restarts):
+            await device.restart()
 
     def age_s(self) -> float | None:
         """Seconds since the last completed cycle; None before the first."""

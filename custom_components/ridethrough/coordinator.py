@@ -67,6 +67,7 @@ MISTAKES = frozenset(
         "until_too_far",
         "not_bidirectional",
         "not_supported",
+        "mode_read_only",
         "outage_running",
         "no_backup_running",
         "nothing_to_retry",
@@ -119,7 +120,16 @@ MISTAKES = frozenset(
     }
 )
 TROUBLES = frozenset(
-    {"unknown_command", "too_late", "too_many_commands", "not_ready", "internal", "charge_not_known", "no_load_data"}
+    {
+        "unknown_command",
+        "too_late",
+        "too_many_commands",
+        "charger_refused",
+        "not_ready",
+        "internal",
+        "charge_not_known",
+        "no_load_data",
+    }
 )
 
 # What the words of a refusal name, out of the edge's data.
@@ -276,7 +286,7 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
             retry_s = min(2 * retry_s, LAST_RETRY_S)
             try:
                 connection = await self._connect()
-            except (TokenRefusedError, WrongCertificateError):
+            except TokenRefusedError, WrongCertificateError:
                 self.config_entry.async_start_reauth(self.hass)
             except EdgeError as error:
                 _LOGGER.debug("Still no link to the edge: %s", error)

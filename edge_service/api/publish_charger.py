@@ -76,7 +76,7 @@ def charger(shown: Shown, view: View, name: str) -> wire.ChargerWire:
         "bidirectional": bidirectional(reading, facts.capability),
         "blocked_by": blocked_by(view, name),
         "clears_faults": False,
-        "restarts": False,
+        "restarts": facts.restarts,
     }
     return _with_measured(found, shown.measured.get(name, {}))
 

@@ -133,7 +133,7 @@ CONTROL, AUTO_START, SETPOINT_TYPE, WATCHDOG, ACTION, CURRENT, POWER = 81, 82, 8
 _OURS = (CONTROL, AUTO_START, SETPOINT_TYPE, WATCHDOG, ACTION, CURRENT, POWER)
 USER, REMOTE = 0, 1
 CURRENT_MODE, POWER_MODE = 0, 1
-START, STOP = 1, 2
+START, STOP, REBOOT = 1, 2, 3
 
 
 class State(IntEnum):
@@ -559,6 +559,16 @@ class WallboxQuasar1:
                 self._lease.renew()
                 raise
             self._lease.renew()
+
+    async def restart(self) -> None:
+        """Take control, which the register needs, and start it anew; after that it is the user's, as delivered."""
+        async with self._ordering:
+            seen = await self._known()
+            if self._view(seen, CONTROL) != REMOTE:
+                await self._unit.write_register(CONTROL, REMOTE)
+            await self._unit.write_register(ACTION, REBOOT)
+            self._sent.clear()
+            self._note_action(Step(ACTION, REBOOT), self._monotonic())
 
     async def _order(self, order: Order) -> None:
         if isinstance(order, Limits):

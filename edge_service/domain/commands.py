@@ -156,9 +156,21 @@ def _set_miles_per_kwh(asked: Asked) -> Settings:
     return replace(asked.settings, miles_per_kwh=frozen_map(known))
 
 
-def _not_supported(asked: Asked) -> Settings:
-    """A locked fault is a person's to reset at the charger, and no charger here takes a restart over its connection."""
+def _clear_fault(asked: Asked) -> Settings:
+    """What locked a charger is a person's to look at and to reset there: no register for it is ever written."""
     raise CommandRefusedError("not_supported", f"{asked.charger()} cannot do that", found=asked.charger())
+
+
+def _restart_charger(asked: Asked) -> Settings:
+    """Whether it may be restarted now; nothing is kept of it."""
+    charger = asked.charger()
+    if not asked.facts.chargers[charger].restarts:
+        raise CommandRefusedError("not_supported", f"{charger} cannot do that", found=charger)
+    if not asked.tied:
+        raise CommandRefusedError("outage_running", "a charger is restarted only while the grid is there")
+    if asked.settings.mode is Mode.READ_ONLY:
+        raise CommandRefusedError("mode_read_only", "in this mode nothing is written to a charger")
+    return asked.settings
 
 
 COMMANDS: Mapping[str, Callable[[Asked], Settings]] = {
@@ -181,8 +193,8 @@ COMMANDS: Mapping[str, Callable[[Asked], Settings]] = {
     "clear_departure": clear_departure,
     "set_miles_per_kwh": _set_miles_per_kwh,
     "set_power_limit": set_power_limit,
-    "clear_fault": _not_supported,
-    "restart_charger": _not_supported,
+    "clear_fault": _clear_fault,
+    "restart_charger": _restart_charger,
     "start_drill": start_drill,
     "cancel_drill": cancel_drill,
     "set_drill_schedule": set_drill_schedule,

@@ -509,7 +509,7 @@ class ChargerFacts:
     """One charger of the site; ``capability`` None until the first good probe.
 
     ``legs``: the legs of the service that carry it, from 1; empty: all of them. ``lease_s``: how long an order of ours
-    may stand there at most after it was renewed last.
+    may stand there at most after it was renewed last. ``restarts``: it can be told to start itself anew.
     """
 
     id: str
@@ -517,6 +517,7 @@ class ChargerFacts:
     capability: Capability | None = None
     legs: tuple[int, ...] = ()
     lease_s: int = LONGEST_LEASE_S
+    restarts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

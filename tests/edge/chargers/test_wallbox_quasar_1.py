@@ -1007,3 +1007,35 @@ async def test_the_edge_serves_a_utilitys_event(tmp_path: Path) -> None:
         state = await edge.until(lambda state: state["chargers"]["garage"]["power_w"] == 0, within_s=30)
         assert state["programs"]["peak"]["events"][0]["energy_wh"] > 1
         assert site.house.inverter.settings.setpoint_w == 0
+
+
+async def test_it_is_restarted_when_a_person_says_so_also_while_the_user_has_control() -> None:
+    async with a_world() as world:
+        await world.cycle(None)
+        await world.charger.restart()
+        assert world.writes[-2:] == [(81, 1), (257, 3)]
+        await world.until_proven(Power(3000), within_s=600)
+        await world.charger.restart()
+        world.pass_(1)
+        await world.keep(None, 30)
+        assert world.known().power_w == 0
+        await world.until_proven(Power(3000), within_s=600)
+
+
+async def test_a_command_restarts_it_and_a_persons_limit_holds_at_the_running_edge(tmp_path: Path) -> None:
+    async with an_edge(tmp_path) as (site, edge):
+        state = await edge.until(lambda state: state["chargers"]["garage"]["connected"], within_s=30)
+        await edge.command("set_power_limit", charger="garage", discharge_w=2000)
+        until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        await edge.command("discharge", charger="garage", power_w=4000, until=until)
+        await edge.until(lambda state: (state["chargers"]["garage"]["power_w"] or 0) < -1500, within_s=30)
+        state = await edge.until(lambda state: (state["chargers"]["garage"].get("current_a") or 0) < -5, within_s=30)
+        shown = state["chargers"]["garage"]
+        assert shown["discharge_limit_w"] == 2000
+        assert shown["restarts"]
+        assert not shown["clears_faults"]
+        assert shown["voltage_v"] is not None
+        assert "frequency_hz" not in shown
+        assert site.house.inverter.settings.setpoint_w == -2000
+        await edge.command("restart_charger", charger="garage")
+        assert (257, 3) in [(write.address, write.values[0]) for write in site.writes]

@@ -297,3 +297,22 @@ def test_whatever_is_sent_a_command_is_done_or_refused(name: str, args: dict[str
     with suppress(CommandRefusedError):
         settings = carry_out(name, asked(memory, **args))
     assert expire(settings, memory, T0).manual == settings.manual
+
+
+def restarting(memory: Memory = ON, settings: Settings | None = None, restarts: bool = True) -> Asked:
+    what = asked(memory, settings, charger="car")
+    car = replace(what.facts.chargers["car"], restarts=restarts)
+    return replace(what, facts=replace(what.facts, chargers=frozen_map({"car": car})))
+
+
+def test_a_charger_is_restarted_only_if_it_can_and_only_on_a_good_grid() -> None:
+    assert carry_out("restart_charger", restarting()) == Settings()
+    assert refusal("restart_charger", restarting(restarts=False)) == "not_supported"
+    assert refusal("restart_charger", restarting(ISLAND)) == "outage_running"
+    assert refusal("restart_charger", restarting(Memory())) == "outage_running"
+    assert refusal("restart_charger", restarting(settings=Settings(mode=Mode.READ_ONLY))) == "mode_read_only"
+    assert refusal("restart_charger", asked(charger="gone")) == "unknown_charger"
+
+
+def test_what_locked_a_charger_is_reset_there() -> None:
+    assert refusal("clear_fault", asked(charger="car")) == "not_supported"
