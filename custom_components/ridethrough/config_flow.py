@@ -47,7 +47,7 @@ from .const import CONF_FINGERPRINT, DEFAULT_PORT, DOMAIN, LOAD_GROUP, PROGRAM
 from .options_flow import RidethroughOptionsFlow
 from .program_flow import ProgramFlow
 from .subentry_flow import LoadGroupFlow
-from .summary import async_words, question_of, summary_of
+from .summary import async_words, options_of, questions_of, summary_of
 from .wire import State
 
 PORT = probatio.All(probatio.Coerce(int), probatio.Range(min=1, max=65535))
@@ -287,10 +287,13 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
         found = self._found
         name = found.state["site"]["name"]
         if user_input is not None:
-            return self.async_create_entry(title=name, data=self._data(), options=user_input)
+            return self.async_create_entry(title=name, data=self._data(), options=options_of(self.hass, user_input))
         told = {"name": name, "summary": summary_of(found.state, found.version, await async_words(self.hass))}
         return self.async_show_form(
-            step_id="summary", data_schema=question_of(found.state), description_placeholders=told, last_step=True
+            step_id="summary",
+            data_schema=questions_of(self.hass, found.state),
+            description_placeholders=told,
+            last_step=True,
         )
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

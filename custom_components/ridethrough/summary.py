@@ -1,6 +1,7 @@
 """What was found at a house, what is missing and what to do next, in words: the last page of the set-up."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import probatio
 from homeassistant.core import HomeAssistant
@@ -8,11 +9,25 @@ from homeassistant.helpers.selector import BooleanSelector
 from homeassistant.helpers.translation import async_get_translations
 
 from .const import CONF_BACKED_UP, DOMAIN
+from .notice_kinds import Group
+from .phone_choice import (
+    CONF_ALARMS,
+    CONF_NAMES,
+    CONF_NOTIFICATIONS,
+    CONF_NOTIFIERS,
+    CONF_PHONES,
+    CONF_QUIET_END,
+    CONF_QUIET_START,
+    found_phones,
+)
+from .phone_options import PHONE_SELECTOR
 from .wire import ChargerWire, ReasonState, State
 from .wording import Words
 
 # The kind of the program for events that people enter themselves; every edge has one.
 BY_HAND = "manual"
+# As the page of notifications proposes them.
+QUIET_START, QUIET_END = "22:00:00", "07:00:00"
 READINESS = "sensor.backup_readiness"
 
 
@@ -27,6 +42,31 @@ def question_of(state: State) -> probatio.Schema:
     """What nobody but a person can know of an outage: asked only where there is backup."""
     asked = {probatio.Required(CONF_BACKED_UP, default=False): BooleanSelector()}
     return probatio.Schema(asked if state["site"]["has_backup"] else {})
+
+
+def questions_of(hass: HomeAssistant, state: State) -> probatio.Schema:
+    """At the set-up also who is told when the power fails: every phone, unless a person takes it out."""
+    asked: dict[Any, Any] = dict(question_of(state).schema)
+    if phones := found_phones(hass):
+        asked[probatio.Optional(CONF_PHONES, description={"suggested_value": list(phones)})] = PHONE_SELECTOR
+    return probatio.Schema(asked)
+
+
+def options_of(hass: HomeAssistant, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """What the entry keeps of the answers: each phone is told everything, and may ring at night; Configure has more."""
+    names = found_phones(hass)
+    phones = [one for one in answers.get(CONF_PHONES, ()) if one in names]
+    options = {key: value for key, value in answers.items() if key != CONF_PHONES}
+    if not phones:
+        return options
+    told = {
+        CONF_PHONES: phones,
+        CONF_NOTIFIERS: [],
+        CONF_ALARMS: phones,
+        CONF_NAMES: {one: names[one] for one in phones},
+    }
+    hours = {CONF_QUIET_START: QUIET_START, CONF_QUIET_END: QUIET_END}
+    return options | {CONF_NOTIFICATIONS: {**told, **hours, **{group.value: phones for group in Group}}}
 
 
 def summary_of(state: State, version: str, words: Words) -> str:
