@@ -1,13 +1,20 @@
-"""Actions that only answer: why, and how everything stands."""
+"""Actions that only answer: why, how everything stands, and what is in the controller's books."""
 
+import json
+from hashlib import sha256
 from typing import Any
 
 import probatio
-from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID
+from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID, CONF_TOKEN
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
-from .services_frame import SITE_SCHEMA, Special, find, site
+from .books import LOGS, read_log
+from .client import EdgeError
+from .const import DOMAIN
+from .services_frame import SITE, SITE_SCHEMA, Special, find, site
 from .site_explanation import charger_told, faults, grid_told, site_told
 from .wording import words
 
@@ -21,9 +28,20 @@ EXPLAIN_SCHEMA = probatio.All(
     cv.has_at_least_one_key(ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID),
 )
 
+ATTR_LOG = "log"
+ATTR_YEAR = "year"
+EXPORT_SCHEMA = probatio.Schema(
+    {
+        **SITE,
+        probatio.Required(ATTR_LOG, default="settlements"): probatio.In(LOGS),
+        probatio.Optional(ATTR_DEVICE_ID): cv.string,
+        probatio.Optional(ATTR_YEAR): probatio.All(probatio.Coerce(int), probatio.Range(min=2020, max=2100)),
+    }
+)
+
 
 def specials(hass: HomeAssistant) -> tuple[Special, ...]:
-    """Why, and the status."""
+    """Why, the status, and the books."""
 
     async def explain(call: ServiceCall) -> ServiceResponse:
         """Of one charger, or of the whole site."""
@@ -50,7 +68,32 @@ def specials(hass: HomeAssistant) -> tuple[Special, ...]:
         }
         return told
 
+    async def export_data(call: ServiceCall) -> ServiceResponse:
+        """One of the edge's logs, with a hash by which a later copy can be told from a changed one."""
+        coordinator, of = site(hass, call), call.data[ATTR_LOG]
+        session, token = async_get_clientsession(hass), coordinator.config_entry.data[CONF_TOKEN]
+        try:
+            log = await read_log(session, coordinator.address, token, of, _narrowed(hass, call))
+        except EdgeError as error:
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_link") from error
+        if log is None:
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="edge_unknown_command")
+        text = json.dumps(log, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return {**log, "sha256": sha256(text.encode()).hexdigest()}
+
     return (
         Special("explain", EXPLAIN_SCHEMA, explain, SupportsResponse.ONLY),
         Special("get_status", SITE_SCHEMA, get_status, SupportsResponse.ONLY),
+        Special("export_data", EXPORT_SCHEMA, export_data, SupportsResponse.ONLY),
     )
+
+
+def _narrowed(hass: HomeAssistant, call: ServiceCall) -> dict[str, str]:
+    """Only settlements are of a program and a season. Raises ServiceValidationError."""
+    asked = {ATTR_DEVICE_ID, ATTR_YEAR} & call.data.keys()
+    if asked and call.data[ATTR_LOG] != "settlements":
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="only_settlements")
+    year = {"year": str(call.data[ATTR_YEAR])} if ATTR_YEAR in call.data else {}
+    if ATTR_DEVICE_ID not in call.data:
+        return year
+    return year | {"program": find(hass, call.data[ATTR_DEVICE_ID], "program")[1]}

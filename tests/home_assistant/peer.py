@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from aiohttp import WSMsgType, web
+from freezegun.api import real_monotonic
 
 from custom_components.ridethrough import wire
 
@@ -263,6 +264,8 @@ class Peer:
         self.asked: list[str] = []
         self.pair_status: int | None = None
         self.recording: Any = {"recordings": []}
+        self.logs: dict[str, Any] = {}
+        self.logs_asked: list[str] = []
         self.installation = INSTALLATION
         self.version = "0.1.0"
         self.schemas = (1, 1)
@@ -273,7 +276,6 @@ class Peer:
         self.port = 0
         self._sockets: list[web.WebSocketResponse] = []
         self._runner: web.AppRunner | None = None
-        self._changed = asyncio.Condition()
 
     # ------------------------------------------------------------------------------------------------- its life
 
@@ -283,6 +285,7 @@ class Peer:
         app.router.add_post(wire.PAIR_PATH, self._pair)
         app.router.add_get(wire.PATH, self._socket)
         app.router.add_get(wire.RECORDING_PATH, self._recording)
+        app.router.add_get("/api/v1/log/{of}", self._log)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=tls)
@@ -299,12 +302,10 @@ class Peer:
 
     async def until(self, met: Callable[[], bool]) -> None:
         """Wait until something has come in."""
-        async with asyncio.timeout(10), self._changed:
-            await self._changed.wait_for(met)
-
-    async def _note(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+        latest = real_monotonic() + 20
+        while not met():
+            assert real_monotonic() < latest, "it did not come"
+            await asyncio.sleep(0)
 
     # ------------------------------------------------------------------------------------------------- what it says
 
@@ -323,6 +324,13 @@ class Peer:
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             raise web.HTTPUnauthorized
         return web.json_response(self.recording) if self.recording is not None else web.Response(status=404)
+
+    async def _log(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            raise web.HTTPUnauthorized
+        self.logs_asked.append(request.path_qs)
+        log = self.logs.get(request.match_info["of"])
+        return web.json_response(log) if log is not None else web.Response(status=404)
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         self.asked.append(request.headers.get("Authorization", ""))
@@ -349,7 +357,6 @@ class Peer:
                     await self._hear(socket, wire.decode(frame.data))
         finally:
             self._sockets.remove(socket)
-            await self._note()
         return socket
 
     async def _hear(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
@@ -357,7 +364,6 @@ class Peer:
             await self._welcome(socket, cast("wire.Start", message))
         elif message["type"] == "command":
             await self._obey(socket, cast("wire.Command", message))
-        await self._note()
 
     async def _welcome(self, socket: web.WebSocketResponse, start: wire.Start) -> None:
         self.starts.append(start)

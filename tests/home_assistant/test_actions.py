@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
 from probatio import Invalid
@@ -157,3 +157,37 @@ async def test_a_return_is_postponed_and_programs_are_put_in_order(
     assert peer.named("postpone_return") == [{"until": "2026-07-01T21:30:00+00:00"}]
     await act(hass, "set_program_order", **at_site, programs=[device("program-peak")])
     assert peer.named("set_program_order") == [{"programs": ["peak"]}]
+
+
+async def test_the_controllers_books_are_read_with_a_hash_of_what_is_in_them(
+    hass: HomeAssistant, house: MockConfigEntry, device: Callable[[str], str], peer: Peer
+) -> None:
+    at_site = {"config_entry_id": house.entry_id}
+    peer.logs = {"settlements": {"entries": [{"uid": "peak-0", "usd": 12.1}], "seasons": []}, "drills": {"entries": []}}
+    program = device("program-peak")
+    books = await act(hass, "export_data", answer=True, **at_site, device_id=program, year=2026)
+    assert books["entries"] == [{"uid": "peak-0", "usd": 12.1}]
+    again = await act(hass, "export_data", answer=True, **at_site)
+    assert (again["sha256"], len(again["sha256"])) == (books["sha256"], 64)
+    drills = await act(hass, "export_data", answer=True, **at_site, log="drills")
+    assert drills["entries"] == []
+    assert drills["sha256"] != books["sha256"]
+    assert peer.logs_asked == [
+        "/api/v1/log/settlements?year=2026&program=peak",
+        "/api/v1/log/settlements",
+        "/api/v1/log/drills",
+    ]
+
+
+async def test_books_that_cannot_be_had_say_why(hass: HomeAssistant, house: MockConfigEntry, peer: Peer) -> None:
+    at_site = {"config_entry_id": house.entry_id}
+    with pytest.raises(ServiceValidationError, match="Only settlements"):
+        await act(hass, "export_data", answer=True, **at_site, log="outages", year=2026)
+    with pytest.raises(HomeAssistantError, match="too old"):
+        await act(hass, "export_data", answer=True, **at_site, log="outages")
+    peer.token = "another"
+    with pytest.raises(HomeAssistantError, match="No contact"):
+        await act(hass, "export_data", answer=True, **at_site)
+    await peer.stop()
+    with pytest.raises(HomeAssistantError, match="No contact"):
+        await act(hass, "export_data", answer=True, **at_site)
