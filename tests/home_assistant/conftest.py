@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from freezegun.api import real_monotonic
 from homeassistant.const import CONF_HOST, CONF_PORT, CONF_TOKEN
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
@@ -76,13 +77,14 @@ def everything_enabled() -> Generator[None]:
 
 @pytest.fixture
 def eventually(hass: HomeAssistant) -> Eventually:
-    """Wait for a condition that comes with the next messages, ten seconds at most."""
+    """Wait for a condition that comes with the next messages: twenty seconds at most, also where time stands still."""
 
     async def wait(met: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not met():
-                await hass.async_block_till_done()
-                await asyncio.sleep(0)
+        latest = real_monotonic() + 20
+        while not met():
+            assert real_monotonic() < latest, "it did not come"
+            await hass.async_block_till_done()
+            await asyncio.sleep(0)
 
     return wait
 
