@@ -17,7 +17,7 @@ from demo.processes import DemoError, until
 
 READS_WITHIN_S = 15.0
 # A theme and a size take hold within a few frames; graphs draw once more.
-SETTLES_MS = 450
+SETTLES_MS = 300
 # A picture shows the whole view, but no endless one.
 TALLEST = 3600
 
@@ -82,7 +82,7 @@ NEVER = re.compile(
 )
 # Complaints of the browser that are not about what is shown: this rig lacks some things that Home Assistant asks for.
 HARMLESS = re.compile(
-    r"favicon|ERR_NAME_NOT_RESOLVED|ERR_CONNECTION_REFUSED|WebSocket|status of 401|manifest\.json|brands"
+    r"favicon|ERR_NAME_NOT_RESOLVED|ERR_CONNECTION_REFUSED|WebSocket|status of 401|manifest\.json|brands/integration/(?!ridethrough)"
 )
 
 
@@ -127,7 +127,8 @@ class Person:
         await self._context.add_init_script(f"localStorage.hassTokens = {kept};")
 
     def _hear(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not HARMLESS.search(message.text):
+        said = f"{message.text} {message.location.get('url')}"
+        if message.type == "error" and not HARMLESS.search(said):
             self.complaints.append(f"the browser's console: {message.text[:300]} ({message.location.get('url')})")
 
     # --------------------------------------------------------------------------------------------------------- going
@@ -164,14 +165,14 @@ class Person:
         root = self._page.locator(within).last if within else self._page
         await self._click(root.get_by_text(what, exact=exact).last, what)
 
+    async def touch(self, tile: str) -> None:
+        """Tap a tile of the dashboard that says so."""
+        await self._click(self._page.locator("hui-tile-card").filter(has_text=tile).last, tile)
+
     async def press(self, *names: str) -> None:
         """Press a button by its words, or by one of these."""
         name = re.compile(f"^({'|'.join(map(re.escape, names))})$")
         await self._click(self._page.get_by_role("button", name=name).last, " or ".join(names))
-
-    async def press_on(self, selector: str, what: str) -> None:
-        """Click on what has no words of its own."""
-        await self._click(self._page.locator(selector).last, what)
 
     async def _click(self, target: Locator, what: str) -> None:
         self.acts += 1
