@@ -38,6 +38,9 @@ class PeakEvents(RidethroughEntity[ProgramWire], CalendarEntity):
     ) -> None:
         super().__init__(coordinator, scope, subject, row)
         self._event: CalendarEvent | None = None
+        self._coming: EventWire | None = None
+        self._events: list[EventWire] | None = None
+        self._entries: tuple[str, ...] = ()
 
     @property
     @override
@@ -47,10 +50,15 @@ class PeakEvents(RidethroughEntity[ProgramWire], CalendarEntity):
 
     @override
     def _shown(self, part: ProgramWire) -> Hashable:
-        """All events: a calendar that is open on a screen follows each of them."""
-        coming = next_event(part)
-        self._event = None if coming is None else self._entry(coming, moving=False)
-        return (str(self._event), *(str(self._entry(event, moving=False)) for event in part["events"]))
+        """All events, since a calendar that is open on a screen follows each; worked out anew when one has changed."""
+        coming, events = next_event(part), part["events"]
+        if coming is not self._coming:
+            self._coming = coming
+            self._event = None if coming is None else self._entry(coming, moving=False)
+        if events is not self._events:
+            self._events = events
+            self._entries = tuple(str(self._entry(event, moving=False)) for event in events)
+        return (str(self._event), self._entries)
 
     def _entry(self, event: EventWire, *, moving: bool) -> CalendarEvent | None:
         """None for what is called off, or has no length."""

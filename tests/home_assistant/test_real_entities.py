@@ -12,6 +12,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
 
 from custom_components.ridethrough.const import DOMAIN
+from edge_service.simulation import acts
 
 from .conftest import attributes, shown
 from .houses import Houses, Lived
@@ -102,6 +103,33 @@ async def test_the_charge_mode_orders_for_a_time_and_goes_back(houses: Houses) -
     await home.sees(STATUS, "discharging")
     await do(home, MODE, "select_option", option="automatic")
     await home.sees(STATUS, "idle")
+
+
+async def test_a_limit_of_power_holds_and_is_lifted_at_the_end_of_its_slider(houses: Houses) -> None:
+    home = await houses.open()
+    limit, power = "number.driveway_charger_maximum_charging_power", "sensor.driveway_charger_power"
+    assert shown(home.hass, limit) == "25.0"
+    await do(home, limit, "set_value", value=2.5)
+    await home.sees(limit, "2.5")
+    await do(home, MODE, "select_option", option="charge_now")
+    await home.eventually(lambda: shown(home.hass, power) == "-2.5")
+    await do(home, limit, "set_value", value=25)
+    await home.sees(limit, "25.0")
+    await home.eventually(lambda: float(shown(home.hass, power)) < -5)
+
+
+async def test_what_the_edge_tells_of_itself_and_of_its_charger_is_shown(
+    houses: Houses, everything_enabled: None
+) -> None:
+    home = await houses.open()
+    assert home.shows("sensor.home_outages", "binary_sensor.home_problem") == ("0", "off")
+    assert home.shows("update.home_controller_software", "binary_sensor.home_export_permitted") == ("off", "on")
+    assert float(shown(home.hass, "sensor.home_storage_free")) > 0
+    assert home.shows("sensor.driveway_charger_discharging_blocked_by") == ("none",)
+    assert 230 < float(shown(home.hass, "sensor.driveway_charger_voltage")) < 250
+    assert 59 < float(shown(home.hass, "sensor.driveway_charger_frequency")) < 61
+    await home.act(acts.unplug)
+    await home.sees("sensor.driveway_charger_discharging_blocked_by", "no_vehicle")
 
 
 async def test_an_event_stands_in_the_calendar_until_it_is_called_off(houses: Houses) -> None:
