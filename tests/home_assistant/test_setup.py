@@ -42,6 +42,7 @@ async def test_a_silent_edge_is_tried_again_later(hass: HomeAssistant, entry: Mo
 async def test_a_refused_token_asks_to_pair_again(hass: HomeAssistant, entry: MockConfigEntry, peer: Peer) -> None:
     peer.token = "another"
     await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.SETUP_ERROR
     assert [flow["context"]["source"] for flow in hass.config_entries.flow.async_progress()] == [SOURCE_REAUTH]
 
