@@ -60,7 +60,8 @@ async def house(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncGenerator[M
 @pytest.fixture
 async def shop(hass: HomeAssistant, socket_enabled: None, hass_client: Client) -> AsyncGenerator[PhoneShop]:
     """Where phones with the companion app come from."""
-    assert await async_setup_component(hass, "mobile_app", {})
+    for first in ("mobile_app", "calendar"):  # what serves pages does so before anybody connects
+        assert await async_setup_component(hass, first, {})
     await hass.async_block_till_done()
     service = PushService()
     await service.start()
