@@ -2,6 +2,7 @@
 
 from asyncio import Event as Waiter, timeout
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import probatio
@@ -98,8 +99,10 @@ def _limits(found: ChargerWire, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_ours(found: ChargerWire | None, end: str) -> bool:
+    """The order that stands ends when ours does; the edge may tell whole seconds."""
     manual = found["manual"] if found is not None else None
-    return manual is not None and dt_util.parse_datetime(manual["until"]) == dt_util.parse_datetime(end)
+    told, meant = (dt_util.parse_datetime(one) for one in (manual["until"] if manual else "", end))
+    return told is not None and meant is not None and abs(told - meant) < timedelta(seconds=1)
 
 
 async def _read_back(coordinator: RidethroughCoordinator, subject: str, end: str) -> None:

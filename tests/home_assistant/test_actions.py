@@ -3,21 +3,26 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util import dt as dt_util
 from probatio import Invalid
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough import services_orders
+from custom_components.ridethrough.books import read_log
+from custom_components.ridethrough.client import Address, WrongCertificateError
 from custom_components.ridethrough.const import DOMAIN
 
 from .conftest import device_of
-from .peer import Eventually, Peer, event
+from .peer import TOKEN, Eventually, Peer, event
+from .tls import self_made
 
 
 @pytest.fixture
@@ -43,11 +48,12 @@ def order(stage: str, reason: str | None = None, power_w: int = -4000) -> Any:
 async def test_an_order_is_answered_when_the_charger_holds_it_or_refuses_it(
     hass: HomeAssistant, device: Callable[[str], str], peer: Peer, eventually: Eventually
 ) -> None:
-    end = (dt_util.utcnow() + timedelta(hours=1)).isoformat()
-    charger = device("charger-driveway")
+    last = dt_util.utcnow().replace(microsecond=250_000) + timedelta(hours=1)
+    charger, end = device("charger-driveway"), last.isoformat()
     asked = asyncio.ensure_future(act(hass, "discharge", answer=True, device_id=charger, until=end, power=5.0))
     await eventually(lambda: bool(peer.named("discharge")))
-    manual = {"kind": "discharge", "power_w": 5000, "until": peer.named("discharge")[0]["until"]}
+    # The edge tells whole seconds.
+    manual = {"kind": "discharge", "power_w": 5000, "until": last.replace(microsecond=0).isoformat()}
     # What stood before, and what is only handed over, are no answer.
     for stands in ({"order": order("held")}, {"manual": manual, "order": order("written")}):
         await peer.push(lambda state, stands=stands: state["chargers"]["driveway"].update(stands))  # type: ignore[misc]
@@ -62,7 +68,7 @@ async def test_an_order_is_answered_when_the_charger_holds_it_or_refuses_it(
     await peer.push(lambda state: state["chargers"]["driveway"].update(limited))
     async with asyncio.timeout(10):
         answer = await asked
-    ends_at = manual["until"]
+    ends_at = peer.named("discharge")[0]["until"]
     assert answer == {"stage": "limited", "reason": "discharge_limit", "power": 4.0, "ends_at": ends_at}
 
 
@@ -191,3 +197,16 @@ async def test_books_that_cannot_be_had_say_why(hass: HomeAssistant, house: Mock
     await peer.stop()
     with pytest.raises(HomeAssistantError, match="No contact"):
         await act(hass, "export_data", answer=True, **at_site)
+
+
+async def test_the_books_are_read_only_from_the_certificate_that_was_paired_with(
+    hass: HomeAssistant, socket_enabled: None, tmp_path: Path
+) -> None:
+    made, peer, session = self_made(tmp_path), Peer(), async_get_clientsession(hass)
+    peer.logs = {"drills": {"entries": []}}
+    await peer.start(made.context)
+    ours, another = (Address("127.0.0.1", peer.port, key) for key in (made.fingerprint, "ab" * 32))
+    assert await read_log(session, ours, TOKEN, "drills", {}) == {"entries": []}
+    with pytest.raises(WrongCertificateError):
+        await read_log(session, another, TOKEN, "drills", {})
+    await peer.stop()
