@@ -222,13 +222,8 @@ def _outlook(view: View, charger: str, need: Need, prospect: _Prospect, done_h: 
         due_wh=round(prospect.waits.due_h * need.power_w, -2),  # steady shares, not new ones each second
         unsure=need.unsure,
     )
-    late_told = _which(outlook) if stage is DepartureStage.LATE else memory.late_told
+    late_told = outlook.at.isoformat() if stage is DepartureStage.LATE else memory.late_told
     return replace(memory, departure=outlook, due_since=due_since, late_since=late_since, late_told=late_told)
-
-
-def _which(outlook: DepartureMemory) -> str:
-    """Tells this departure from every other."""
-    return f"{outlook.plan_id} {outlook.at.isoformat()}"
 
 
 def _lasts(since: datetime | None, now: datetime) -> bool:

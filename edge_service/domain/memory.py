@@ -279,9 +279,9 @@ class ChargerMemory:
     ``no_charge_since`` and ``no_discharge_since``: since when a limit keeps it from what it did.
     ``tells``: its power is known now. ``seen_w``: the power last measured, ``lately`` those that the meter's word may
     still be of. ``held``: between which powers a silent one may still be, until ``held_until``, None: until it is seen.
-    ``capacity_wh``: of its vehicle, as last told. ``trim``: on its order in an event. ``late_told``: the departure of
-    which people were told that it will be late. ``charging``: it did when last seen. ``completed_pct``: the charge at
-    which that was told to be complete.
+    ``capacity_wh``: of its vehicle, as last told. ``trim``: on its order in an event. ``late_told``: the time of
+    the departure of which people were told that it will be late. ``charging``: it did when last seen.
+    ``completed_pct``: the charge at which that was told to be complete.
     """
 
     order_w: int | None = None

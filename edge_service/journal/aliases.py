@@ -30,6 +30,7 @@ _KEYS: Mapping[Path, str] = {
     ("observation", "companions"): COMPANION,
     **{("settings", name): CHARGER for name in ("drivers_reserve_pct", "manual", "departures", "miles_per_kwh")},
     **{("settings", name): CHARGER for name in ("drivers_reserve_miles", "lent_pct")},
+    **{("settings", name): CHARGER for name in ("charge_limit_w", "discharge_limit_w")},
     **{("settings", name): LOAD for name in ("load_groups", "loads_by_hand", "loads_by_hand_at")},
     ("settings", "alerts_opted_out"): ALERT,
     ("settings", "event_floor_pct"): PROGRAM,

@@ -300,6 +300,8 @@ async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_
             alerts_opted_out=frozen_map({"mill_road_peak:vtn-99/fire": after(900)}),
             not_participating=frozenset({"mill_road_net"}),
             miles_per_kwh=frozen_map({"coral_leaf": 3.0}),
+            charge_limit_w=frozen_map({"coral_leaf": 4000}),
+            discharge_limit_w=frozen_map({"coral_leaf": 0}),
         )
         for second in range(120):
             now, grid_there = after(second), second < 58
