@@ -1,17 +1,21 @@
 """What automations start on. What happens once comes from the histories, never from a state that merely came back."""
 
+from asyncio import Task
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import override
+from typing import Any, ClassVar, override
 
 from homeassistant.components.binary_sensor import DOMAIN as BINARY_SENSOR
 from homeassistant.components.event import ATTR_EVENT_TYPE, DOMAIN as EVENT
 from homeassistant.components.sensor import DOMAIN as SENSOR
 from homeassistant.components.switch import DOMAIN as SWITCH
-from homeassistant.const import STATE_OFF, STATE_ON
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State
+from homeassistant.const import ATTR_ENTITY_ID, STATE_OFF, STATE_ON
+from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant, State
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.automation import DomainSpec
 from homeassistant.helpers.trigger import (
+    ATTR_BEHAVIOR,
+    BEHAVIOR_EACH,
     EntityTargetStateTriggerBase,
     EntityTriggerBase,
     NotTriggeredReasonReporter,
@@ -133,7 +137,55 @@ class Happens(OwnTrigger, StatelessEntityTriggerBase):
 
 
 class Becomes(OwnTrigger, EntityTargetStateTriggerBase):
-    """Something has come to a state, and lasts."""
+    """Something has come to a state, and lasts. A time of not knowing in between neither ends nor begins anything."""
+
+    _excluded_from_states: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, hass: HomeAssistant, config: TriggerConfig) -> None:
+        super().__init__(hass, config)
+        # Entities whose state was known at some time, and those of them that have fired since they came to it.
+        self._seen: set[str] = set()
+        self._fired: set[str] = set()
+
+    @override
+    def is_valid_state(self, state: State, report_not_triggered: NotTriggeredReasonReporter) -> bool:
+        valid = super().is_valid_state(state, report_not_triggered)
+        if not valid:
+            self._seen.add(state.entity_id)
+            self._fired.discard(state.entity_id)
+        return valid
+
+    @override
+    def is_valid_transition(self, from_state: State, to_state: State) -> bool:
+        if from_state.state in self._excluded_states and to_state.entity_id not in self._seen:
+            self._fired.add(to_state.entity_id)
+        self._seen.add(to_state.entity_id)
+        return from_state.state != to_state.state and to_state.entity_id not in self._fired
+
+    def _known(self) -> dict[str, str]:
+        """The states of our entities of this kind, as far as they are known."""
+        entries = er.async_get(self._hass).entities.values()
+        states = (self._hass.states.get(one.entity_id) for one in entries if self._wanted.is_met_by(one))
+        return {
+            one.entity_id: one.state for one in states if one is not None and one.state not in self._excluded_states
+        }
+
+    def _so_now(self) -> set[str]:
+        return {entity_id for entity_id, state in self._known().items() if state in self._to_states}
+
+    @override
+    async def async_attach_runner(
+        self, run_action: TriggerActionRunner, did_not_trigger: TriggerNotTriggeredReporter | None = None
+    ) -> CALLBACK_TYPE:
+        self._seen |= set(self._known())
+        self._fired |= self._so_now()
+
+        def run(extra_trigger_payload: dict[str, Any], description: str, context: Context | None = None) -> Task[Any]:
+            alone = self._options.get(ATTR_BEHAVIOR) == BEHAVIOR_EACH
+            self._fired |= {extra_trigger_payload[ATTR_ENTITY_ID]} if alone else self._so_now()
+            return run_action(extra_trigger_payload, description, context)
+
+        return await super().async_attach_runner(run, did_not_trigger)
 
 
 def _happens(wanted: Wanted, types: frozenset[str]) -> type[Trigger]:

@@ -1,5 +1,6 @@
 """Our triggers in real automations: how often each fires, through everything that happens to a link and a house."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from homeassistant.helpers import (
     trigger as platform,
 )
 from homeassistant.setup import async_set_domains_to_be_loaded
+from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 from custom_components.ridethrough.const import DOMAIN
@@ -210,9 +212,9 @@ async def test_it_fires_once_also_where_automations_load_after_home_assistants_s
 ) -> None:
     hass_storage |= left_off_at(0, entry)
     hass.set_state(CoreState.starting)
-    async_set_domains_to_be_loaded(hass, {"automation"})
     await peer.happen("outage_started")
     await hass.config_entries.async_setup(entry.entry_id)
+    async_set_domains_to_be_loaded(hass, {"automation"})
     hass.set_state(CoreState.running)
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
     await eventually(lambda: entry.runtime_data.history.received == 1)
@@ -384,23 +386,80 @@ async def test_backup_not_ready_fires_when_it_has_lasted_and_not_after_a_blink(
     target = {"entity_id": READINESS}
     await automations.load(on("backup_not_ready", target, **{"for": "00:10:00"}))
 
-    async def becomes(level: str) -> None:
-        await peer.push(lambda state: state["site"].update(readiness={"level": level, "reasons": []}))
-        await eventually(lambda: shown(hass, READINESS) == level)
-
     async def passes(minutes: int) -> None:
         freezer.tick(60 * minutes)
         async_fire_time_changed(hass)
         await hass.async_block_till_done()
 
-    await becomes("not_ready")
+    await becomes(peer, "not_ready")
+    await eventually(lambda: shown(hass, READINESS) == "not_ready")
     await passes(9)
-    await becomes("ready")
+    await becomes(peer, "ready")
+    await eventually(lambda: shown(hass, READINESS) == "ready")
     await passes(20)
     assert automations.runs == []
-    await becomes("not_ready")
+    await becomes(peer, "not_ready")
+    await eventually(lambda: shown(hass, READINESS) == "not_ready")
     await passes(11)
     assert automations.runs == ["backup_not_ready"]
+
+
+async def becomes(peer: Peer, level: str) -> None:
+    await peer.push(lambda state: state["site"].update(readiness={"level": level, "reasons": []}))
+
+
+async def test_what_came_or_went_on_while_the_link_was_down_fires_once(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, automations: Automations, eventually: Eventually
+) -> None:
+    await automations.load(on("backup_not_ready", {"entity_id": READINESS}))
+    for level, runs in (
+        ("ready", 0),
+        ("not_ready", 1),
+        ("not_ready", 1),
+        ("ready", 1),
+        ("degraded", 1),
+        ("not_ready", 2),
+    ):
+        await lose_link(hass, peer, eventually)
+        await becomes(peer, level)
+        await regain_link(hass, peer, eventually)
+        await eventually(lambda level=level: shown(hass, READINESS) == level)  # type: ignore[misc]
+        await hass.async_block_till_done()
+        assert automations.runs == ["backup_not_ready"] * runs
+
+
+async def test_a_link_that_blinks_begins_the_wait_anew_and_does_not_lose_the_alarm(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, automations: Automations, eventually: Eventually
+) -> None:
+    await automations.load(on("backup_not_ready", {"entity_id": READINESS}, behavior="all", **{"for": "00:10:00"}))
+    await becomes(peer, "not_ready")
+    await eventually(lambda: shown(hass, READINESS) == "not_ready")
+    await peer.drop()
+    await eventually(lambda: shown(hass, READINESS) == STATE_UNAVAILABLE)
+    await eventually(lambda: shown(hass, READINESS) == "not_ready")
+    assert automations.runs == []
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=11))
+    await hass.async_block_till_done()
+    assert automations.runs == ["backup_not_ready"]
+    await peer.drop()
+    await eventually(lambda: shown(hass, READINESS) == STATE_UNAVAILABLE)
+    await eventually(lambda: shown(hass, READINESS) == "not_ready")
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=11))
+    await hass.async_block_till_done()
+    assert automations.runs == ["backup_not_ready"]
+
+
+async def test_what_is_so_from_the_first_that_is_known_fires_nothing(
+    hass: HomeAssistant, entry: MockConfigEntry, peer: Peer, automations: Automations, eventually: Eventually
+) -> None:
+    await becomes(peer, "not_ready")
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.config_entries.async_unload(entry.entry_id)
+    await automations.load(on("backup_not_ready", {"entity_id": READINESS}))
+    await hass.config_entries.async_setup(entry.entry_id)
+    await eventually(lambda: shown(hass, READINESS) == "not_ready")
+    assert automations.runs == []
+    await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_a_storm_and_its_warning_fire_at_their_beginning_and_end(
