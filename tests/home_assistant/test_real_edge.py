@@ -12,11 +12,14 @@ from homeassistant.const import ATTR_ENTITY_ID, CONF_CODE, STATE_ON, STATE_UNKNO
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 
+from custom_components.ridethrough.const import CONF_FINGERPRINT
 from edge_service.api.commands import Commands
 from edge_service.api.hub import Hub
-from edge_service.api.listener import Listen
+from edge_service.api.listener import Listen, Tls
 from edge_service.api.pairing import Pairing, Role
 from edge_service.api.server import ApiServer, Edge
+from edge_service.command_line.edge import _fingerprint
+from edge_service.config import parse
 from edge_service.domain.asked import CommandRefusedError
 from edge_service.domain.model import Happening, Notice
 from edge_service.journal.store import SqliteJournal
@@ -25,6 +28,13 @@ from edge_service.reports import Reports
 from .conftest import shown
 from .onboarding import ask_for_code, paired
 from .peer import Eventually, at, home
+from .tls import self_made
+
+CONFIG = """
+site: {{name: Home, import_max_a: 100}}
+chargers: {{driveway: {{name: Driveway charger, model: sunspec_der, address: "127.0.0.1:502"}}}}
+api: {{certificate: {path}, key: {path}}}
+"""
 
 
 class RealClock:
@@ -40,7 +50,7 @@ class RealClock:
 class RealDoor:
     """The edge's API over a real journal; its control core is this test."""
 
-    def __init__(self, journal: SqliteJournal) -> None:
+    def __init__(self, journal: SqliteJournal, tls: Tls | None = None) -> None:
         self.journal = journal
         self.hub = Hub(0)
         self.clock = RealClock()
@@ -48,7 +58,7 @@ class RealDoor:
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
         commands = Commands(self._execute, journal, self.hub, self.pairing, self.clock, Reports(self.clock))
         edge = Edge("5f0c2b7d9a1e4c33", "0.1.0", self.hub, journal, self.pairing, commands, lambda: True, self._check)
-        self.server = ApiServer(edge, Listen("127.0.0.1", 0))
+        self.server = ApiServer(edge, Listen("127.0.0.1", 0, tls))
         self.state = home()
         self.hub.publish(self.state)
 
@@ -82,6 +92,27 @@ async def door(tmp_path: Path, socket_enabled: None) -> AsyncGenerator[RealDoor]
     await opened.server.start()
     yield opened
     await opened.server.stop()
+    await journal.close()
+
+
+async def test_the_real_doors_own_key_is_shown_as_its_command_line_shows_it_and_pinned(
+    hass: HomeAssistant, tmp_path: Path, socket_enabled: None
+) -> None:
+    journal = await SqliteJournal.open(tmp_path)
+    made = self_made(tmp_path)
+    door = RealDoor(journal, Tls(made.path, made.path))
+    await door.server.start()
+    form = await ask_for_code(hass, door.server.port)
+    told = form["description_placeholders"]["fingerprint"]
+    config = parse(CONFIG.format(path=made.path), tmp_path / "site.yaml")
+    assert told.splitlines() == _fingerprint(config)
+    hass.config_entries.flow.async_abort(form["flow_id"])
+    entry = await paired(hass, door.server.port, door.pairing.offer().text)
+    assert entry.data[CONF_FINGERPRINT] == door.server.fingerprint == made.fingerprint
+    assert shown(hass, "sensor.home_grid_status") == "connected"
+    assert [client.name for client in door.pairing.clients] == ["Home Assistant, test home"]
+    await hass.config_entries.async_unload(entry.entry_id)
+    await door.server.stop()
     await journal.close()
 
 

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 @dataclass(frozen=True)
 class Certificate:
-    """``context``: a server's. ``fingerprint``: SHA-256 as hex."""
+    """``context``: a server's, made of ``path``, which holds the key too. ``fingerprint``: SHA-256 as hex."""
 
+    path: Path
     context: ssl.SSLContext
     fingerprint: str
 
@@ -41,4 +42,4 @@ def self_made(folder: Path, number: int = 1) -> Certificate:
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
-    return Certificate(context, sha256(made.public_bytes(serialization.Encoding.DER)).hexdigest())
+    return Certificate(path, context, sha256(made.public_bytes(serialization.Encoding.DER)).hexdigest())
