@@ -1,5 +1,6 @@
 """What asks for a person, why nothing can be given, and which half of the software is behind."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -9,7 +10,6 @@ from homeassistant.loader import async_get_integration
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough.const import DOMAIN
-from custom_components.ridethrough.faults import NO_TROUBLE
 from custom_components.ridethrough.reasons import BLOCKS
 
 from .conftest import attributes, shown
@@ -19,6 +19,21 @@ PROBLEM = "binary_sensor.home_problem"
 SOFTWARE = "update.home_controller_software"
 BLOCKED = "sensor.driveway_charger_discharging_blocked_by"
 ERROR = "sensor.driveway_charger_error_code"
+
+
+# What goes on as it should, or asks a question.
+ALL_IS_WELL = (
+    "outage",
+    "power_back",
+    "return_announced",
+    "drill_running",
+    "event_asks",
+    "event_short",
+    "departure_late",
+    "solar_surplus",
+    "overload",
+    "stopped",
+)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +46,7 @@ ERROR = "sensor.driveway_charger_error_code"
         ("of_a_later_edge", "warning", STATE_ON),
         ("of_a_later_edge", "info", STATE_OFF),
         ("storm", "info", STATE_OFF),
-        *((kind, "warning", STATE_OFF) for kind in sorted(NO_TROUBLE)),
+        *((kind, "warning", STATE_OFF) for kind in ALL_IS_WELL),
     ],
 )
 async def test_a_notice_is_a_problem_where_something_is_wrong(
@@ -50,6 +65,23 @@ async def test_a_notice_is_a_problem_where_something_is_wrong(
     assert attributes(hass, PROBLEM, "notices") == {"notices": (kind,) if problem == STATE_ON else ()}
     await peer.push(lambda state: state.update(notices=[]))
     await eventually(lambda: shown(hass, PROBLEM) == STATE_OFF)
+
+
+async def test_two_chargers_have_their_own_ready_by_and_a_fault_of_one_names_it(
+    hass: HomeAssistant, entry: MockConfigEntry, peer: Peer
+) -> None:
+    second: Any = deepcopy(peer.state["chargers"]["driveway"]) | {"name": "Garage charger", "alarms": ["over_temp"]}
+    peer.state["chargers"]["garage"] = second
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert attributes(hass, PROBLEM, "chargers") == {"chargers": ("Garage charger",)}
+    garage = {"entity_id": "number.garage_charger_ready_by_charge", "value": 65}
+    await hass.services.async_call("number", "set_value", garage, blocking=True)
+    assert shown(hass, "number.garage_charger_ready_by_charge") == "65.0"
+    assert shown(hass, "number.driveway_charger_ready_by_charge") == "80.0"
+    turn_on = {"entity_id": "switch.garage_charger_ready_by"}
+    await hass.services.async_call("switch", "turn_on", turn_on, blocking=True)
+    assert [(one["charger"], one["soc_pct"]) for one in peer.named("set_departure")] == [("garage", 65.0)]
+    await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_a_fault_of_a_charger_is_a_problem_of_the_house(
