@@ -262,6 +262,7 @@ async def _tour(args: argparse.Namespace) -> int:
         await _start(stack, house, home)
         person = await stack.enter_async_context(Person(home, program, ROOT / TOUR_PICTURES))
         say(f"Running after {time.monotonic() - since:.0f} s. The tour:")
+        await home.running()
         phone = await stack.enter_async_context(home.phone())
         course = Course(house, home, person, phone, discovered=listen != HOST)
         try:

@@ -214,6 +214,13 @@ class HomeAssistant:
             await self._walk_through({"host": host, "port": port}, code)
         await self.loaded()
 
+    async def running(self) -> None:
+        """Wait until all of it has started."""
+        await self.process.ready(self._is_running, STARTS_WITHIN_S, "have started")
+
+    async def _is_running(self) -> bool:
+        return bool((await self._get_json("/api/config"))["state"] == "RUNNING")
+
     async def loaded(self) -> None:
         """Wait until the integration is. Raises ``DemoError``."""
         try:

@@ -135,17 +135,17 @@ class Course:
         await person.open(f"{DASHBOARD}/power")
         await person.read("Fill in the Energy dashboard")
         await person.click("Fill in the Energy dashboard")
-        await self._energy_is_accepted()
+        await person.settle()
         await person.open(f"{DASHBOARD}/now")
         await person.read("The house")
         await person.picture("10-now", EVERYWHERE)
         for view in VIEWS:
             await person.turn(f"{DASHBOARD}/{view}")
             await person.settle()
-            await person.picture(f"10-{view}")
+            await person.picture(f"10-{view}", slow=view == "power")
 
     async def _energy_is_accepted(self) -> None:
-        """By Home Assistant's own judgement."""
+        """By Home Assistant's own judgement, once each meter has counted something."""
         watch = await self.home.watch()
         said: Any = None
 
@@ -185,7 +185,7 @@ class Course:
         person = self.person
         await self.house.simulate("outage")
         await person.turn(f"{DASHBOARD}/outage")
-        push = await self._pushed("outage", "out")
+        push = await self._pushed("outage", "Power is out")
         await person.read("Power is out", "Active", "At least")
         await person.picture("30-outage", EVERYWHERE)
         await person.turn(f"{DASHBOARD}/now")
@@ -204,6 +204,7 @@ class Course:
         """In the midst of the outage."""
         self.person.leave()
         await self.home.restart()
+        await self.home.running()
         await self.home.loaded()
         await self.person.come_back()
         await self.person.open(f"{DASHBOARD}/outage")
@@ -219,6 +220,7 @@ class Course:
         await person.read("The last outage", "Lasted")
         await person.settle()
         await person.picture("41-history")
+        await self._energy_is_accepted()
 
     def complaints(self, log: Path) -> Iterator[str]:
         """All that was wrong, also in Home Assistant's log."""

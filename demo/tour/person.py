@@ -18,6 +18,7 @@ from demo.processes import DemoError, until
 READS_WITHIN_S = 15.0
 # A theme and a size take hold within a few frames; graphs draw once more.
 SETTLES_MS = 300
+CHART_MS = 1500
 # A picture shows the whole view, but no endless one.
 TALLEST = 3600
 
@@ -32,6 +33,8 @@ class Screen:
 
 
 PHONE, DESKTOP, WALL = Screen("phone", 390, 844), Screen("desktop", 1280, 800), Screen("wall", 1920, 1080)
+# The resident is where the house is.
+TIME_ZONE = "America/New_York"
 THEMES = ("light", "dark")
 
 # All words that are shown, through every shadow root.
@@ -82,7 +85,8 @@ NEVER = re.compile(
 )
 # Complaints of the browser that are not about what is shown: this rig lacks some things that Home Assistant asks for.
 HARMLESS = re.compile(
-    r"favicon|ERR_NAME_NOT_RESOLVED|ERR_CONNECTION_REFUSED|WebSocket|status of 401|manifest\.json|brands/integration/(?!ridethrough)"
+    r"favicon|ERR_NAME_NOT_RESOLVED|ERR_CONNECTION_REFUSED|WebSocket|status of 401|manifest\.json"
+    r"|brands/integration/(?!ridethrough)"
 )
 
 
@@ -105,7 +109,9 @@ class Person:
             playwright = await self._stack.enter_async_context(async_playwright())
             browser = await playwright.chromium.launch(executable_path=self._program, args=list(FLAGS))
             self._stack.push_async_callback(browser.close)
-            self._context = await browser.new_context(viewport={"width": DESKTOP.width, "height": DESKTOP.height})
+            self._context = await browser.new_context(
+                viewport={"width": DESKTOP.width, "height": DESKTOP.height}, timezone_id=TIME_ZONE
+            )
             await self._log_in()
             self._page = await self._context.new_page()
         except Error as error:
@@ -238,8 +244,12 @@ class Person:
         themes: Iterable[str] = THEMES,
         *,
         whole: bool = True,
+        slow: bool = False,
     ) -> None:
-        """What is shown, on each screen and in each theme, and never anything that a resident must not read."""
+        """What is shown, on each screen and in each theme, and nothing that a resident must never read.
+
+        ``slow``: it has a chart that grows into its place.
+        """
         for screen in screens:
             await self._page.set_viewport_size({"width": screen.width, "height": screen.height})
             await self._page.wait_for_timeout(SETTLES_MS)
@@ -252,6 +262,7 @@ class Person:
                 self.complaints.append(f"{name} is {too_wide} px wider than the {screen.name}")
             if whole and tall > screen.height:
                 await self._page.set_viewport_size({"width": screen.width, "height": min(tall, TALLEST)})
+            await self._page.wait_for_timeout(CHART_MS if slow else 0)
             for theme in themes:
                 await self._shoot(f"{name}-{screen.name}-{theme}", theme)
             self.cut.update(f"{name}, {screen.name}: {text}" for text in await self._page.evaluate(CUT))

@@ -90,7 +90,10 @@ export const news = (part, key, name) =>
 export function why(part, key = "sensor.why") {
   const entity = part.id(key);
   if (!entity) return undefined;
-  const text = `{{ state_attr('${entity}', 'text') or state_translated('${entity}') }}`;
+  const text = `{{ state_attr('${entity}', 'text') or state_translated('${entity}') }}
+{% set next = state_attr('${entity}', 'next_step') %}{% if next %}
+
+**{{ next }}**{% endif %}`;
   return when({ type: "markdown", content: text, text_only: false, ...WIDE }, isNot(entity, ...NOTHING));
 }
 
