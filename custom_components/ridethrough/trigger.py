@@ -188,6 +188,19 @@ class Becomes(OwnTrigger, EntityTargetStateTriggerBase):
         return await super().async_attach_runner(run, did_not_trigger)
 
 
+class DischargeRefused(Happens):
+    """An order to give power was refused; an order that names no power is another matter."""
+
+    _wanted = SESSION
+    _domain_specs = MappingProxyType({SESSION.domain: DomainSpec()})
+    _types = frozenset({"order_refused"})
+
+    @override
+    def is_valid_state(self, state: State, report_not_triggered: NotTriggeredReasonReporter) -> bool:
+        # The contract's sign: what supplies is negative.
+        return super().is_valid_state(state, report_not_triggered) and (state.attributes.get("power_w") or 0) < 0
+
+
 def _happens(wanted: Wanted, types: frozenset[str]) -> type[Trigger]:
     specs = {wanted.domain: DomainSpec()}
     return type("Happens", (Happens,), {"_wanted": wanted, "_domain_specs": specs, "_types": types})
@@ -199,7 +212,9 @@ def _becomes(wanted: Wanted, state: str) -> type[Trigger]:
 
 
 TRIGGERS: Mapping[str, type[Trigger]] = MappingProxyType(
-    {name: _happens(*row) for name, row in HAPPENS.items()} | {name: _becomes(*row) for name, row in BECOMES.items()}
+    {name: _happens(*row) for name, row in HAPPENS.items()}
+    | {"discharge_refused": DischargeRefused}
+    | {name: _becomes(*row) for name, row in BECOMES.items()}
 )
 
 

@@ -226,12 +226,13 @@ def _of_charge(view: View, charger: str, old: ChargerMemory, new: ChargerMemory)
 
 def _of_order(view: View, charger: str, evidence: Evidence) -> Happening:
     """An order that was refused, or does not go as given."""
-    told: dict[str, Any] = {"order": order_kind(evidence.order), "reason": evidence.reason}
+    power_w = order_power_w(evidence.order, view.capability(charger))
+    told: dict[str, Any] = {"order": order_kind(evidence.order), "reason": evidence.reason, "power_w": power_w}
     if evidence.stage is Stage.REFUSED:
         return _happening(view, "order_refused", charger, **told)
-    reading, power_w = view.reading(charger), order_power_w(evidence.order, view.capability(charger))
+    reading = view.reading(charger)
     measured_w = reading.power_w if reading is not None else None
-    return _happening(view, "order_limited", charger, **told, power_w=power_w, measured_w=measured_w)
+    return _happening(view, "order_limited", charger, **told, measured_w=measured_w)
 
 
 def _setpoint_w(view: View, charger: str) -> int | None:

@@ -468,7 +468,7 @@ async def test_a_refused_order_is_told_once_and_again_after_another_reason_or_a_
     async with home.at_work():
         await passes(5)
         (news,) = home.told("order_refused")
-        assert (news.subject, dict(news.data)) == ("car", {"order": "power", "reason": "local_mode"})
+        assert (news.subject, dict(news.data)) == ("car", {"order": "power", "reason": "local_mode", "power_w": -4000})
         assert home.album.images[-1].progress["car"].stage is Stage.REFUSED
         home.charger.trouble["order"] = DeviceRefusedError("the device says no", "busy")
         await passes(5)

@@ -15,14 +15,14 @@ from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.ridethrough.condition import HOLDS
 from custom_components.ridethrough.const import DOMAIN
-from custom_components.ridethrough.trigger import BECOMES, HAPPENS
+from custom_components.ridethrough.trigger import BECOMES, HAPPENS, TRIGGERS as OURS
 
 from .automations import on, only_if
 from .conftest import device_of
 from .peer import INSTALLATION
 
 HERE = Path(__file__).parents[2] / "custom_components" / "ridethrough"
-TRIGGERS = {f"ridethrough.{name}" for name in (*HAPPENS, *BECOMES)}
+TRIGGERS = {f"ridethrough.{name}" for name in OURS}
 CONDITIONS = {f"ridethrough.{name}" for name in HOLDS}
 
 

@@ -164,6 +164,22 @@ async def test_without_anything_to_ask_it_is_not_so_and_a_repair_says_that(
     assert keys() == before
 
 
+async def test_all_means_every_one_also_where_one_is_not_known(
+    hass: HomeAssistant, entry: MockConfigEntry, peer: Peer, asking: Asking, eventually: Eventually
+) -> None:
+    peer.state["chargers"]["garage"] = peer.state["chargers"]["driveway"] | {"name": "Garage charger"}
+    await hass.config_entries.async_setup(entry.entry_id)
+    both = {"entity_id": ["binary_sensor.driveway_charger_vehicle", "binary_sensor.garage_charger_vehicle"]}
+    every = await asking.about(only_if("is_vehicle_connected", both, behavior="all"))
+    some = await asking.about(only_if("is_vehicle_connected", both, behavior="any"))
+    assert every.async_check()
+    await peer.push(lambda state: state["chargers"]["garage"].update(plugged=None))
+    await eventually(lambda: shown(hass, both["entity_id"][1]) == STATE_UNKNOWN)
+    assert not every.async_check()
+    assert some.async_check()
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
 async def test_an_automation_asks_before_it_acts(
     hass: HomeAssistant, house: MockConfigEntry, peer: Peer, everywhere: Json, eventually: Eventually
 ) -> None:

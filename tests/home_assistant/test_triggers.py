@@ -23,7 +23,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.ridethrough.const import DOMAIN
 from custom_components.ridethrough.event import OUTAGE_KINDS, PEAK_KINDS, SESSION_KINDS
-from custom_components.ridethrough.trigger import BECOMES, HAPPENS
+from custom_components.ridethrough.trigger import BECOMES, HAPPENS, TRIGGERS
 
 from .automations import Automations, Json, on
 from .conftest import device_of, shown
@@ -92,7 +92,8 @@ async def test_each_kind_of_occurrence_fires_its_triggers_once_and_no_other(
     await hass.async_block_till_done()
     twice = {"peak_event_ended": 4, "peak_event_changed": 2}
     assert automations.counts() == {name: twice.get(name, 1) for name in HAPPENS}
-    assert set(HAPPENS) | set(BECOMES) >= {
+    assert set(TRIGGERS) >= {
+        "discharge_refused",
         *("outage_started", "outage_ended", "backup_started", "backup_stopped", "backup_reserve_reached"),
         *("backup_not_ready", "discharging_started", "discharging_stopped", "fault_raised", "charge_not_ready"),
         *("peak_event_announced", "peak_event_changed", "peak_event_started", "peak_event_ended"),
@@ -107,6 +108,18 @@ async def test_the_automation_is_told_what_happened_and_when(
     await peer.happen("backup_failed", reason="open_not_proven")
     await eventually(lambda: bool(automations.runs))
     assert automations.seen == [("backup_failed", peer.history[0]["at"])]
+
+
+async def test_only_a_refused_order_to_give_power_fires_discharge_refused(
+    house: MockConfigEntry, peer: Peer, automations: Automations, eventually: Eventually
+) -> None:
+    session = {"entity_id": "event.driveway_charger_session"}
+    await automations.load(on("discharge_refused", session), on("order_refused", session))
+    for power in ({"power_w": 4000}, {"power_w": None}, {}, {"power_w": -4000}):
+        await peer.happen("order_refused", "driveway", order="power", reason="busy", **power)
+    await eventually(lambda: len(automations.runs) == 5)
+    assert automations.counts() == {"order_refused": 4, "discharge_refused": 1}
+    assert "discharge_refused" in automations.runs[-2:]
 
 
 async def test_two_in_one_instant_fire_twice(

@@ -11,7 +11,7 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough.condition import HOLDS
-from custom_components.ridethrough.trigger import BECOMES, HAPPENS
+from custom_components.ridethrough.trigger import TRIGGERS
 
 from .peer import Peer
 
@@ -38,7 +38,7 @@ def used(example: dict[str, Any]) -> set[str]:
 
 def test_each_trigger_and_condition_has_its_part_with_an_example_of_its_own() -> None:
     assert list(SECTIONS) == list(EXAMPLES)
-    assert set(SECTIONS) == {*HAPPENS, *BECOMES, *HOLDS}
+    assert set(SECTIONS) == {*TRIGGERS, *HOLDS}
     for name, example in EXAMPLES.items():
         assert name in used(example)
         assert "*Fields*: target" in SECTIONS[name]
