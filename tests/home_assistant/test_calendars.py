@@ -232,7 +232,7 @@ async def test_what_does_not_fit_into_a_message_is_left_for_later_and_its_time_i
 
 
 async def test_the_calendars_and_their_program_are_chosen_in_the_options(
-    hass: HomeAssistant, house: MockConfigEntry, wall: Wall, peer: Peer, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant, wall: Wall, house: MockConfigEntry, peer: Peer, freezer: FrozenDateTimeFactory
 ) -> None:
     peer.brings["set_calendar"] = {"events": [], "problems": []}
     menu = await hass.config_entries.options.async_init(house.entry_id)
