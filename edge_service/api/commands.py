@@ -76,7 +76,7 @@ class Commands:
             return refused("", "bad_argument", "id must be 1 to 128 ASCII characters", argument="id")
         name = message.get("name")
         if not self._allowance.takes(client.id, name if isinstance(name, str) else ""):
-            return refused(command_id, "too_many_commands", "too many commands at once; send it again in a few seconds")
+            return self.too_many(message)
         key = f"{client.id}:{command_id}"
         running = self._running.get(key)
         if running is None:
@@ -85,6 +85,11 @@ class Commands:
         # A client that goes away does not undo what it began.
         result: wire.Result = await asyncio.shield(running)
         return result
+
+    def too_many(self, message: Mapping[str, Any]) -> wire.Result:
+        """The answer to a command that is one too many."""
+        words = "too many commands at once; send it again in a few seconds"
+        return refused(_id_of(message), "too_many_commands", words)
 
     def take_report(self, message: Mapping[str, Any], client: Client, connection: object) -> wire.Result:
         """The answer to a report: at once, from memory, and kept nowhere, since the next one is never far."""

@@ -25,6 +25,10 @@ NO_START = 4408
 _PAGE = 500
 # Commands that one client may have waiting; then we stop reading from it.
 _MOST_ASKED = 16
+# What waits for a utility's server or for a device stands in a line of its own: a person's stop is not behind it.
+_SLOW = frozenset(
+    {"test_program", "set_program", "remove_program", "list_programs", "list_presets", "restart_charger", "clear_fault"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Connection:
         self._patience = patience
         self._sent_number: int | None = None
         self._asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MOST_ASKED)
+        self._asked_slow: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MOST_ASKED)
         # Only a client that may act for people brings them notices; the command line comes and goes.
         carries = client.role is Role.CONTROL
         self._subscriber = Subscriber(client.id, carries, transport.abort, Outbox(patience.outbox))
@@ -104,7 +109,11 @@ class Connection:
         self._hub.join(self._subscriber)
         tasks = [
             asyncio.create_task(self._until_it_breaks(work), name=f"{word} for {self._client.name}")
-            for word, work in (("news", self._write()), ("answers", self._answer()))
+            for word, work in (
+                ("news", self._write()),
+                ("answers", self._answer(self._asked)),
+                ("slow answers", self._answer(self._asked_slow)),
+            )
         ]
         try:
             await self._read()
@@ -189,16 +198,30 @@ class Connection:
             elif message["type"] == "command" and message.get("name") == "report":
                 # What is seen of the grid stands behind no command that waits for a disk.
                 await self._send(self._commands.take_report(message, self._client, self))
+            elif message["type"] == "command" and _is_slow(message):
+                await self._ask_slow(message)
             elif message["type"] == "command":
                 await self._asked.put(message)
             elif message["type"] == "start":  # the client saw a gap
                 self._start_from(message)
                 self._subscriber.outbox.fall_behind()
 
-    async def _answer(self) -> None:
+    async def _ask_slow(self, message: dict[str, Any]) -> None:
+        """Never waits for a place in the line: what comes next is read."""
+        try:
+            self._asked_slow.put_nowait(message)
+        except asyncio.QueueFull:
+            await self._send(self._commands.too_many(message))
+
+    async def _answer(self, asked: asyncio.Queue[dict[str, Any]]) -> None:
         """Answer commands in the order in which they came."""
         while True:
-            await self._send(await self._commands.answer(await self._asked.get(), self._client))
+            await self._send(await self._commands.answer(await asked.get(), self._client))
+
+
+def _is_slow(message: Mapping[str, Any]) -> bool:
+    name = message.get("name")
+    return isinstance(name, str) and name in _SLOW
 
 
 def _understood(text: str) -> dict[str, Any] | None:

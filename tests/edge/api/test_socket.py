@@ -463,6 +463,23 @@ async def test_a_command_goes_on_when_its_client_leaves(house: House) -> None:
 # ------------------------------------------------------------------------------------------------------- bad manners
 
 
+async def test_a_stop_is_not_behind_a_program_that_is_being_tried(house: House) -> None:
+    socket = await house.started()
+    await told(socket)
+    house.doer.gate.clear()
+    for number in range(40):
+        await say(socket, command("test_program", f"try{number}", id="peak"))
+    await say(socket, command("stop", "now"))
+    await until(lambda: [name for name, *_ in house.doer.asked] == ["test_program", "stop"])
+    house.doer.gate.set()
+    answers = {answer["id"]: answer for answer in [await told(socket) for _ in range(41)]}
+    assert answers["now"]["ok"]
+    assert answers["try0"]["ok"]
+    refused = [answer["error"]["code"] for answer in answers.values() if not answer["ok"]]
+    assert set(refused) == {"too_many_commands"}
+    assert 40 - 18 < len(refused) < 40 - 15
+
+
 async def test_a_message_of_an_unknown_type_is_passed_over(house: House) -> None:
     socket = await house.started()
     await told(socket)
