@@ -7,10 +7,10 @@ from typing import Any
 
 from .reasons import ORDER_REASONS, STEP_REASONS
 from .sensor_rows import turned
-from .wire import ChargerWire, OrderState, StepState
+from .wire import ChargerWire, EventWire, OrderState, State, StepState
 from .wording import Words, clock_of, power
 
-# Less than this is no shortfall: an event's orders differ a little from what is asked, so that just that is measured.
+# Less than this is no shortfall.
 NEAR_W = 150
 # What moves with the house's own load is told in halves of a kilowatt, so that it is not told anew each second.
 MOVING = frozenset({"service_limits", "import_capacity", "export_capacity", "generator", "meter_late"})
@@ -20,6 +20,24 @@ ROUGH_W = 500
 GIVES = frozenset({"manual_discharge"})
 DRAWS = frozenset(
     {"manual_charge", "departure_charges", "departure_late", "storm_charges", "charges_for_event", "fills_reserve"}
+)
+
+# What a person can do where an event is held back, told with another reason's words.
+NEXT_STEPS: Mapping[str, str] = MappingProxyType(
+    {
+        "stopped": "why_stopped_by_person",
+        "mode": "why_paused",
+        "reserve": "why_backup_reserve",
+        "event_floor": "why_event_floor",
+        "storm": "why_storm",
+        "meter_silent": "why_meter_silent",
+        "no_vehicle": "blocked_no_vehicle",
+        "vehicle": "order_vehicle",
+        "charger_silent": "why_no_contact",
+        "another_controller": "why_another_controller",
+        "not_followed": "order_not_followed",
+        "persons_limit": "blocked_limit",
+    }
 )
 
 # Who stands behind a reason of an order; every other one is the charger's.
@@ -52,15 +70,21 @@ class Explanation:
         return self.text if self.order is None else f"{self.text} {self.order}"
 
 
-def explained(words: Words, charger: ChargerWire) -> Explanation:
-    """The last step settled it; one above it may have left less than was asked."""
+def events_of(state: State) -> dict[str, EventWire]:
+    """Every event of every program, by its uid."""
+    return {event["uid"]: event for program in state["programs"].values() for event in program["events"]}
+
+
+def explained(words: Words, charger: ChargerWire, events: Mapping[str, EventWire]) -> Explanation:
+    """The last step settled it; one above it may have left less than was asked. Of an event, the event itself tells."""
     if not charger["why"]:
         return Explanation(words.say("why_nothing_decided"), None, None)
     settled = charger["why"][-1]
-    limiter = _limiter(charger)
-    text = _sentence(words, charger, settled) if limiter is None else _held_back(words, charger, limiter)
-    order = charger["order"]
+    order, limiter, event = charger["order"], _limiter(charger), _short_event(settled, events)
     told = None if order is None else order_told(words, order)
+    if event is not None:
+        return Explanation(_event_short(words, settled, event), told, _next_step_of_event(words, charger, event))
+    text = _sentence(words, charger, settled) if limiter is None else _held_back(words, charger, limiter)
     return Explanation(text, told, _next_step(words, charger, limiter))
 
 
@@ -134,11 +158,8 @@ def _settled_w(step: StepState) -> int:
 
 
 def _wished_w(charger: ChargerWire, step: StepState) -> int | None:
-    """The power that the settling step asks for; None: it names none."""
+    """The power that a person ordered, where that settles it; None: none is named."""
     manual = charger["manual"]
-    if step["reason"] == "event":
-        asked_w = step["data"].get("asked_w")
-        return asked_w if isinstance(asked_w, int) else None
     if step["reason"] in ("manual_charge", "manual_discharge") and manual is not None:
         power_w = manual["power_w"]
         return -power_w if power_w is not None and step["reason"] == "manual_discharge" else power_w
@@ -175,6 +196,8 @@ def _bound_w(step: StepState, direction: int) -> int:
 def _sentence(words: Words, charger: ChargerWire, step: StepState) -> str:
     reason = step["reason"] if step["reason"] in STEP_REASONS else "other"
     flow_w = _settled_w(step) or _wished_w(charger, step) or 0
+    # What is ordered differs a little from the part that is asked, so that just that is measured.
+    flow_w = step["data"].get("asked_w", flow_w) if reason == "event" else flow_w
     way = "rests" if flow_w == 0 else "gives" if flow_w < 0 else "draws"
     key = next((key for key in (f"why_{reason}_{way}", f"why_{reason}") if words.find(key)), "why_other")
     return words.say(key, **_told(words, step["data"]), power=power(flow_w))
@@ -196,6 +219,32 @@ def _held_back(words: Words, charger: ChargerWire, limiter: StepState) -> str:
         limit=words.find(f"limit_{limiter['reason']}") or words.say("limit_other"),
         left=power(left_w) if left_w else words.say("step_nothing"),
     )
+
+
+def _short_event(step: StepState, events: Mapping[str, EventWire]) -> EventWire | None:
+    """The event that is served, where something keeps it from its target."""
+    event = events.get(str(step["data"].get("event"))) if step["reason"] == "event" else None
+    return event if event is not None and event.get("limited_by") and event["power_w"] else None
+
+
+def _event_short(words: Words, step: StepState, event: EventWire) -> str:
+    asked_w, given_w = event["power_w"] or 0, _settled_w(step)
+    way = "rests" if given_w == 0 else "gives" if given_w < 0 else "draws"
+    return words.say(
+        f"event_short_{way}",
+        **_told(words, step["data"]),
+        power=power(given_w),
+        asked=power(asked_w),
+        limit=words.state("sensor.event_limited_by", str(event.get("limited_by"))),
+    )
+
+
+def _next_step_of_event(words: Words, charger: ChargerWire, event: EventWire) -> str | None:
+    order = charger["order"]
+    if order is not None and order["reason"] is not None and (step := next_step_of_order(words, order["reason"])):
+        return step
+    key = NEXT_STEPS.get(str(event.get("limited_by")))
+    return None if key is None else words.find(f"next_{key}")
 
 
 def _next_step(words: Words, charger: ChargerWire, limiter: StepState | None) -> str | None:

@@ -16,7 +16,7 @@ from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN, STORM_RESERVE_PCT
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
-from .explanation import explained
+from .explanation import events_of, explained
 from .program_events import OVER
 from .services_events import shown
 from .site_explanation import grid_told, lacks, outlook
@@ -162,7 +162,8 @@ class Explain(SiteTool):
 
     @override
     async def _do(self, coordinator: RidethroughCoordinator, said: Words, given: dict[str, Any]) -> dict[str, Any]:
-        told = {one["name"]: explained(said, one) for one in coordinator.data["chargers"].values()}
+        events = events_of(coordinator.data)
+        told = {one["name"]: explained(said, one, events) for one in coordinator.data["chargers"].values()}
         return {
             "chargers": [
                 {"charger": name, "text": one.whole, "next_step": one.next_step} for name, one in told.items()

@@ -13,7 +13,7 @@ from homeassistant.util import dt as dt_util
 from .const import DOMAIN
 from .coordinator import RidethroughCoordinator
 from .entity import identifier
-from .explanation import BY_WHOM, explained, next_step_of_order
+from .explanation import BY_WHOM, events_of, explained, next_step_of_order
 from .reasons import ORDER_REASONS
 from .relevance import Owner
 from .wire import ChargerWire, Occurrence
@@ -71,7 +71,7 @@ class Narration:
         if reason is None or reason == before or timedelta(0) <= now - at < SETTLES:
             return
         self._decided[name] = (reason, now)
-        told = explained(words(self._hass), charger)
+        told = explained(words(self._hass), charger, events_of(self._coordinator.data))
         text = told.text if told.next_step is None else f"{told.text} {told.next_step}"
         self._tell(("charger", name), DECIDED, text, (Platform.SENSOR, "why"))
 

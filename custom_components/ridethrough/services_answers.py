@@ -14,8 +14,10 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from .books import LOGS, read_log
 from .client import EdgeError
 from .const import DOMAIN
+from .explanation import events_of
 from .services_frame import SITE, SITE_SCHEMA, Special, find, site
 from .site_explanation import charger_told, faults, grid_told, site_told
+from .wire import State
 from .wording import words
 
 EXPLAIN_SCHEMA = probatio.All(
@@ -47,16 +49,18 @@ def specials(hass: HomeAssistant) -> tuple[Special, ...]:
         """Of one charger, or of the whole site."""
         if device := call.data.get(ATTR_DEVICE_ID):
             coordinator, subject = find(hass, device, "charger")
-            return {"chargers": {subject: charger_told(words(hass), coordinator.data["chargers"][subject])}}
+            found = coordinator.data["chargers"][subject]
+            return {"chargers": {subject: charger_told(words(hass), found, events_of(coordinator.data))}}
         state = site(hass, call).data
-        told: dict[str, Any] = {name: charger_told(words(hass), one) for name, one in state["chargers"].items()}
+        told: dict[str, Any] = _chargers_told(hass, state)
         return {"site": site_told(words(hass), state), "chargers": told}
 
     async def get_status(call: ServiceCall) -> ServiceResponse:
         coordinator = site(hass, call)
         state = coordinator.data
+        told_of = _chargers_told(hass, state)
         chargers = {
-            name: charger_told(words(hass), one) | {"state": one["state"], "charge": one["soc_pct"]}
+            name: told_of[name] | {"state": one["state"], "charge": one["soc_pct"]}
             for name, one in state["chargers"].items()
         }
         told: dict[str, Any] = {
@@ -86,6 +90,11 @@ def specials(hass: HomeAssistant) -> tuple[Special, ...]:
         Special("get_status", SITE_SCHEMA, get_status, SupportsResponse.ONLY),
         Special("export_data", EXPORT_SCHEMA, export_data, SupportsResponse.ONLY),
     )
+
+
+def _chargers_told(hass: HomeAssistant, state: State) -> dict[str, Any]:
+    events = events_of(state)
+    return {name: charger_told(words(hass), one, events) for name, one in state["chargers"].items()}
 
 
 def _narrowed(hass: HomeAssistant, call: ServiceCall) -> dict[str, str]:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .explanation import blocked_told, explained, next_step_of_block, steps
-from .wire import ChargerWire, EvidenceState, ReasonState, RuntimeState, SiteWire, State
+from .explanation import blocked_told, events_of, explained, next_step_of_block, steps
+from .wire import ChargerWire, EventWire, EvidenceState, ReasonState, RuntimeState, SiteWire, State
 from .wording import DASH, Words, hours
 
 # The grid is gone, or may be: what is told of an outage is about this one.
@@ -74,9 +74,9 @@ def standing(words: Words, state: State) -> list[dict[str, Any]]:
     ]
 
 
-def charger_told(words: Words, charger: ChargerWire) -> dict[str, Any]:
+def charger_told(words: Words, charger: ChargerWire, events: Mapping[str, EventWire]) -> dict[str, Any]:
     """Why a charger does what it does, step by step, and why it cannot discharge where it cannot."""
-    told = explained(words, charger)
+    told = explained(words, charger, events)
     return {
         "name": charger["name"],
         "text": told.text,
@@ -104,7 +104,8 @@ def site_told(words: Words, state: State) -> dict[str, Any]:
 
 def faults(words: Words, state: State) -> list[dict[str, Any]]:
     """What needs a person at a charger or a program, and the next step."""
-    found = [fault for charger in state["chargers"].values() for fault in _faults_of(words, charger)]
+    events = events_of(state)
+    found = [fault for charger in state["chargers"].values() for fault in _faults_of(words, charger, events)]
     return found + [
         {"where": program["name"], "text": str(program.get("problem")), "next_step": None}
         for program in state["programs"].values()
@@ -112,13 +113,13 @@ def faults(words: Words, state: State) -> list[dict[str, Any]]:
     ]
 
 
-def _faults_of(words: Words, charger: ChargerWire) -> list[dict[str, Any]]:
+def _faults_of(words: Words, charger: ChargerWire, events: Mapping[str, EventWire]) -> list[dict[str, Any]]:
     alarms = [
         {"where": charger["name"], "text": words.attribute("sensor.why", "limited_by", alarm), "next_step": None}
         for alarm in charger.get("alarms", ())
     ]
     order = charger["order"]
-    told = explained(words, charger)
+    told = explained(words, charger, events)
     if order is not None and order["stage"] == "refused":
         return [*alarms, {"where": charger["name"], "text": told.order, "next_step": told.next_step}]
     if not charger["connected"] or charger["state"] in ("fault", "blocked"):

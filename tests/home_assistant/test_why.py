@@ -22,7 +22,7 @@ from custom_components.ridethrough.site_explanation import evidence, faults, out
 from custom_components.ridethrough.wording import Words, clock, lasted
 
 from .conftest import attributes, device_of, shown
-from .peer import Eventually, Peer, at, home, notice
+from .peer import Eventually, Peer, at, event, home, notice
 
 WHY = "sensor.driveway_charger_why"
 TEXTS: dict[str, Any] = json.loads(
@@ -70,6 +70,12 @@ def manual(kind: str, power_w: int | None) -> Any:
     return {"kind": kind, "power_w": power_w, "until": UNTIL["until"]}
 
 
+EVENTS: dict[str, Any] = {
+    "limited": event("limited", "running") | {"limited_by": "capacity_limit"},
+    "empty": event("empty", "running") | {"limited_by": "event_floor"},
+    "drawn": event("drawn", "running") | {"limited_by": "vehicle", "power_w": 7000},
+}
+
 CASES: dict[str, tuple[Any, str, str | None]] = {
     "gives for an event": (
         charger(DEVICE, step("event", -5000, -5000, **CALLED), order=order(-5003)),
@@ -77,9 +83,27 @@ CASES: dict[str, tuple[Any, str, str | None]] = {
         None,
     ),
     "is held back by the site's limit": (
-        charger(DEVICE, EXPORT, step("event", -2940, -2940, **CALLED), order=order(-2940)),
-        "Would give 5.0 kW for the peak event; the utility's limit on what your site supplies leaves 3.0 kW.",
+        charger(DEVICE, EXPORT, step("event", -2940, -2940, **CALLED | {"event": "limited", "asked_w": -2940})),
+        "Gives 2.9 kW of the 5.0 kW that the peak event asks until 8 PM. Held back by: Limit set by the utility.",
         None,
+    ),
+    "has nothing for an event": (
+        charger(DEVICE, step("event", 0, 0, **CALLED | {"event": "empty", "asked_w": 0})),
+        "Gives nothing of the 5.0 kW that the peak event asks until 8 PM. Held back by: Event floor is reached.",
+        "Lower the event floor if you want to give more.",
+    ),
+    "is held back, and does not do even that": (
+        charger(
+            DEVICE, step("event", -2940, -2940, **CALLED | {"event": "limited"}), order=order(-2940, "refused", "busy")
+        ),
+        "Gives 2.9 kW of the 5.0 kW that the peak event asks until 8 PM. Held back by: Limit set by the utility. "
+        "Refused by the charger: Charger is busy.",
+        "Wait a moment",
+    ),
+    "draws less than an event asks": (
+        charger(DEVICE, step("event", 3000, 3000, **CALLED | {"event": "drawn"})),
+        "Draws 3.0 kW of the 7.0 kW that the peak event asks until 8 PM. Held back by: Vehicle allows no more.",
+        "Look at the vehicle",
     ),
     "an event that draws": (
         charger(DEVICE, step("event", 4000, 4000, **CALLED | {"asked_w": 4000})),
@@ -174,7 +198,7 @@ async def test_what_a_charger_does_is_said_with_who_holds_it_back_and_what_to_do
     await hass.config.async_set_time_zone("America/New_York")
     freezer.move_to(NOW)
     state, text, next_step = CASES[case]
-    told = explained(ENGLISH, state)
+    told = explained(ENGLISH, state, EVENTS)
     assert told.whole.startswith(text) if text[-1] != "." else told.whole == text
     assert (told.next_step or "").startswith(next_step or "")
     assert (told.next_step is None) == (next_step is None)
@@ -217,23 +241,33 @@ def test_every_reason_has_its_sentence_and_every_hindrance_its_next_step() -> No
 
 
 async def test_the_sensor_carries_the_sentence_and_is_written_only_when_the_decision_changes(
-    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+    hass: HomeAssistant,
+    house: MockConfigEntry,
+    peer: Peer,
+    eventually: Eventually,
+    freezer: FrozenDateTimeFactory,
 ) -> None:
-    await hass.config.async_set_time_zone("America/New_York")
     assert attributes(hass, WHY, "text", "next_step") == {"text": "Nothing is decided yet.", "next_step": None}
-    serving = [DEVICE, EXPORT, step("event", -2940, -2940, **CALLED)]
-    await peer.push(lambda state: state["chargers"]["driveway"].update(why=serving, order=order(-2940)))
-    await eventually(lambda: shown(hass, WHY) == "event")
-    assert attributes(hass, WHY, "text")["text"].startswith("Would give 5.0 kW for the peak event; the utility's limit")
     changes = async_capture_events(hass, "state_changed")
-    for wobble in range(5):
-        moved = [DEVICE, {**EXPORT, "low_w": -2940 - wobble}, step("event", -2940 - wobble, -2940 - wobble, **CALLED)]
-        await peer.push(lambda state, moved=moved: state["chargers"]["driveway"].update(why=moved))  # type: ignore[misc]
-        await eventually(lambda moved=moved: house.runtime_data.data["chargers"]["driveway"]["why"] == moved)  # type: ignore[misc]
+
+    async def serves(power_w: int, **changed: Any) -> str:
+        """The event, held back to so much."""
+        why = [DEVICE, step("event", -power_w, -power_w, **CALLED | {"asked_w": -power_w})]
+        await peer.push(lambda state: state["chargers"]["driveway"].update(why=why, **changed))
+        await eventually(lambda: house.runtime_data.data["chargers"]["driveway"]["why"] == why)
+        return str(attributes(hass, WHY, "text")["text"])
+
+    limited = event(status="running") | {"limited_by": "export_limit"}
+    await peer.push(lambda state: state["programs"]["peak"].update(events=[limited]))
+    assert (await serves(2940)).startswith("Gives 2.9 kW of the 5.0 kW that the peak event asks until ")
+    del changes[:]
+    for moved in (3100, 2800, 3400):
+        assert (await serves(moved)).startswith("Gives 2.9 kW of the 5.0 kW")
     assert [one for one in changes if one.data["entity_id"] == WHY] == []
-    refused = order(-2940, "refused", "local_mode")
-    await peer.push(lambda state: state["chargers"]["driveway"].update(order=refused))
-    await eventually(lambda: "Refused by the charger" in attributes(hass, WHY, "text")["text"])
+    freezer.tick(timedelta(seconds=31))
+    assert (await serves(3600)).startswith("Gives 3.6 kW of the 5.0 kW")
+    # Another decision, or another word of the charger, never waits.
+    assert "Refused by the charger: " in await serves(3601, order=order(-3600, "refused", "local_mode"))
     assert attributes(hass, WHY, "next_step")["next_step"] == "Set the charger to remote at its own display or app."
 
 
@@ -259,11 +293,13 @@ async def test_explain_answers_for_a_charger_or_the_whole_house(
     await hass.config.async_set_time_zone("America/New_York")
     serving = [DEVICE, EXPORT, step("event", -2940, -2940, **CALLED)]
     change = {"why": serving, "order": order(-2940, "limited", "dwell"), "blocked_by": "reserve"}
+    limited = event(status="running") | {"limited_by": "capacity_limit"}
+    await peer.push(lambda state: state["programs"]["peak"].update(events=[limited]))
     await peer.push(lambda state: state["chargers"]["driveway"].update(change))
     await peer.raise_notice(notice(1, "stop", "stopped"))
     await eventually(lambda: shown(hass, WHY) == "event")
     (told,) = (await ask(hass, "explain", {"device_id": device("charger-driveway")}))["chargers"].values()
-    assert told["text"].startswith("Would give 5.0 kW for the peak event")
+    assert told["text"].startswith("Gives 2.9 kW of the 5.0 kW that the peak event asks until ")
     assert told["order"] == {
         "stage": "limited",
         "reason": "dwell",
