@@ -175,7 +175,7 @@ class Course:
         await person.read("Opted out")
         await person.picture("20-opted-out", (PHONE,), ("light",))
         await person.touch("Take part")
-        await person.read("Announced|Prepar|Running")
+        await person.read("Opt out")
         await person.picture("21-events")
         await person.turn(f"{DASHBOARD}/now")
         await person.read("Running", "for the peak event", within_s=25)
