@@ -113,12 +113,16 @@ class HistoryEvent[PartT](RidethroughEntity[PartT], EventEntity):
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
+        # Automations compare with a first state and need a moment to see that there is such an entity.
+        self.async_on_remove(self.hass.loop.call_soon(self._catch_up).cancel)
+
+    @callback
+    def _catch_up(self) -> None:
+        """Tell what was told before there was this entity, and from now on what happens."""
         owner = (self.scope.kind, self.subject)
         self.async_on_remove(self.coordinator.async_listen_occurrences(owner, self._happened))
-        if earlier := [one for one in self.coordinator.history.told_of(owner) if one["number"] > self._last_number()]:
-            # What automations compare with: a first state alone starts none.
-            self.async_write_ha_state()
-            for occurrence in earlier:
+        for occurrence in self.coordinator.history.told_of(owner):
+            if occurrence["number"] > self._last_number():
                 self._happened(occurrence)
 
     def _last_number(self) -> int:

@@ -138,8 +138,8 @@ async def test_the_first_word_of_a_new_program_is_told_though_its_entity_comes_l
     await automations.load(on("peak_event_announced", {"entity_id": entity_id}))
     program = deepcopy(peer.state["programs"]["peak"])
     program["name"] = "Winter peak"
-    await peer.push(lambda state: state["programs"].update(winter=program))
     await peer.happen("event_announced", "winter", uid="w-1", end=at(3600))
+    await peer.push(lambda state: state["programs"].update(winter=program))
     await eventually(lambda: bool(automations.runs))
     await peer.happen("event_started", "winter", uid="w-1")
     await eventually(lambda: hass.states.get(entity_id).attributes["event_type"] == "started")  # type: ignore[union-attr]
