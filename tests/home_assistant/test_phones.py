@@ -155,11 +155,9 @@ async def test_what_arose_while_home_assistant_was_dark_comes_once_and_only_if_i
     choose(hass, house, phone)
     await settled(hass, peer, eventually)
     await hass.config_entries.async_unload(house.entry_id)
-    hours_ago = {"raised_at": at(-9 * 3600)}
-    peer.state["notices"] = [
-        notice(8, "outage", "power_back", duration_s=11_400, energy_wh=9400) | hours_ago,
-        announced(9) | hours_ago,
-    ]
+    back = notice(8, "outage", "power_back", duration_s=11_400, energy_wh=9400)
+    back["raised_at"] = at(-9 * 3600)
+    peer.state["notices"] = [back, announced(9)]
     await hass.config_entries.async_setup(house.entry_id)
     await eventually(lambda: len(phone.pushes) == 2)
     await hass.config_entries.async_reload(house.entry_id)
@@ -434,6 +432,7 @@ async def test_a_question_that_cannot_wait_for_the_morning_comes_at_night_withou
 
 async def test_a_phone_that_cannot_be_reached_stops_nobody_and_gets_what_stands_when_it_is_home(
     hass: HomeAssistant,
+    hass_storage: dict[str, Any],
     hass_ws_client: WebSocketGenerator,
     house: MockConfigEntry,
     peer: Peer,
@@ -447,6 +446,7 @@ async def test_a_phone_that_cannot_be_reached_stops_nobody_and_gets_what_stands_
     await peer.raise_notice(outage())
     await eventually(lambda: bool(phone.screen))
     await eventually(lambda: "Away cannot be reached" in caplog.text)
+    assert kept(hass_storage, house, away.device_id)["outage"]["number"] == 7, "written down before it was tried"
     for wait_s in (31, 121, 601):
         await later(hass, freezer, wait_s)
         await settled(hass, peer, eventually)
