@@ -102,8 +102,14 @@ LAYERS = (
         edge("app", "site_devices", "enrolment", "program_trial"), EVERYTHING, never=(*edge("command_line"), *WORKSHOP)
     ),
     Layer((f"{INTEGRATION}.wire",)),
-    Layer((f"{INTEGRATION}.client",), (f"{INTEGRATION}.wire", "aiohttp")),
-    Layer((INTEGRATION,), ("homeassistant", "probatio", "voluptuous", "aiohttp"), never=("edge_service",)),
+    Layer((f"{INTEGRATION}.shapes",), (f"{INTEGRATION}.wire",)),
+    Layer((f"{INTEGRATION}.client",), (f"{INTEGRATION}.shapes", f"{INTEGRATION}.wire", "aiohttp")),
+    # Small libraries that Home Assistant's own API speaks in: addresses and versions.
+    Layer(
+        (INTEGRATION,),
+        ("homeassistant", "probatio", "voluptuous", "aiohttp", "awesomeversion", "yarl"),
+        never=("edge_service",),
+    ),
     # They start the product's own programs and look from outside; Home Assistant is a process to them, no library.
     Layer(("demo",), EVERYTHING, never=("benchmarks", "custom_components", "homeassistant", "tests")),
     Layer(("benchmarks",), EVERYTHING, never=("custom_components", "homeassistant", "tests")),
