@@ -71,7 +71,7 @@ async def automated(
     app = MockConfigEntry(domain="mobile_app")
     app.add_to_hass(hass)
     phone = device_registry.async_get_or_create(
-        config_entry_id=app.entry_id, identifiers={("mobile_app", "phone")}, name="Ann's phone"
+        config_entry_id=app.entry_id, identifiers={("mobile_app", "phone")}, name="Kitchen phone"
     )
     rings: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
@@ -79,7 +79,7 @@ async def automated(
     def ring(call: ServiceCall) -> None:
         rings.put_nowait(dict(call.data))
 
-    hass.services.async_register("notify", "mobile_app_ann_s_phone", ring)
+    hass.services.async_register("notify", "mobile_app_kitchen_phone", ring)
     yield Automated(hass, house, device_registry, phone.id, rings)
     if automations := hass.states.async_entity_ids("automation"):
         await hass.services.async_call("automation", "turn_off", {"entity_id": automations}, blocking=True)
