@@ -5,7 +5,7 @@ The table is ``catalogue.txt``. When the catalogue changes on purpose, let the t
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -141,7 +141,8 @@ def _line(one: er.RegistryEntry) -> Line:
 
 
 def _unit(one: er.RegistryEntry) -> str:
-    shown = one.options.get("sensor.private", {}).get("suggested_unit_of_measurement")
+    private: Mapping[str, object] = one.options.get("sensor.private", {})
+    shown = private.get("suggested_unit_of_measurement")
     return str(shown or one.unit_of_measurement or "-")
 
 
