@@ -91,7 +91,7 @@ class Course:
         await self.person.click("Ridethrough", within="dialog-add-integration")
         await self.person.read("Host")
         await self.person.type("step-flow-form input[name=host]", self.house.listen)
-        await self.person.type("step-flow-form input[name=port]", str(self.house.edge_port))
+        await self.person.type("step-flow-form input[type=number]", str(self.house.edge_port))
         await self.person.press("Submit", "Next")
         await self.person.read("Pairing code")
 
