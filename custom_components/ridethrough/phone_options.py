@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import probatio
+from homeassistant.components.notify import DOMAIN as NOTIFY
 from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import (
@@ -119,7 +120,8 @@ def _asked(who: Mapping[str, Any]) -> bool:
 
 
 def _who_schema(hass: HomeAssistant) -> probatio.Schema:
-    notifiers = EntitySelector(EntitySelectorConfig(include_entities=found_notifiers(hass), multiple=True))
+    offered = EntitySelectorConfig(domain=NOTIFY, include_entities=found_notifiers(hass), multiple=True)
+    notifiers = EntitySelector(offered)
     return probatio.Schema(
         {
             probatio.Optional(CONF_PHONES, default=list): PHONE_SELECTOR,
