@@ -40,6 +40,7 @@ class Taken:
 
     lane: list[float] = field(default_factory=list)
     cycle: list[float] = field(default_factory=list)
+    entities: int = 0
 
 
 async def changed(site: Site, what: str, **body: Any) -> datetime:
@@ -79,6 +80,7 @@ async def measure(trials: int) -> Taken:
         await site.set_latency(LATENCY_MS)
         edge = await start_edge(stack, folder, site, OUTAGE_AFTER_S)
         watch = await _home_assistant(stack, folder, edge)
+        taken.entities = sum(one.key.startswith(("site-", "charger-")) for one in watch.now.values())
         for number in range(trials):
             await asyncio.sleep(random.uniform(0, CYCLE_S))
             taken.cycle.append(await change_load(site, watch, LOADS_W[(number + 1) % 2]))
@@ -131,12 +133,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     about = machine("homeassistant", "pymodbus")
     taken = asyncio.run(measure(args.trials))
     after = machine()["load_average"]
-    sys.stdout.write(f"{described(about)}; load after {after}\n\n{table(HEADS, rows(taken))}\n")
+    sys.stdout.write(f"{described(about)}; load after {after}; {taken.entities} entities\n\n")
+    sys.stdout.write(f"{table(HEADS, rows(taken))}\n")
     ways = {"fast_lane": taken.lane, "cycle": taken.cycle}
     content = {
         "machine": about,
         "load_average_after": after,
         "device_latency_ms": LATENCY_MS,
+        "entities": taken.entities,
         "ways": {
             name: {"spread": Spread.of(seconds), "trials_ms": [round(1000 * one, 2) for one in seconds]}
             for name, seconds in ways.items()
