@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import chargers_per_core, decision_cost, event_start, export, runtime_estimate, season
+from benchmarks import chargers_per_core, decision_cost, event_start, export, recorder_growth, runtime_estimate, season
 from benchmarks.figures import Spread, machine, table
 from benchmarks.grid_loss import CYCLE, EDGE, HEADS, LANE, Plan, rows, run
 from benchmarks.season_world import season as courses_of
@@ -91,3 +91,12 @@ def test_an_export_is_timed_beside_a_plain_loop_and_a_dump(tmp_path: Path) -> No
     assert len(found) == 5
     assert all(run.seconds > 0 and run.written_mb > 0.1 for run in found)
     assert "| plain CSV loop" in export.report(found, 1.0, machine("pyarrow"))
+
+
+def test_a_day_of_the_recorder_is_put_together_from_its_stretches() -> None:
+    bytes_a_second = {"idle": 50, "event": 200, "outage": 250, "naive": 3000}
+    found = [recorder_growth.Stretch(name, 100, 10, 100 * each) for name, each in bytes_a_second.items()]
+    day = recorder_growth.composed(found, statistics=0)
+    assert day["history_mb"] == round((20 * 50 + 3 * 200 + 1 * 250) * 3600 / 1e6, 1)
+    assert day["naive_to_ours"] > 30
+    assert [row[-1] for row in recorder_growth.rows(found)] == ["1.0", "4.0", "5.0", "60.0"]
