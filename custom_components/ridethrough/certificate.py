@@ -16,8 +16,8 @@ from .client import Address, CannotConnectError, EdgeError
 FINGERPRINT_DIGITS = 64
 # A handshake on the local network takes milliseconds; a small computer that is busy may take a second.
 LOOK_TIMEOUT_S = 10.0
-# As the edge's command line shows it: two lines of pairs.
-PAIRS_PER_LINE = 16
+# As the edge's command line shows it. A line fits on a phone.
+PAIRS_PER_LINE = 8
 
 
 class BadFingerprintError(EdgeError):
@@ -46,7 +46,8 @@ def read_fingerprint(typed: str) -> str | None:
 def shown_fingerprint(fingerprint: str) -> str:
     """In the form in which the edge's command line shows it, to be compared line by line."""
     pairs = [fingerprint[at : at + 2] for at in range(0, len(fingerprint), 2)]
-    return "\n".join([":".join(pairs[:PAIRS_PER_LINE]) + ":", ":".join(pairs[PAIRS_PER_LINE:])])
+    starts = range(0, len(pairs), PAIRS_PER_LINE)
+    return ":\n".join(":".join(pairs[at : at + PAIRS_PER_LINE]) for at in starts)
 
 
 async def looked_at(host: str, port: int) -> Address:

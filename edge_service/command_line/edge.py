@@ -158,12 +158,13 @@ def _pair(args: argparse.Namespace) -> int:
 
 
 def _fingerprint(config: Config) -> list[str]:
-    """SHA-256 of the certificate that the edge shows, in two lines of pairs."""
+    """SHA-256 of the certificate that the edge shows, in lines of pairs that a phone beside it shows as well."""
     from edge_service.api.listener import Tls  # noqa: PLC0415
 
     digits = Tls(*config.certificate).fingerprint()
     pairs = [digits[at : at + 2] for at in range(0, len(digits), 2)]
-    return [":".join(pairs[:16]) + ":", ":".join(pairs[16:])]
+    lines = [":".join(pairs[at : at + 8]) for at in range(0, len(pairs), 8)]
+    return [f"{line}:" for line in lines[:-1]] + lines[-1:]
 
 
 def _until(text: object) -> str:
