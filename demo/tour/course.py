@@ -13,7 +13,7 @@ from demo.loads import LOADS, Load, group
 from demo.processes import DemoError, until
 from demo.telling import say
 from demo.tour import registries
-from demo.tour.person import DESKTOP, PHONE, WALL, Person
+from demo.tour.person import DESKTOP, PHONE, THEMES, WALL, Person
 from demo.tour.phone import Phone
 
 TOUR_PACE = Pace(enter_service_s=6, announce_return_s=4, lease_s=30, soc_pct=72)
@@ -26,6 +26,7 @@ ACCEPTED_WITHIN_S = 15.0
 SET_UP_WITHIN_S = 180.0
 DASHBOARD = "/home-resilience"
 VIEWS = ("power", "outage", "events", "vehicle", "devices")
+PAGES = (PHONE, DESKTOP)
 EVERYWHERE = (PHONE, DESKTOP, WALL)
 CALLED = ("event", "--power-kw", "5", "--start-in", "20", "--duration", "75")
 # Of this rig: a custom integration, no camera, no packages fetched, and nobody to ask for names of the internet.
@@ -102,7 +103,9 @@ class Course:
             await self.person.settle()
             if not await self.person.shows("step-flow-form, step-flow-create-entry, step-flow-abort"):
                 return
-            await self.person.picture(f"{name}-{number}", whole=False)
+            is_page = await self.person.shows("step-flow-form")
+            screens, themes = (PAGES, THEMES) if is_page else ((DESKTOP,), THEMES[:1])
+            await self.person.picture(f"{name}-{number}", screens, themes, whole=False)
         raise DemoError(f"{name} does not end")
 
     async def _dashboard(self) -> None:
