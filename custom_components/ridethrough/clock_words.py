@@ -21,10 +21,10 @@ class ClockWords:
         self._by_twelve = by_twelve
 
     def time(self, at: datetime) -> str:
-        """Such as 17:05, or 5:05 PM."""
+        """Such as 07:05, or 7:05 AM."""
         local = dt_util.as_local(at)
         if not self._by_twelve:
-            return f"{local.hour}:{local:%M}"
+            return f"{local:%H:%M}"
         return f"{local.hour % 12 or 12}:{local:%M} {self._half(local)}"
 
     def date(self, at: datetime) -> str:

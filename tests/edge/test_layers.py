@@ -112,6 +112,8 @@ LAYERS = (
     ),
     # They start the product's own programs and look from outside; Home Assistant is a process to them, no library.
     Layer(("demo",), EVERYTHING, never=("benchmarks", "custom_components", "homeassistant", "tests")),
+    # It measures the integration against the edge that its tests script.
+    Layer(("benchmarks.integration_cost",), EVERYTHING, never=("custom_components", "homeassistant")),
     Layer(("benchmarks",), EVERYTHING, never=("custom_components", "homeassistant", "tests")),
 )
 

@@ -308,7 +308,7 @@ async def test_an_event_says_when_what_it_is_worth_and_whether_the_car_is_ready(
     await peer.push(lambda state: state["chargers"]["driveway"].update(departure=departure() | {"at": leaves}))
     await peer.raise_notice(announced(start=start, end=end))
     await eventually(lambda: bool(phone.screen))
-    assert phone.texts == ["Peak event tomorrow 17–20: about $12.40, car ready by 7:00"]
+    assert phone.texts == ["Peak event tomorrow 17–20: about $12.40, car ready by 07:00"]
     assert phone.buttons() == ["Skip", "Keep"]
     assert level(phone.pushes[0]) == "active"
 

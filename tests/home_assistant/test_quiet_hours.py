@@ -88,7 +88,7 @@ async def clock(hass: HomeAssistant, country: str | None, language: str = "en") 
         ("2026-11-23T17:30:00", "2026-11-23T20:00:00", "today 17:30–20:00", "today 5:30–8 PM"),
         ("2026-11-25T11:00:00", "2026-11-25T13:00:00", "Wed 11–13", "Wed 11 AM–1 PM"),
         ("2026-12-05T00:00:00", "2026-12-05T12:00:00", "Sat Dec 5 0–12", "Sat Dec 5 12 AM–12 PM"),
-        ("2026-11-24T22:00:00", "2026-11-25T01:00:00", "tomorrow 22:00 – Wed 1:00", "tomorrow 10:00 PM – Wed 1:00 AM"),
+        ("2026-11-24T22:00:00", "2026-11-25T01:00:00", "tomorrow 22:00 – Wed 01:00", "tomorrow 10:00 PM – Wed 1:00 AM"),
         ("2026-11-24T22:00:00", None, "tomorrow 22:00", "tomorrow 10:00 PM"),
     ],
 )

@@ -142,7 +142,7 @@ async def test_an_entry_in_the_calendar_is_served_over_home_assistants_absence_a
     await home.eventually(lambda: home.resident.peaks[-1] == "cancelled")
     await home.sees(STATUS, "finished")
     assert home.resident.peaks == [
-        *("announced", "opted_out", "opted_in", "started", "completed"),
+        *("announced", "soon", "opted_out", "opted_in", "started", "completed"),
         *("announced", "cancelled"),
     ]
 
