@@ -4,6 +4,7 @@ Knows the contract (``wire``) and aiohttp, and nothing of Home Assistant.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ from aiohttp import (
 )
 
 from . import wire
-from .shapes import fitting_state, has_form
+from .shapes import Fitting, has_form
+
+_LOGGER = logging.getLogger(__name__)
 
 # An edge that is silent this long is pinged, and lost after as long again: 6 s, so that people see it within 10 s.
 QUIET_S = 3.0
@@ -220,6 +223,7 @@ class Connection:
         self.foreign = foreign
         # As the edge has it, where that is not what can be shown.
         self._whole: Mapping[str, Any] = {}
+        self._fitting = Fitting()
         self._seq: int | None = None
         self._waiting: dict[str, asyncio.Future[wire.Result]] = {}
         self.hello = hello
@@ -349,10 +353,11 @@ class Connection:
         """Raises WireError for a state that our own schema does not allow."""
         if self.foreign is None:
             _check_whole(state, self._whole)
-            self.state = cast("wire.State", state)
-        else:
-            self.state = fitting_state(state)
+        told = self._fitting.lost
+        self.state = self._fitting.of(state)
         self._whole = state
+        if self.foreign is None and self._fitting.lost - told:
+            _LOGGER.warning("The edge breaks the contract: %s cannot be shown", ", ".join(sorted(self._fitting.lost)))
 
     async def _take_change(self, change: wire.Change) -> bool:
         if self._seq is None or self.state is None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, override
+from dataclasses import dataclass, field
+from typing import Any, cast, override
 
 import probatio
 from homeassistant.config_entries import (
@@ -84,7 +84,7 @@ ERRORS: tuple[tuple[type[EdgeError], str], ...] = (
 class Found:
     """What answered, and what it shows: told to the resident before an entry is made of it."""
 
-    token: str
+    token: str = field(repr=False)
     installation: str
     version: str
     state: State
@@ -261,10 +261,11 @@ class RidethroughConfigFlow(ConfigFlow, domain=DOMAIN):
         """Raises EdgeError."""
         connection = await Connection.open(async_get_clientsession(self.hass), self._address, token)
         try:
-            snapshot = await connection.start(None)
+            await connection.start(None)
         finally:
             await connection.close()
-        return Found(token, connection.hello["installation"], connection.hello["version"], snapshot["state"])
+        state = cast("State", connection.state)
+        return Found(token, connection.hello["installation"], connection.hello["version"], state)
 
     # ----------------------------------------------------------------------------------------------------- the entry
 

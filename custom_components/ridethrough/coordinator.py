@@ -250,6 +250,9 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
                 except LinkLostError as error:
                     _LOGGER.info("Link to %s is down: %s", self.config_entry.title, error)
                     self._lost(error)
+                except Exception:  # a defect in one message must not leave the house unseen for good
+                    _LOGGER.exception("Not all could be done with what %s said", self.config_entry.title)
+                    self._lost(LinkLostError("a defect"))
                 finally:
                     await connection.close()
                 connection = await self._reconnect()

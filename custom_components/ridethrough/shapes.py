@@ -1,4 +1,4 @@
-"""What an edge of another schema sends, cut to what still has the form that we know.
+"""What an edge sends, cut to what has the form that we know: what another schema, or a defect, made of it is left out.
 
 The contract's types say what a part must have. A part that lacks a required key, or has it in another form, is gone; a
 key that may be missing and has another form is left out. Nothing of Home Assistant here.
@@ -18,6 +18,10 @@ PLAIN: Mapping[Any, tuple[type, ...]] = {str: (str,), bool: (bool,), int: (int, 
 NOTHING: Mapping[Any, Any] = {str: "unknown", bool: False, int: 0, float: 0.0, list: [], dict: {}}
 
 
+# Beyond it readers of JSON disagree about a whole number; nothing at a house is as large.
+MOST_NUMBER = 2**53
+
+
 class LostSite(dict[str, Any]):
     """The site of an edge that describes it in another form: nothing of it is known but perhaps its name."""
 
@@ -27,19 +31,39 @@ def is_known(site: Mapping[str, Any]) -> bool:
     return not isinstance(site, LostSite)
 
 
-def fitting_state(state: Mapping[str, Any]) -> wire.State:
-    """The parts of a whole state that have the contract's form."""
-    hints = _hints(wire.State)
-    fitting: dict[str, Any] = {}
-    for key, kind in hints.items():
-        part = _fitting(state.get(key, UNFIT), _bare(kind))
-        if part is not UNFIT:
-            fitting[key] = part
-        elif key == "site":
-            fitting[key] = _lost_site(state.get(key))
-        elif not _may_lack(kind):
-            fitting[key] = NOTHING[get_origin(kind)]
-    return cast("wire.State", fitting)
+class Fitting:
+    """The parts of one whole state after another that have the contract's form. What is the very same object as before
+    is not looked at again. ``lost``: what was left out of the last one."""
+
+    def __init__(self) -> None:
+        self._looked_at: dict[tuple[str, ...], tuple[Any, Any]] = {}
+        self.lost: frozenset[str] = frozenset()
+
+    def of(self, state: Mapping[str, Any]) -> wire.State:
+        """The next one."""
+        before, self._looked_at = self._looked_at, {}
+        fitting: dict[str, Any] = {}
+        for key, kind in _hints(wire.State).items():
+            part = self._fitting(before, (key,), state.get(key, UNFIT), _bare(kind))
+            if part is not UNFIT:
+                fitting[key] = part
+            elif key == "site":
+                fitting[key] = _lost_site(state.get(key))
+            elif not _may_lack(kind):
+                fitting[key] = NOTHING[get_origin(kind)]
+        self.lost = frozenset("/".join(path) for path, (_, found) in self._looked_at.items() if found is UNFIT)
+        return cast("wire.State", fitting)
+
+    def _fitting(self, before: Mapping[tuple[str, ...], Any], path: tuple[str, ...], value: Any, kind: Any) -> Any:
+        if get_origin(kind) is dict and isinstance(value, dict):
+            arm = get_args(kind)[1]
+            found = {key: self._fitting(before, (*path, key), one, arm) for key, one in value.items()}
+            return {key: one for key, one in found.items() if one is not UNFIT}
+        known = before.get(path)
+        looked_at = known if known is not None and known[0] is value else (value, _fitting(value, kind))
+        if value is not UNFIT:
+            self._looked_at[path] = looked_at
+        return looked_at[1]
 
 
 def has_form(message: Mapping[str, Any], shape: type) -> bool:
@@ -100,7 +124,8 @@ def _fitting(value: Any, kind: Any) -> Any:
     if get_origin(kind) is dict:
         return _fitting_dict(value, get_args(kind)[1])
     right = isinstance(value, PLAIN[kind]) and (kind is bool or not isinstance(value, bool))
-    return value if right else UNFIT
+    # What is no number, or without end, is not less than anything.
+    return value if right and (isinstance(value, str) or abs(value) <= MOST_NUMBER) else UNFIT
 
 
 def _fitting_part(part: Any, shape: Any) -> Any:

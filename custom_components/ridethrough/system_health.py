@@ -5,10 +5,10 @@ from typing import Any
 from homeassistant.components.system_health import SystemHealthRegistration
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .coordinator import RidethroughCoordinator
+from .program_events import time_of
 from .wire import HIGHEST_SCHEMA, LOWEST_SCHEMA
 
 
@@ -27,7 +27,7 @@ async def _info(hass: HomeAssistant) -> dict[str, Any]:
         "versions": ", ".join(sorted({coordinator.version for coordinator in loaded})),
         "schemas": f"{LOWEST_SCHEMA}-{HIGHEST_SCHEMA}",
         "utilities": _utilities(loaded),
-        "running_since": min((_started(coordinator) for coordinator in loaded), default=None),
+        "running_since": min((at for one in loaded if (at := time_of(one.data["site"]["started_at"]))), default=None),
     }
 
 
@@ -40,7 +40,3 @@ def _utilities(coordinators: list[RidethroughCoordinator]) -> str:
         if program["connected"] is not None
     ]
     return f"{sum(asked)}/{len(asked)}"
-
-
-def _started(coordinator: RidethroughCoordinator) -> Any:
-    return dt_util.parse_datetime(coordinator.data["site"]["started_at"])

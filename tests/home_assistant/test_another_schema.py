@@ -14,7 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.ridethrough import wire
 from custom_components.ridethrough.const import DOMAIN
 from custom_components.ridethrough.link_issues import SCHEMAS
-from custom_components.ridethrough.shapes import fitting_state, has_form, is_known
+from custom_components.ridethrough.shapes import Fitting, has_form, is_known
 
 from .conftest import shown
 from .peer import Eventually, Peer, home, load, notice
@@ -194,7 +194,7 @@ def test_a_state_that_fits_is_the_same_and_keeps_what_is_new() -> None:
     state: Any = home()
     state["new"] = 1
     state["site"]["new"] = 2
-    fitting: Any = fitting_state(state)
+    fitting: Any = Fitting().of(state)
     assert fitting["site"] == state["site"]
     assert fitting["chargers"] == state["chargers"]
     assert is_known(fitting["site"])
@@ -207,17 +207,17 @@ def test_whatever_one_part_is_made_of_nothing_is_raised_and_the_rest_stays() -> 
         for other in others:
             state = deepcopy(whole)
             state["site"][key] = other
-            fitting = fitting_state(state)
+            fitting = Fitting().of(state)
             assert fitting["chargers"] == whole["chargers"]
             assert fitting["site"]["grid"] in ("on", "unknown", "x")
 
 
 def test_a_site_that_is_gone_says_of_nothing_that_it_is_known() -> None:
-    lost = fitting_state({"site": {"name": "Home"}})
+    lost = Fitting().of({"site": {"name": "Home"}})
     assert not is_known(lost["site"])
     assert (lost["site"]["name"], lost["site"]["grid"], lost["site"]["switch"]) == ("Home", "unknown", None)
     assert (lost["chargers"], lost["programs"]) == ({}, {})
-    assert fitting_state({"site": 5})["site"]["name"] == ""
+    assert Fitting().of({"site": 5})["site"]["name"] == ""
 
 
 @pytest.mark.parametrize(
