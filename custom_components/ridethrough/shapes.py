@@ -111,36 +111,48 @@ def _is_union(kind: Any) -> bool:
 
 def _fitting(value: Any, kind: Any) -> Any:
     """The value as far as it fits; UNFIT when it does not."""
+    if (plain := PLAIN.get(kind)) is not None:
+        right = isinstance(value, plain) and (kind is bool or not isinstance(value, bool))
+        # What is no number, or without end, is not less than anything.
+        return value if right and (isinstance(value, str) or abs(value) <= MOST_NUMBER) else UNFIT
     if kind is Any:
         return value
-    if _is_union(kind):
-        return next((found for arm in get_args(kind) if (found := _fitting(value, arm)) is not UNFIT), UNFIT)
     if kind is NoneType:
         return None if value is None else UNFIT
-    if is_typeddict(kind):
-        return _fitting_part(value, kind)
-    if get_origin(kind) is list:
-        return _fitting_list(value, get_args(kind)[0])
-    if get_origin(kind) is dict:
-        return _fitting_dict(value, get_args(kind)[1])
-    right = isinstance(value, PLAIN[kind]) and (kind is bool or not isinstance(value, bool))
-    # What is no number, or without end, is not less than anything.
-    return value if right and (isinstance(value, str) or abs(value) <= MOST_NUMBER) else UNFIT
+    form, inner = _taken_apart(kind)
+    if form is Union:
+        return next((found for arm in inner if (found := _fitting(value, arm)) is not UNFIT), UNFIT)
+    if form is list:
+        return _fitting_list(value, inner[0])
+    return _fitting_dict(value, inner[1]) if form is dict else _fitting_part(value, kind)
+
+
+@cache
+def _taken_apart(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    """What a kind is made of: ``Union``, ``list``, ``dict`` or itself, and the kinds in it."""
+    form = Union if _is_union(kind) else get_origin(kind)
+    return form, get_args(kind)
 
 
 def _fitting_part(part: Any, shape: Any) -> Any:
     if not isinstance(part, dict):
         return UNFIT
     fitting = dict(part)
-    for key, kind in _hints(shape).items():
-        found = _fitting(part[key], _bare(kind)) if key in part else UNFIT
+    for key, kind, may_lack in _keys(shape):
+        found = _fitting(part[key], kind) if key in part else UNFIT
         if found is not UNFIT:
             fitting[key] = found
-        elif not _may_lack(kind):
+        elif not may_lack:
             return UNFIT
         else:
             fitting.pop(key, None)
     return fitting
+
+
+@cache
+def _keys(shape: Any) -> tuple[tuple[str, Any, bool], ...]:
+    """The keys of a shape, the kind of each, and whether it may be missing."""
+    return tuple((key, _bare(kind), _may_lack(kind)) for key, kind in _hints(shape).items())
 
 
 def _fitting_list(values: Any, kind: Any) -> Any:
