@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-from edge_service import enrolment, judgement, program_trial, scenario_export
+from edge_service import enrolment, judgement, program_commands, scenario_export
 from edge_service.announced import Announced
 from edge_service.api import certificate, publish, publish_settlements
 from edge_service.api.announce import Announcement
@@ -40,7 +40,8 @@ from edge_service.ledger import Ledger
 from edge_service.measured import MeasuredHouse
 from edge_service.participation import Participation
 from edge_service.ports import Clock, ConfigError, DeviceError, FilesReports, Mark, TellsParticipation
-from edge_service.programs import PROGRAMS, PolledProgram, forms, prepare, presets
+from edge_service.program_commands import ProgramCommands
+from edge_service.programs import PROGRAMS, PolledProgram
 from edge_service.reports import Reports
 from edge_service.runner import Devices, Image, Pacing, Runner
 from edge_service.scribe import Scribe, marks_of
@@ -95,13 +96,11 @@ class Edge:
         self.measured_shown = SteadyMeasured()
         self.clock_shown = clock_offset()
         self.storage_free_mb: int | None = None
-        self.programs: dict[str, dict[str, Any]] = {}
         self.installation = ""
         self.participation = Participation()
         self.port: int | None = None
         self._group: asyncio.TaskGroup | None = None
         self._refused: set[str] = set()
-        self._changing_programs = asyncio.Lock()
         self._exporting = asyncio.Lock()
         self._polls: dict[str, tuple[asyncio.Task[None], PolledProgram]] = {}
         self._filing: list[asyncio.Task[None]] = []
@@ -110,7 +109,9 @@ class Edge:
         """Read what the journal keeps; nothing is ordered from it."""
         self.installation = await installation_id(self.journal)
         document = await _readable(self.journal.load_document("programs"), None, "programs")
-        self.programs = enrolment.kept(document)
+        self.program_commands = ProgramCommands(
+            self.config, self.journal, self.clock, self.installation, document, self._program_changed
+        )
         settings = await _readable(self.journal.load_settings(), Settings(), "settings")
         memory = _kept_memory(await _readable(self.journal.load_document("memory"), None, "memory"))
         nothing_known: Sequence[Event] = ()
@@ -162,6 +163,11 @@ class Edge:
         self.reports.told_people = self._brought
         self.reports.changed = self.runner.wake
         self.reports.warns = self._warned
+
+    @property
+    def programs(self) -> Mapping[str, dict[str, Any]]:
+        """As they are kept, with their secrets."""
+        return self.program_commands.programs
 
     def _brought(self) -> frozenset[str]:
         """The keys of the standing notices that a client has brought to people."""
@@ -260,13 +266,8 @@ class Edge:
         if name == "acknowledge_notice":
             await self._acknowledge(args)
             return {}
-        if name in ("set_program", "remove_program"):
-            async with self._changing_programs:
-                await self._change_programs(name, args, role)
-            self.runner.wake()
-            return {}
-        if name in ("list_presets", "list_programs", "test_program"):
-            return {"stage": "accepted", "data": await self._of_programs(name, args, role)}
+        if name in program_commands.CHANGES | program_commands.QUESTIONS:
+            return await self.program_commands.carry_out(name, args, role)
         image = self.runner.image
         data = await self.household.carry_out(
             name,
@@ -300,25 +301,15 @@ class Edge:
         await self.journal.mark_notice(number, acknowledged_at=self.clock.now())
         self.scribe.acknowledged(number)
 
-    async def _change_programs(self, name: str, args: Mapping[str, Any], role: Role) -> None:
-        _may_see_programs(role)
-        key = str(args.get("id") or "")
-        programs = {other: entry for other, entry in self.programs.items() if other != key}
-        if name == "set_program":
-            given = args.get("program")
-            given = dict(given) if isinstance(given, Mapping) else {}
-            await asyncio.to_thread(prepare, given.get("kind"))
-            # A library of holidays and the files of terms take longer to load than the fast lane may wait.
-            entry = await asyncio.to_thread(self._checked_program, key, given, role)
-            programs[key] = entry
-        await self.journal.save_document("programs", {"programs": programs})
-        self.programs = enrolment.kept({"programs": programs})
+    async def _program_changed(self, key: str) -> None:
+        """One was set or removed: by the new list from now on."""
         self.runner.set_programs(self._facts())
         await self._judge_anew()
         if self._group is not None:
             await self._poll_programs(self._group)
         if key not in self.programs:
             await self.intake.forget(key)
+        self.runner.wake()
 
     async def _judge_anew(self) -> None:
         """By the programs as they are now."""
@@ -327,52 +318,11 @@ class Edge:
         except OSError as error:
             LOG.error("events stand as they were judged before: %s", error)
 
-    async def _of_programs(self, name: str, args: Mapping[str, Any], role: Role) -> Mapping[str, Any]:
-        """Questions about programs: no answer has a secret in it."""
-        _may_see_programs(role)
-        if name == "list_presets":
-            return await asyncio.to_thread(forms.offered)
-        if name == "list_programs":
-            return {"programs": {key: enrolment.without_secrets(entry) for key, entry in self.programs.items()}}
-        key = str(args.get("id") or "")
-        if isinstance(given := args.get("program"), Mapping):
-            # One that is tried before it is kept.
-            await asyncio.to_thread(prepare, given.get("kind"))
-            return await self._tried(key, await asyncio.to_thread(self._checked_program, key, given, role))
-        if key not in self.programs:
-            known = ", ".join(self.programs)
-            raise CommandRefusedError(
-                "unknown_program", f"no program {key}; there are: {known}", found=key, allowed=known
-            )
-        return await self._tried(key, self.programs[key])
-
-    async def _tried(self, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What asking a program's server came to."""
-        zone, now = self.config.facts().time_zone, self.clock.now()
-        found = await program_trial.checks(key, entry, self.installation, zone, now)
-        return {"checks": [{"what": check.what, "ok": check.ok, "text": check.text} for check in found]}
-
     async def _tell_stop(self, name: str) -> None:
         try:
             await self.scribe.tell("stop_pressed" if name == "stop" else "stop_reset", self.clock.now())
         except OSError as error:
             LOG.error("%s is not in the journal: %s", name, error)
-
-    def _checked_program(self, key: str, given: Mapping[str, Any], role: Role) -> dict[str, Any]:
-        """What is kept of it, with the terms of its preset. Raises ``CommandRefusedError`` naming the fields."""
-        former = self.programs.get(key, {})
-        try:
-            entry = enrolment.with_kept_secrets(presets.filled(given), former)
-            if role is not Role.LOCAL:
-                enrolment.check_from_afar(entry, former)
-            enrolment.check(key, entry, self.config, self.installation)
-            return entry
-        except ConfigError as error:
-            wrong = next(iter(error.fields), "")
-            argument = "id" if wrong == "id" else f"program.{wrong}" if wrong else "program"
-            words = enrolment.scrubbed(str(error), given)
-            fields = {key: enrolment.scrubbed(told, given) for key, told in error.fields.items()}
-            raise CommandRefusedError("bad_argument", words, argument=argument, fields=fields) from error
 
     async def check(self) -> list[Mapping[str, Any]]:
         """What the running edge finds at its devices: each is asked anew, on the connection that is there."""
@@ -517,11 +467,6 @@ class Edge:
             await self.journal.save_document("memory", _encoded_memory(self.runner.memory))
         except OSError as error:
             LOG.error("the last words are not on disk: %s", error)
-
-
-def _may_see_programs(role: Role) -> None:
-    if role not in (Role.LOCAL, Role.CONTROL):
-        raise CommandRefusedError("not_permitted", "this token may only look")
 
 
 async def _readable[T](reading: Awaitable[T], otherwise: T, what: str) -> T:

@@ -59,11 +59,11 @@ LAYERS = (
     Layer(edge("programs.openadr3_discovery"), (PORTS, "yarl", "zeroconf")),
     Layer(edge("programs"), (DOMAIN, PORTS, *LOOPBACK, "aiohttp", "yarl")),
     # Local time needs the time zones' files; the domain gets absolute times.
-    Layer(edge("departures", "drill_times"), (DOMAIN,)),
+    Layer(edge("departures", "drill_times", "load_hours"), (DOMAIN,)),
     # The cycle, and what stands beside it: one file each for orders and records.
     Layer(
         edge("runner", "charger_desk", "companion_desk", "contact_desk", "load_desk", "scribe", "minutes"),
-        (DOMAIN, PORTS, *edge("departures", "drill_times")),
+        (DOMAIN, PORTS, *edge("departures", "drill_times", "load_hours")),
     ),
     Layer(edge("clock_trust"), edge("minutes")),
     # What people and utilities want; an event entered by hand is made by the program of that name.
@@ -99,7 +99,9 @@ LAYERS = (
     ),
     Layer(edge("command_line", "__main__"), EVERYTHING, never=WORKSHOP),
     Layer(
-        edge("app", "site_devices", "enrolment", "program_trial"), EVERYTHING, never=(*edge("command_line"), *WORKSHOP)
+        edge("app", "site_devices", "enrolment", "program_commands", "program_trial"),
+        EVERYTHING,
+        never=(*edge("command_line"), *WORKSHOP),
     ),
     Layer((f"{INTEGRATION}.wire",)),
     Layer((f"{INTEGRATION}.shapes",), (f"{INTEGRATION}.wire",)),
