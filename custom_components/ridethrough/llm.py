@@ -14,11 +14,11 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.llm import LLM_API_ASSIST, LLMContext, Tool, ToolAnnotations, ToolInput, ToolResult
 from homeassistant.util import dt as dt_util
 
+from .actions.events import shown
 from .const import DOMAIN, STORM_RESERVE_PCT
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
 from .explanation import events_of, explained
 from .program_events import OVER
-from .services_events import shown
 from .site_explanation import grid_told, lacks, outlook
 from .wire import EventWire
 from .wording import DASH, Words, clock_of, power, words

@@ -2,34 +2,27 @@
 
 from homeassistant.core import HomeAssistant, callback
 
-from . import (
-    energy_sources,
-    services_answers,
-    services_backup,
-    services_departures,
-    services_events,
-    services_orders,
-)
-from .services_frame import Special, register, register_for_site, register_special
+from .actions import answers, backup, departures, energy_dashboard, events, orders
+from .actions.frame import Special, register, register_for_site, register_special
 
 ACTIONS = (
-    *services_orders.ACTIONS,
-    *services_events.ACTIONS,
-    *services_departures.ACTIONS,
-    *services_backup.ACTIONS,
+    *orders.ACTIONS,
+    *events.ACTIONS,
+    *departures.ACTIONS,
+    *backup.ACTIONS,
 )
-SITE_ACTIONS = (*services_events.SITE_ACTIONS, *services_backup.SITE_ACTIONS)
+SITE_ACTIONS = (*events.SITE_ACTIONS, *backup.SITE_ACTIONS)
 
 
 def specials(hass: HomeAssistant) -> tuple[Special, ...]:
     """Those that do more than to send one command."""
     return (
-        *services_orders.specials(hass),
-        *services_events.specials(hass),
-        *services_departures.specials(hass),
-        *services_backup.specials(hass),
-        *services_answers.specials(hass),
-        *energy_sources.specials(hass),
+        *orders.specials(hass),
+        *events.specials(hass),
+        *departures.specials(hass),
+        *backup.specials(hass),
+        *answers.specials(hass),
+        *energy_dashboard.specials(hass),
     )
 
 

@@ -16,8 +16,8 @@ from homeassistant.util import dt as dt_util
 from probatio import Invalid
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.ridethrough import services_orders
-from custom_components.ridethrough.books import read_log
+from custom_components.ridethrough.actions import orders
+from custom_components.ridethrough.actions.books import read_log
 from custom_components.ridethrough.client import Address, WrongCertificateError
 from custom_components.ridethrough.const import DOMAIN
 
@@ -82,7 +82,7 @@ async def test_an_order_that_the_charger_does_not_answer_is_told_as_accepted_onl
     monkeypatch: pytest.MonkeyPatch,
     stands: str | None,
 ) -> None:
-    monkeypatch.setattr(services_orders, "LONGEST_READ_BACK_S", 0.05)
+    monkeypatch.setattr(orders, "LONGEST_READ_BACK_S", 0.05)
     end = "2026-07-01T21:30:00+00:00"
     if stands is not None:
         manual = {"kind": "hold", "power_w": None, "until": end}

@@ -30,7 +30,7 @@ from .peer import Eventually, Peer
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "custom_components" / "ridethrough"
-SOURCES = {path.name: path.read_text() for path in sorted(HERE.glob("*.py"))}
+SOURCES = {path.relative_to(HERE).as_posix(): path.read_text() for path in sorted(HERE.rglob("*.py"))}
 WORDS: dict[str, Any] = json.loads((HERE / "translations" / "en.json").read_text())
 ICONS: dict[str, Any] = json.loads((HERE / "icons.json").read_text())
 MANIFEST: dict[str, Any] = json.loads((HERE / "manifest.json").read_text())

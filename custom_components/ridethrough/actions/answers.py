@@ -11,14 +11,14 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
+from ..client import EdgeError
+from ..const import DOMAIN
+from ..explanation import events_of
+from ..site_explanation import charger_told, faults, grid_told, site_told
+from ..wire import State
+from ..wording import words
 from .books import LOGS, read_log
-from .client import EdgeError
-from .const import DOMAIN
-from .explanation import events_of
-from .services_frame import SITE, SITE_SCHEMA, Special, find, site
-from .site_explanation import charger_told, faults, grid_told, site_told
-from .wire import State
-from .wording import words
+from .frame import SITE, SITE_SCHEMA, Special, find, site
 
 EXPLAIN_SCHEMA = probatio.All(
     probatio.Schema(

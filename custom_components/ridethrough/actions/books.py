@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, ServerFingerprintMismatch
 
-from .client import Address, CannotConnectError, TokenRefusedError, WrongCertificateError
+from ..client import Address, CannotConnectError, TokenRefusedError, WrongCertificateError
 
 LOG_PATH = "/api/v1/log/"
 LOGS = ("settlements", "outages", "drills", "rehearsals")

@@ -10,9 +10,10 @@ from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, Supp
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 
-from .const import DOMAIN
-from .program_events import time_of
-from .services_frame import (
+from ..const import DOMAIN
+from ..program_events import time_of
+from ..wire import EventWire
+from .frame import (
     ATTR_AT,
     ATTR_DURATION,
     ATTR_END,
@@ -33,7 +34,6 @@ from .services_frame import (
     watts,
     wire_time,
 )
-from .wire import EventWire
 
 ATTR_EVENT = "uid"
 ATTR_DATE = "date"

@@ -7,8 +7,8 @@ from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, Supp
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 
-from .const import DOMAIN
-from .services_frame import SITE_SCHEMA, Special, site
+from ..const import DOMAIN
+from .frame import SITE_SCHEMA, Special, site
 
 type Source = dict[str, Any]
 

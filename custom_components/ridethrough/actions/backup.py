@@ -8,8 +8,8 @@ from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, Supp
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 
-from .const import DOMAIN, STORM_RESERVE_PCT
-from .services_frame import (
+from ..const import DOMAIN, STORM_RESERVE_PCT
+from .frame import (
     ANY_PERCENT,
     ATTR_CONFIRM,
     ATTR_DURATION,

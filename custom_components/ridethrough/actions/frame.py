@@ -15,10 +15,10 @@ from homeassistant.helpers.service import async_get_config_entry
 from homeassistant.helpers.typing import VolSchemaType
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
-from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
-from .entity import identifier
-from .wire import ChargerWire
+from ..const import DOMAIN
+from ..coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from ..entity import identifier
+from ..wire import ChargerWire
 
 ATTR_UNTIL = "until"
 ATTR_DURATION = "duration"

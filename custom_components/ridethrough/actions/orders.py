@@ -11,9 +11,10 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
-from .coordinator import RidethroughCoordinator
-from .services_frame import (
+from ..const import DOMAIN
+from ..coordinator import RidethroughCoordinator
+from ..wire import ChargerWire
+from .frame import (
     ATTR_POWER,
     DEVICE,
     DEVICE_SCHEMA,
@@ -28,7 +29,6 @@ from .services_frame import (
     watts,
     with_end,
 )
-from .wire import ChargerWire
 
 ATTR_CHARGE_LIMIT = "charge_limit"
 ATTR_DISCHARGE_LIMIT = "discharge_limit"

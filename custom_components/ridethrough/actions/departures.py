@@ -9,8 +9,9 @@ from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, Supp
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 
-from .const import DOMAIN
-from .services_frame import (
+from ..const import DOMAIN
+from ..wire import DeparturePlanState
+from .frame import (
     ATTR_AT,
     ATTR_MILES,
     ATTR_TIME,
@@ -22,7 +23,6 @@ from .services_frame import (
     charger,
     wire_time,
 )
-from .wire import DeparturePlanState
 
 ATTR_PLAN = "plan"
 ATTR_WEEKDAYS = "weekdays"
