@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Protocol, override
 
 from homeassistant.core import Event, callback
@@ -21,6 +22,9 @@ from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
 from .programs import programs_of
 from .shapes import is_known
 from .wire import ChargerWire, LoadWire, ProgramWire, SiteWire, State
+
+# Some of what is shown depends on the time too: that an event is over, that a small step has waited long enough.
+LOOKS_AGAIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,9 @@ class RidethroughEntity[PartT](CoordinatorEntity[RidethroughCoordinator], ABC):
         self._attr_unique_id = f"{coordinator.installation}-{scope.kind}-{subject}-{description.key}"
         self._attr_device_info = _device(coordinator, scope.kind, subject)
         self._written: Hashable = None
+        self._looked_at: object = None
+        self._linked: bool | None = None
+        self._looks_again_at = 0.0
 
     @property
     def part(self) -> PartT | None:
@@ -187,6 +194,10 @@ class RidethroughEntity[PartT](CoordinatorEntity[RidethroughCoordinator], ABC):
     @override
     def available(self) -> bool:
         return super().available and self.part is not None
+
+    def _looks_at(self) -> object:
+        """What it is made of: as long as that is the very same, nothing new is to be shown but what time does."""
+        return self.part
 
     @abstractmethod
     def _shown(self, part: PartT) -> Hashable:
@@ -206,10 +217,20 @@ class RidethroughEntity[PartT](CoordinatorEntity[RidethroughCoordinator], ABC):
     @override
     def _handle_coordinator_update(self) -> None:
         """Write only when what this entity shows has changed."""
+        if self._is_as_before():
+            return
         shown = self._refresh()
         if shown != self._written:
             self._written = shown
             self.async_write_ha_state()
+
+    def _is_as_before(self) -> bool:
+        """A push changes a few parts; all others keep theirs, and are looked at again now and then."""
+        source, linked, now = self._looks_at(), self.coordinator.last_update_success, monotonic()
+        if source is self._looked_at and linked is self._linked and now < self._looks_again_at:
+            return True
+        self._looked_at, self._linked, self._looks_again_at = source, linked, now + LOOKS_AGAIN_S
+        return False
 
     async def async_order(self, command: str, /, **args: Any) -> None:
         """Send a command; the change comes back as state, never before the edge says so."""

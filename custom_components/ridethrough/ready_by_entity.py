@@ -33,6 +33,11 @@ class ReadyByEntity(RidethroughEntity[ChargerWire], RestoreEntity):
             self.coordinator.ready_by[self.subject] = ReadyBy.from_dict(restored.as_dict())
         await super().async_added_to_hass()
 
+    @override
+    def _looks_at(self) -> object:
+        """Never the same: what is remembered here changes without the edge."""
+        return object()
+
     @property
     def _plan(self) -> DeparturePlanState | None:
         return None if self.part is None else plan_of(self.part)

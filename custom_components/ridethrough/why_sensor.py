@@ -27,6 +27,11 @@ class WhySensor(RidethroughSensor[ChargerWire]):
     _text_at = datetime.min.replace(tzinfo=UTC)
 
     @override
+    def _looks_at(self) -> object:
+        """Its sentence names events, too."""
+        return self.coordinator.data
+
+    @override
     def _shown(self, part: ChargerWire) -> Hashable:
         shown = super()._shown(part)
         told = explained(words(self.coordinator.hass), part, events_of(self.coordinator.data))

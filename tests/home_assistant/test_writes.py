@@ -1,15 +1,19 @@
 """How often states are written: never for what did not change, seldom for what only trembles, little in a whole day."""
 
 import random
+from collections import Counter
 from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_platform
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
-from custom_components.ridethrough.sensor_rows import LONGEST_WAIT, SHORT_WAIT
+from custom_components.ridethrough.const import DOMAIN
+from custom_components.ridethrough.sensor_rows import LONGEST_WAIT, SHORT_WAIT, RidethroughSensor
 
 from .catalogue import full_house
 from .peer import Eventually, Peer, at
@@ -176,3 +180,37 @@ async def test_a_day_of_a_lively_house_stays_below_the_budget_of_the_recorder(
     day = timedelta(days=1).total_seconds()
     assert 0 < len(changes) * day / seconds * BYTES_A_ROW < BUDGET_BYTES_A_DAY
     await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_push_has_only_those_looked_at_whose_part_it_changes(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually, freezer: FrozenDateTimeFactory
+) -> None:
+    platforms = entity_platform.async_get_platforms(hass, DOMAIN)
+    numbers = [
+        one for platform in platforms for one in platform.entities.values() if isinstance(one, RidethroughSensor)
+    ]
+    looked: Counter[str] = Counter()
+    for one in numbers:
+        if one.entity_description.key != "why":  # its sentence names events, too
+            with_count(one, looked)
+    freezer.tick(5)
+    await peer.push(lambda state: state["site"].update(outages=4))
+    await eventually(lambda: looked["site"] > 0)
+    looked.clear()
+    await peer.push(lambda state: state["site"].update(outages=5))
+    await eventually(lambda: looked["site"] > 0)
+    assert looked["charger"] == looked["program"] == 0
+    freezer.tick(5)
+    await peer.push(lambda state: state["site"].update(outages=6))
+    await eventually(lambda: looked["charger"] > 0 and looked["program"] > 0)
+
+
+def with_count(entity: RidethroughSensor[Any], looked: Counter[str]) -> None:
+    """Count how often it works out what it shows."""
+    show = entity._shown
+
+    def counted(part: Any) -> Any:
+        looked[entity.scope.kind] += 1
+        return show(part)
+
+    entity._shown = counted  # type: ignore[method-assign]
