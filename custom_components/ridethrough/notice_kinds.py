@@ -21,7 +21,7 @@ class Group(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Kind:
     """``wakes``: a person must act at once, at night too. ``over``: it tells of what is past, so a phone that is chosen
-    later is not bothered with it. ``hushed``: without a sound by day, too. ``buttons``: see ``phone_actions``."""
+    later is not bothered with it. ``hushed``: without a sound by day, too. ``buttons``: see ``phones.buttons``."""
 
     group: Group
     wakes: bool = False

@@ -12,7 +12,7 @@ from homeassistant.exceptions import HomeAssistantError
 from .const import DOMAIN
 from .coordinator import RidethroughCoordinator
 from .notice_words import NoticeWords
-from .phones import Phones
+from .phones.switchboard import Phones
 from .wire import NoticeWire
 
 

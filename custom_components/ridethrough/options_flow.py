@@ -33,7 +33,7 @@ from .const import (
 )
 from .coordinator import RidethroughConfigEntry
 from .forwarding import folded
-from .phone_options import PhonePages
+from .phones.pages import PhonePages
 from .program_events import BY_HAND
 from .summary import async_words, question_of, summary_of
 

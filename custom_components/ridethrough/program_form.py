@@ -28,9 +28,9 @@ CONF_UNTESTED = "untested"
 MASK = "***"
 # What the form has words for: asked of everybody, or found under "more". Terms that hardly anybody changes come with
 # the preset, and are changed at the edge's own command line.
-ASKED = frozenset(
-    ("name", "url", "client_id", "client_secret", "program_name", "ven_name", "ven_id")
-) | {"pay_usd_per_kw", "pay_usd_per_kwh"}
+ASKED = frozenset({"name", "url", "client_id", "client_secret", "program_name", "ven_name", "ven_id"}) | frozenset(
+    {"pay_usd_per_kw", "pay_usd_per_kwh"}
+)
 MORE = frozenset(("ven_name", "program_id", "market_context", "poll_s", "time_zone", "floor_pct", "season_events"))
 # Ids that mean something else at the edge.
 RESERVED = frozenset({"", "site", "hand", "manual"})

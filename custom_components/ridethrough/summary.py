@@ -10,7 +10,7 @@ from homeassistant.helpers.translation import async_get_translations
 
 from .const import CONF_BACKED_UP, DOMAIN
 from .notice_kinds import Group
-from .phone_choice import (
+from .phones.choice import (
     CONF_ALARMS,
     CONF_NAMES,
     CONF_NOTIFICATIONS,
@@ -20,7 +20,7 @@ from .phone_choice import (
     CONF_QUIET_START,
     found_phones,
 )
-from .phone_options import PHONE_SELECTOR
+from .phones.pages import PHONE_SELECTOR
 from .wire import ChargerWire, ReasonState, State
 from .wording import Words
 

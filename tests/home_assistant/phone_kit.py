@@ -11,7 +11,7 @@ from homeassistant.helpers import device_registry as dr
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough.notice_kinds import Group
-from custom_components.ridethrough.phone_choice import found_phones
+from custom_components.ridethrough.phones.choice import found_phones
 
 type Client = Callable[[], Awaitable[TestClient[Any, Any]]]
 

@@ -5,13 +5,16 @@ from functools import partial
 from typing import Any
 
 import pytest
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components import persistent_notification
 from homeassistant.core import HomeAssistant
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 from custom_components.ridethrough import wire
 
 from .conftest import shown
-from .peer import Eventually, Peer
+from .peer import Eventually, Peer, at, notice
+from .phone_kit import PhoneShop, choose
 
 BATTERY, GRID = "sensor.driveway_charger_vehicle_battery", "sensor.home_grid_status"
 CONTROLLER = "binary_sensor.home_controller"
@@ -124,3 +127,73 @@ async def test_a_defect_in_what_is_read_does_not_leave_the_house_unseen(
         await eventually(lambda: "a defect" in caplog.text)
     await follows(peer, hass, eventually, 61.0)
     await eventually(lambda: shown(hass, "event.home_outage") != "unknown")
+
+
+# --------------------------------------------------------------------------------------------------------- notices
+
+ODD: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("reserve_near", {"minutes": "30", "soc_pct": "x", "charger": 5, "ends": []}),
+    ("event_announced", {"uid": "e1", "name": 5, "start": "2026-13-45T00:00:00+00:00", "power_w": "5 kW"}),
+    ("event_flagged", {"uid": "e2", "flags": 5}),
+    ("departure_late", {"charger": "Driveway charger", "at": "0001-01-01T00:00:00", "target_pct": None}),
+    ("drill_failed", {"score": "x", "reasons": 7}),
+    ("outage", {"since": "9999-12-31T23:59:59+00:00", "soc_pct": {}}),
+    ("no_backup", {"since": "2026-07-15T12:00:00", "reason": ["x"]}),
+)
+
+
+def standing(hass: HomeAssistant) -> list[str]:
+    """The texts of the notifications on the board."""
+    return [one["message"] for one in persistent_notification._async_get_or_create_notifications(hass).values()]
+
+
+def odd_notice(number: int, kind: str, data: dict[str, Any]) -> wire.NoticeWire:
+    return notice(number, f"{kind}:odd", kind, **data)
+
+
+@pytest.mark.parametrize(("kind", "data"), ODD, ids=[kind for kind, _ in ODD])
+async def test_a_notice_that_nobody_can_read_hides_no_outage_from_phone_and_board(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    peer: Peer,
+    shop: PhoneShop,
+    eventually: Eventually,
+    kind: str,
+    data: dict[str, Any],
+) -> None:
+    peer.state["notices"] = [odd_notice(1, kind, data)]
+    phone = await shop.buy()
+    choose(hass, entry, phone)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    await peer.raise_notice(notice(2, "outage", since=at(-60), soc_pct=50))
+    await eventually(lambda: phone.reads("Power out"))
+    await eventually(lambda: len(standing(hass)) == 2)
+    assert peer.named("notice_delivered") == [{"number": 2}]
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_defect_in_one_phones_message_is_tried_again_and_keeps_nothing_else_back(
+    hass: HomeAssistant,
+    house: MockConfigEntry,
+    peer: Peer,
+    shop: PhoneShop,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    phone = await shop.buy()
+    choose(hass, house, phone)
+    await hass.async_block_till_done()
+
+    async def fails(*_: Any) -> None:
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("custom_components.ridethrough.phones.post.PhoneWay.send", fails)
+        await peer.raise_notice(notice(1, "stop", "stopped"))
+        await eventually(lambda: bool(peer.named("notice_delivered")))
+    assert phone.texts == []
+    freezer.tick(61)
+    async_fire_time_changed(hass)
+    await eventually(lambda: len(phone.texts) == 1)

@@ -20,7 +20,7 @@ from custom_components.ridethrough import blueprint_options, const, coordinator,
 from custom_components.ridethrough.config_flow import ERRORS
 from custom_components.ridethrough.link_issues import SCHEMAS as SCHEMA_MISFITS
 from custom_components.ridethrough.options_flow import SCHEMAS
-from custom_components.ridethrough.phone_options import WHAT_FIELDS, WHO_FIELDS
+from custom_components.ridethrough.phones.pages import WHAT_FIELDS, WHO_FIELDS
 from custom_components.ridethrough.program_flow import KINDS
 from custom_components.ridethrough.program_form import ASKED, CONF_UNTESTED, MORE, fields_of
 from custom_components.ridethrough.repairs import FIXES
@@ -134,7 +134,7 @@ def test_the_pages_of_options_and_load_groups_have_words() -> None:
     assert set(group["step"]) == {"user", "reconfigure"}
     for step in group["step"].values():
         assert set(step["data"]) == set(step["data_description"]) == {str(key) for key in SCHEMA.schema}
-    options = "".join(SOURCES[f"{name}_options.py"] for name in ("phone", "blueprint")) + SOURCES["options_flow.py"]
+    options = "".join(SOURCES[name] for name in ("phones/pages.py", "blueprint_options.py", "options_flow.py"))
     for words, source in ((WORDS["options"], options), (group, SOURCES["subentry_flow.py"])):
         assert set(words["error"]) == set(re.findall(r'(?:\w+: |\] = )"([a-z_]+)"(?:\}|$)', source, re.M))
 

@@ -11,8 +11,8 @@ from homeassistant.util import dt as dt_util
 
 from custom_components.ridethrough.notice_kinds import KINDS, Group, kind_of, wakes
 from custom_components.ridethrough.notice_words import NoticeWords
-from custom_components.ridethrough.phone_actions import BUTTONS
-from custom_components.ridethrough.phone_words import PhoneWords
+from custom_components.ridethrough.phones.buttons import BUTTONS
+from custom_components.ridethrough.phones.drafts import PhoneWords
 
 from .peer import at, event, home, notice
 from .test_notices import SAID

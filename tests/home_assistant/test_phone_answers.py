@@ -8,7 +8,7 @@ from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough.notice_kinds import KINDS
-from custom_components.ridethrough.phone_actions import BUTTONS, DETAILS, MOST_BUTTONS, Tap
+from custom_components.ridethrough.phones.buttons import BUTTONS, DETAILS, MOST_BUTTONS, Tap
 
 from .peer import INSTALLATION, Eventually, Peer, at, departure, event, notice, refusing
 from .phone_kit import Phone, PhoneShop, choose

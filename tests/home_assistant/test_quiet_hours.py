@@ -10,7 +10,7 @@ from homeassistant.util import dt as dt_util
 
 from custom_components.ridethrough.clock_words import ClockWords
 from custom_components.ridethrough.notice_words import NoticeWords
-from custom_components.ridethrough.quiet import QuietHours
+from custom_components.ridethrough.phones.quiet import QuietHours
 
 BOSTON = ZoneInfo("America/New_York")
 

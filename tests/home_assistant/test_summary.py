@@ -11,7 +11,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough.const import CONF_BACKED_UP
 from custom_components.ridethrough.notice_kinds import Group
-from custom_components.ridethrough.phone_choice import CONF_NOTIFICATIONS, CONF_PHONES, Choice
+from custom_components.ridethrough.phones.choice import CONF_NOTIFICATIONS, CONF_PHONES, Choice
 from custom_components.ridethrough.summary import STEPS, async_words, next_steps, summary_of
 
 from .onboarding import ask_for_code

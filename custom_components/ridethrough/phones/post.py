@@ -11,10 +11,10 @@ from homeassistant.const import ATTR_ENTITY_ID, CONF_DEVICE_ID, CONF_DOMAIN, CON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
-from .notice_kinds import Group
-from .notice_words import NoticeWords
-from .phone_choice import MOBILE_APP, entity_of
-from .phone_opens import FIRST
+from ..notice_kinds import Group
+from ..notice_words import NoticeWords
+from .choice import MOBILE_APP, entity_of
+from .opens import FIRST
 
 CLEAR = "clear_notification"
 # Android does not let a phone that sleeps wait with it.

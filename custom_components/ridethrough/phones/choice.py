@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.util import dt as dt_util
 
-from .notice_kinds import Group
+from ..notice_kinds import Group
 from .quiet import QuietHours
 
 # The option, and its keys.

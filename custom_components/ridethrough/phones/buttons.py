@@ -8,10 +8,10 @@ from typing import Any, Self
 
 from homeassistant.util import dt as dt_util
 
-from .notice_kinds import kind_of
-from .notice_words import NoticeWords
-from .phone_words import event_of
-from .wire import LoadWire, NoticeWire, State
+from ..notice_kinds import kind_of
+from ..notice_words import NoticeWords
+from ..wire import LoadWire, NoticeWire, State
+from .drafts import event_of
 
 # What both makes of phone can show.
 MOST_BUTTONS = 3

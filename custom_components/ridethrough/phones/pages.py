@@ -21,8 +21,8 @@ from homeassistant.helpers.selector import (
     TimeSelector,
 )
 
-from .notice_kinds import Group
-from .phone_choice import (
+from ..notice_kinds import Group
+from .choice import (
     CONF_ALARMS,
     CONF_NAMES,
     CONF_NOTIFICATIONS,

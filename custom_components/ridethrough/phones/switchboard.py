@@ -15,19 +15,19 @@ from homeassistant.helpers.event import async_track_time_change
 from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
-from .coordinator import RidethroughCoordinator
-from .notice_kinds import kind_of
-from .notice_words import NoticeWords
-from .phone_actions import Tap, buttons_of
-from .phone_answers import Answers
-from .phone_choice import Choice, name_of
-from .phone_ledger import Ledger, ledger_store
-from .phone_line import Line
-from .phone_opens import FIRST, dashboard_path
-from .phone_post import Loudness, Message, NotifierWay, PhoneWay, Way
-from .phone_words import Draft, PhoneWords
-from .wire import NoticeWire
+from ..const import DOMAIN
+from ..coordinator import RidethroughCoordinator
+from ..notice_kinds import kind_of
+from ..notice_words import NoticeWords
+from ..wire import NoticeWire
+from .answers import Answers
+from .buttons import Tap, buttons_of
+from .choice import Choice, name_of
+from .drafts import Draft, PhoneWords
+from .ledger import Ledger, ledger_store
+from .line import Line
+from .opens import FIRST, dashboard_path
+from .post import Loudness, Message, NotifierWay, PhoneWay, Way
 
 # Apple's push service takes no longer tag.
 LONGEST_TAG = 64

@@ -7,16 +7,16 @@ from homeassistant.core import Event, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
-from .coordinator import RidethroughCoordinator
-from .notice_kinds import Group
-from .notice_words import NoticeWords
-from .phone_actions import BUTTONS, Command, Tap, commands_of
-from .phone_ledger import Ledger
-from .phone_line import Line
-from .phone_post import Loudness, Message
-from .phone_words import Draft
-from .wire import NoticeWire
+from ..const import DOMAIN
+from ..coordinator import RidethroughCoordinator
+from ..notice_kinds import Group
+from ..notice_words import NoticeWords
+from ..wire import NoticeWire
+from .buttons import BUTTONS, Command, Tap, commands_of
+from .drafts import Draft
+from .ledger import Ledger
+from .line import Line
+from .post import Loudness, Message
 
 # So long an answer is on the screen at least, before what stands is shown in its place.
 READS_FOR = timedelta(seconds=45)

@@ -8,8 +8,8 @@ from typing import Any
 
 from homeassistant.util import dt as dt_util
 
-from .notice_words import NoticeWords, measured
-from .wire import EventWire, NoticeWire, SiteWire, State
+from ..notice_words import NoticeWords, measured
+from ..wire import EventWire, NoticeWire, SiteWire, State
 
 # Below this the minutes count.
 HOURS_FROM_H = 2.0

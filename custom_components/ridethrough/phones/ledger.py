@@ -8,9 +8,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
-from .coordinator import RidethroughConfigEntry
-from .phone_words import Draft
+from ..const import DOMAIN
+from ..coordinator import RidethroughConfigEntry
+from .drafts import Draft
 
 # A raised alarm is not shown twice by an update, and a person reads what rang: updates come so much later at least.
 UPDATES_AFTER_S = 15.0

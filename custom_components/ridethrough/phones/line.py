@@ -12,12 +12,12 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
 
-from .notice_kinds import kind_of, wakes
-from .phone_choice import Choice
-from .phone_ledger import UPDATES_AFTER_S, Ledger, Sent, has_moved, sent_at, sent_now
-from .phone_post import Loudness, Message, Way
-from .phone_words import Draft
-from .wire import NoticeWire
+from ..notice_kinds import kind_of, wakes
+from ..wire import NoticeWire
+from .choice import Choice
+from .drafts import Draft
+from .ledger import UPDATES_AFTER_S, Ledger, Sent, has_moved, sent_at, sent_now
+from .post import Loudness, Message, Way
 
 # A phone that is away comes home some day; what still stands then is worth bringing.
 RETRIES = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30))
