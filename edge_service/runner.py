@@ -19,6 +19,7 @@ from edge_service.departures import next_departures
 from edge_service.domain import islanding
 from edge_service.domain.commands import expire
 from edge_service.domain.decide import Decision, decide, next_change
+from edge_service.domain.load_fit import groups
 from edge_service.domain.memory import Memory, OutageMemory
 from edge_service.domain.model import (
     Alert,
@@ -45,6 +46,7 @@ from edge_service.domain.model import (
 from edge_service.domain.tally import Tally
 from edge_service.drill_times import next_drill
 from edge_service.load_desk import LoadDesk
+from edge_service.load_hours import out_of_hours
 from edge_service.ports import (
     Charger,
     Clock,
@@ -445,6 +447,7 @@ class Runner:
             capacity_limits=self._people.capacity_limits(),
             prices=self._people.prices(),
             seasons=self._people.seasons(self._facts.programs, now),
+            out_of_hours=out_of_hours(groups(self._people.settings, self._facts), now, self._facts.time_zone),
         )
 
     def _relay_readings(self) -> dict[str, LoadReading]:

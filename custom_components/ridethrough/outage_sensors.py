@@ -32,6 +32,7 @@ LOAD_REASONS = [
     "by_hand",
     "before_forming",
     "tier",
+    "out_of_hours",
     "reserve",
     "overload",
     "collapse",

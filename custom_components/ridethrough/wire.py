@@ -261,7 +261,8 @@ class BackupRetryState(TypedDict):
 
 class LoadWire(TypedDict):
     """One load group. ``owner``: home_assistant edge. ``wanted``: on shed. ``state``: on shed kept off, None: unknown.
-    ``reason`` and ``since`` of what is wanted. ``gain_h``: how much longer the vehicle lasts without it."""
+    ``reason`` and ``since`` of what is wanted. ``gain_h``: how much longer the vehicle lasts without it.
+    ``hours``: from and until when it matters, by the site's clock, such as ["17:00", "21:00"]; none: always."""
 
     name: str
     owner: str
@@ -277,6 +278,7 @@ class LoadWire(TypedDict):
     measured_w: int | None
     gain_h: float | None
     by_hand: str | None
+    hours: NotRequired[list[list[str]]]
 
 
 class CompanionWire(TypedDict):

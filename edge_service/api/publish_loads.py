@@ -27,6 +27,7 @@ def load(shown: Shown, group: LoadGroup) -> wire.LoadWire:
         "measured_w": reading.power_w if reading else None,
         "gain_h": rounded_h(shown.decision.gains_h.get(group.id)),
         "by_hand": shown.settings.loads_by_hand.get(group.id),
+        "hours": [list(span) for span in group.hours],
     }
 
 

@@ -37,6 +37,14 @@ def aware_time(text: Any) -> datetime | None:
         return None
 
 
+def is_local_time(text: Any) -> bool:
+    """A time of day on the site's clock, such as ``07:30``."""
+    if not isinstance(text, str) or len(text) != len("07:30") or not text.isascii():
+        return False
+    hours, _, minutes = text.partition(":")
+    return hours.isdigit() and minutes.isdigit() and int(hours) <= 23 and int(minutes) <= 59
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A command with all that it is judged by. ``local``: typed at the edge itself.
@@ -96,9 +104,7 @@ class Asked:
         """A time of day on the site's clock, such as ``07:30``."""
         self.need_time_zone()
         text = self.text(name)
-        hours, _, minutes = text.partition(":")
-        digits = len(text) == len("07:30") and text.isascii() and hours.isdigit() and minutes.isdigit()
-        if not digits or int(hours) > 23 or int(minutes) > 59:
+        if not is_local_time(text):
             raise bad_argument(name, text, "00:00 to 23:59")
         return text
 

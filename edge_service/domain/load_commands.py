@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from edge_service.domain.asked import Asked, CommandRefusedError, bad_argument
+from edge_service.domain.asked import Asked, CommandRefusedError, bad_argument, is_local_time
 from edge_service.domain.load_fit import groups
 from edge_service.domain.model import (
     DEFAULT_SHED_BELOW_PCT,
@@ -20,6 +21,8 @@ ID = re.compile(r"[a-z0-9_]{1,32}")
 # More than a panel has breakers.
 MOST_GROUPS = 64
 MOST_LEGS = 3
+MOST_SPANS = 4
+SPANS = f'up to {MOST_SPANS} pairs of different local times such as ["17:00", "21:00"], or none: always'
 
 
 def set_load_group(asked: Asked) -> Settings:
@@ -37,6 +40,7 @@ def set_load_group(asked: Asked) -> Settings:
         DEFAULT_SHED_BELOW_PCT if pct is None else asked.number("shed_below_pct", 0, 100),
         medical,
     )
+    group = replace(group, hours=_hours(asked, group))
     others = {key: kept for key, kept in asked.settings.load_groups.items() if key != name}
     if len(others) >= MOST_GROUPS:
         raise CommandRefusedError(
@@ -62,6 +66,28 @@ def _legs(asked: Asked) -> tuple[int, ...]:
         if isinstance(leg, bool) or not isinstance(leg, int) or not 1 <= leg <= most or given.count(leg) > 1:
             raise bad_argument("legs", given, allowed)
     return tuple(sorted(given))
+
+
+def _hours(asked: Asked, group: LoadGroup) -> tuple[tuple[str, str], ...]:
+    """As given; one who says nothing of them, such as an older client, leaves them as they are."""
+    must = group.tier is Tier.MUST_HAVE
+    if "hours" not in asked.args:
+        known = groups(asked.settings, asked.facts).get(group.id)
+        return () if known is None or must else known.hours
+    spans = asked.args["hours"] or []
+    if not isinstance(spans, list) or len(spans) > MOST_SPANS:
+        raise bad_argument("hours", spans, SPANS)
+    if spans and must:
+        raise bad_argument("hours", spans, "none: a must-have matters at every hour")
+    if spans:
+        asked.need_time_zone()
+    return tuple(_span(span) for span in spans)
+
+
+def _span(span: Any) -> tuple[str, str]:
+    if not isinstance(span, list) or len(span) != 2 or span[0] == span[1] or not all(map(is_local_time, span)):
+        raise bad_argument("hours", span, SPANS)
+    return span[0], span[1]
 
 
 def remove_load_group(asked: Asked) -> Settings:

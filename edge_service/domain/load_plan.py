@@ -26,6 +26,7 @@ class Reason(StrEnum):
     BY_HAND = "by_hand"
     BEFORE_FORMING = "before_forming"
     TIER = "tier"
+    OUT_OF_HOURS = "out_of_hours"
     RESERVE = "reserve"
     OVERLOAD = "overload"
     COLLAPSE = "collapse"
@@ -79,6 +80,14 @@ class Plan:
 
     def sheddable(self) -> list[tuple[str, LoadGroup]]:
         return [(name, group) for name, group in self.known.items() if is_sheddable(group, self.view.settings)]
+
+    def is_out_of_hours(self, name: str) -> bool:
+        """It does not matter at this time of day. Asked of what may be shed only: a must-have is so at every hour."""
+        return name in self.view.observation.out_of_hours
+
+    def tier(self, name: str) -> Tier:
+        """How much it matters now."""
+        return Tier.NON_ESSENTIAL if self.is_out_of_hours(name) else self.known[name].tier
 
     def state(self, name: str) -> LoadState | None:
         return self._states[name]

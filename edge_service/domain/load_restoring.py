@@ -57,8 +57,10 @@ def _may_return(plan: Plan, name: str) -> bool:
     soc = plan.view.soc_pct(carrier(plan.view) or "")
     if name in plan.view.settings.loads_by_hand:  # the island fell with what a person wanted on
         return False
-    if group.tier is Tier.NON_ESSENTIAL or at.collapses >= MOST_COLLAPSES or at.in_a_row >= MOST_IN_A_ROW:
+    if plan.tier(name) is Tier.NON_ESSENTIAL or at.collapses >= MOST_COLLAPSES or at.in_a_row >= MOST_IN_A_ROW:
         return False
+    if at.reason == Reason.OUT_OF_HOURS and at.since is not None and plan.now - at.since < QUIET_FOR:
+        return False  # the clock was corrected over the end of its hours: it goes once
     if soc is None or soc < min(group.shed_below_pct + RESTORE_ABOVE_PCT, 100.0):
         return False
     load, limit, power_w = house_load(plan.before), plan.limit(), needs_w(group, at)
@@ -86,5 +88,4 @@ def _is_restorable(plan: Plan, name: str) -> bool:
 
 
 def _turn(plan: Plan, name: str) -> tuple[int, int, str]:
-    group = plan.known[name]
-    return TIERS.index(group.tier), needs_w(group, plan.groups[name]) or 0, name
+    return TIERS.index(plan.tier(name)), needs_w(plan.known[name], plan.groups[name]) or 0, name

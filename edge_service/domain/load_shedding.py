@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from edge_service.domain.load_fit import FORM_SHARE, Sums, expected_w, house_load, over, plus, share, without
 from edge_service.domain.load_plan import BLAMED_WITHIN, TIERS, Plan, Reason, carrier
+from edge_service.domain.load_restoring import RESTORE_ABOVE_PCT
 from edge_service.domain.model import LoadOrder, Tier
 
 # Up to here for long is wear, above the rating the inverter trips within seconds.
@@ -13,15 +14,29 @@ NEARLY_FOR = timedelta(seconds=30)
 
 
 def by_tier(plan: Plan) -> None:
-    """Non-essential loads go in every outage, nice ones at or below their charge."""
+    """Non-essential loads go in every outage, nice ones outside of their hours and at or below their charge."""
     soc = plan.view.soc_pct(carrier(plan.view) or "")
     for name, group in plan.sheddable():
         if plan.groups[name].kept:
             continue
         if group.tier is Tier.NON_ESSENTIAL:
             plan.shed(name, Reason.TIER)
+        elif plan.is_out_of_hours(name):
+            plan.shed(name, Reason.OUT_OF_HOURS)
         elif soc is not None and soc <= group.shed_below_pct:
             plan.shed(name, Reason.RESERVE)
+        _say_anew(plan, name, soc)
+
+
+def _say_anew(plan: Plan, name: str, soc: float | None) -> None:
+    """Hours begin and end while a group is off: which of hours and charge keeps it off now."""
+    at = plan.groups[name]
+    if at.wanted is LoadOrder.ON or at.reason not in (Reason.OUT_OF_HOURS, Reason.RESERVE):
+        return
+    if plan.is_out_of_hours(name):
+        plan.want(name, LoadOrder.SHED, Reason.OUT_OF_HOURS)
+    elif soc is not None and soc < plan.known[name].shed_below_pct + RESTORE_ABOVE_PCT:
+        plan.want(name, LoadOrder.SHED, Reason.RESERVE)
 
 
 def collapse(plan: Plan, fell_at: datetime) -> None:
@@ -92,12 +107,12 @@ def _next(plan: Plan, excess: Sums) -> str | None:
     """Known power first, the least important tier first, then the one that just suffices, else the largest."""
 
     def rank(name: str) -> tuple[bool, bool, bool, int, bool, float, str]:
-        at, group = plan.groups[name], plan.known[name]
-        power_w = expected_w(group, at)
+        at = plan.groups[name]
+        power_w = expected_w(plan.known[name], at)
         suffices = not any(plus(excess, plan.part(name, power_w or 0), -1))
         size = (power_w or 0) if suffices else -plan.relief(name, excess)
         unknown, unheard = power_w is None, plan.state(name) is None
-        return at.kept, unheard, unknown, -TIERS.index(group.tier), not suffices, size, name
+        return at.kept, unheard, unknown, -TIERS.index(plan.tier(name)), not suffices, size, name
 
     useful = [name for name, _ in plan.sheddable() if plan.is_on(name) and _may_help(plan, name, excess)]
     return min(useful, key=rank, default=None)

@@ -405,7 +405,8 @@ class LoadGroup:
     """Loads that are shed together. ``power_w``: what they use when on, as told by a person; None: not told.
 
     ``legs``: the legs that carry them, empty: all alike. ``shed_below_pct``: nice to have, down to this charge of the
-    vehicle that carries the house. ``medical``: somebody's health depends on it; it is a must-have.
+    vehicle that carries the house. ``medical``: somebody's health depends on it; it is a must-have. ``hours``: from
+    and until when it matters, by the site's own clock, such as ("17:00", "21:00"), over midnight too; none: always.
     """
 
     id: str
@@ -415,6 +416,7 @@ class LoadGroup:
     legs: tuple[int, ...] = ()
     shed_below_pct: float = DEFAULT_SHED_BELOW_PCT
     medical: bool = False
+    hours: tuple[tuple[str, str], ...] = ()
 
 
 class LoadState(StrEnum):
@@ -795,7 +797,8 @@ class Observation:
     ``evidence``: of sources that are no device here, such as an entity of Home Assistant. ``loads``: by load group.
     ``drill_due``: the next time of a scheduled drill. ``brought``: keys of standing notices that a client has brought
     to people. ``capacity_limits`` and ``prices``: those that utilities have told and that are not over.
-    ``seasons``: what each program's season has come to, by the rows of its events that are over.
+    ``seasons``: what each program's season has come to, by the rows of its events that are over. ``out_of_hours``: the
+    load groups that do not matter at this time of day.
     """
 
     now: datetime
@@ -817,6 +820,7 @@ class Observation:
     capacity_limits: tuple[CapacityLimit, ...] = ()
     prices: tuple[Price, ...] = ()
     seasons: Mapping[str, Tally] = field(default_factory=frozen_map)
+    out_of_hours: frozenset[str] = frozenset()
 
 
 # -------------------------------------------------------------------------------- what is found out

@@ -83,6 +83,7 @@ _VALUES: Mapping[tuple[str | None, ...], str] = {
     ("observation", "events", ANY, "program_id"): PROGRAM,
     ("observation", "evidence", ANY, "source"): SOURCE,
     ("observation", "brought", ANY): NOTICE,
+    ("observation", "out_of_hours", ANY): LOAD,
 }
 # "car: grid there; binary_sensor.street: grid lost (Elm Street is dark)": an id before each colon, and of what an
 # entity says the words in brackets, which somebody else chose.

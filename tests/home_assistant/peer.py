@@ -203,6 +203,7 @@ def load(name: str = "Pool pump", **changes: Any) -> wire.LoadWire:
             "measured_w": None,
             "gain_h": 5.5,
             "by_hand": None,
+            "hours": [],
         }
         | changes,
     )

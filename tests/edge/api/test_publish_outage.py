@@ -45,7 +45,7 @@ from edge_service.domain.model import (
 from tests.edge.api.test_publish import NOW, TIED, shown
 from tests.edge.domain.houses import DER, a_site, after
 
-POOL = LoadGroup("pool", "Pool pump", Tier.NON_ESSENTIAL, 1500)
+POOL = LoadGroup("pool", "Pool pump", Tier.NON_ESSENTIAL, 1500, hours=(("17:00", "21:00"),))
 
 
 def test_a_load_is_shown_with_what_is_wanted_and_what_is_reported_of_it() -> None:
@@ -55,6 +55,7 @@ def test_a_load_is_shown_with_what_is_wanted_and_what_is_reported_of_it() -> Non
     pool = dict(state["loads"]["pool"])
     assert (pool["owner"], pool["state"], pool["measured_w"]) == ("home_assistant", "on", 1480)
     assert (pool["by_hand"], pool["tier"], pool["medical"]) == ("shed", "non_essential", False)
+    assert pool["hours"] == [["17:00", "21:00"]]
 
 
 def test_a_load_of_which_nobody_tells_any_more_is_not_known() -> None:

@@ -20,6 +20,7 @@ OVEN: dict[str, Any] = {
     "legs": [2, 1],
     "shed_below_pct": 60,
 }
+ZONE, EVENING = "America/New_York", (("17:00", "21:00"),)
 
 
 def ask(
@@ -69,12 +70,43 @@ def test_what_somebodys_health_depends_on_is_a_must_have_and_shed_with_a_confirm
         ({"shed_below_pct": 101}, "shed_below_pct"),
         ({"medical": "yes"}, "medical"),
         ({"name": ""}, "name"),
+        ({"hours": "17:00-21:00"}, "hours"),
+        ({"hours": [["17:00"]]}, "hours"),
+        ({"hours": [["17:00", "17:00"]]}, "hours"),
+        ({"hours": [["17:00", "24:00"]]}, "hours"),
+        ({"hours": [["5 pm", "9 pm"]]}, "hours"),
+        ({"hours": [[17, 21]]}, "hours"),
+        ({"hours": [["01:00", "02:00"]] * 5}, "hours"),
+        ({"hours": [["17:00", "21:00"]], "tier": "must_have"}, "hours"),
+        ({"hours": [["17:00", "21:00"]], "medical": True}, "hours"),
     ],
 )
 def test_a_wrong_argument_is_named(changes: dict[str, Any], argument: str) -> None:
-    facts = a_site(leg_max_w=(12000, 12000))
+    facts = a_site(leg_max_w=(12000, 12000), time_zone=ZONE)
     refusal = refused("set_load_group", OVEN | changes, facts=facts)
     assert (refusal.code, refusal.data["argument"]) == ("bad_argument", argument)
+
+
+def test_hours_are_kept_as_given_and_need_a_time_zone() -> None:
+    spans = [["06:00", "09:00"], ["22:00", "02:30"]]
+    assert refused("set_load_group", OVEN | {"hours": spans}).code == "time_zone_needed"
+    settings = ask("set_load_group", OVEN | {"hours": spans}, facts=a_site(time_zone=ZONE))
+    assert settings.load_groups["oven"].hours == (("06:00", "09:00"), ("22:00", "02:30"))
+    assert from_plain(Settings, to_plain(settings)) == settings
+
+
+@pytest.mark.parametrize("none", [[], None])
+def test_hours_are_taken_away_by_saying_so_and_at_any_site(none: Any) -> None:
+    settings = Settings(load_groups=frozen_map({"oven": LoadGroup("oven", "Oven", hours=EVENING)}))
+    assert ask("set_load_group", OVEN | {"hours": none}, settings).load_groups["oven"].hours == ()
+
+
+def test_an_older_client_that_says_nothing_of_hours_leaves_them_as_they_are() -> None:
+    settings = Settings(load_groups=frozen_map({"oven": LoadGroup("oven", "Oven", hours=EVENING)}))
+    assert ask("set_load_group", OVEN, settings).load_groups["oven"].hours == EVENING
+    assert ask("set_load_group", OVEN | {"tier": "must_have"}, settings).load_groups["oven"].hours == ()
+    facts = a_site(relays=frozen_map({"oven": LoadGroup("oven", "Oven", hours=EVENING)}))
+    assert ask("set_load_group", OVEN, facts=facts).load_groups["oven"].hours == EVENING
 
 
 def test_a_group_that_is_shed_is_put_back_before_it_is_removed() -> None:

@@ -61,6 +61,7 @@ class Home:
         self.draws = {group.id: group.power_w or 0 for group in groups}
         self.measured: set[str] = set()
         self.obeys = True
+        self.out_of_hours: frozenset[str] = frozenset()
         self.memory = Memory()
         self.at_s = 0.0
         self.log: list[tuple[float, str, LoadOrder]] = []
@@ -87,6 +88,7 @@ class Home:
             self.at_s,
             {"car": {"soc_pct": self.soc_pct, "forming": step is IslandStep.ISLAND}},
             loads=frozen_map(readings),
+            out_of_hours=self.out_of_hours,
         )
         memory = replace(self.memory, grid=GridMemory(grid), island=island, others_u=self._others())
         house_w = self.load_w if fed and grid is not Grid.GENERATOR else None

@@ -76,6 +76,7 @@ from edge_service.domain.model import (
 from edge_service.domain.policy import Rung
 from edge_service.domain.program import Direction, Flag
 from edge_service.drill_times import next_drill
+from edge_service.load_hours import out_of_hours
 
 START = datetime(2026, 7, 15, 20, 0, tzinfo=UTC)
 NOMINAL_V = 240.0
@@ -188,6 +189,7 @@ def settings_from(before: Settings, given: Mapping[str, Any]) -> Settings:
 def _group(name: str, given: Mapping[str, Any]) -> LoadGroup:
     _known(LoadGroup, given, "load group")
     chosen = dict(given) | {"tier": Tier(given.get("tier", "nice_to_have")), "legs": tuple(given.get("legs", ()))}
+    chosen["hours"] = tuple((start, end) for start, end in given.get("hours", ()))
     return LoadGroup(id=name, name=name.title(), **chosen)
 
 
@@ -530,6 +532,8 @@ class Play:
         self.house.know_loads(self.settings)
         told = frozenset(self.memory.notices)
         observation = replace(self.house.observe(now), departures=frozen_map(coming), drill_due=due, brought=told)
+        load_groups = {**self.facts.relays, **self.settings.load_groups}
+        observation = replace(observation, out_of_hours=out_of_hours(load_groups, now, self.facts.time_zone))
         self.observation = observation
         decision = decide(observation, self.memory, self.settings, self.facts, self.ladder)
         self.memory = decision.memory
