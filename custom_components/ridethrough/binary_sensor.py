@@ -27,7 +27,8 @@ from .entity import (
     nothing_more,
 )
 from .faults import charger_problem, needs_person, troubles
-from .program_events import BY_HAND, is_active, time_of
+from .program_events import BY_HAND, is_active
+from .times import time_of
 from .wire import AlertState, ChargerWire, ProgramWire, SiteWire, State
 
 PARALLEL_UPDATES = 0

@@ -13,7 +13,8 @@ from homeassistant.util import dt as dt_util
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
 from .entity import PROGRAM, RidethroughEntity, Scope, add_as_they_come, always
 from .program_entries import description, summary
-from .program_events import next_event, time_of
+from .program_events import next_event
+from .times import time_of
 from .wire import EventWire, ProgramWire
 from .wording import words
 

@@ -15,9 +15,9 @@ from homeassistant.const import (
 
 from .entity import may_discharge
 from .faults import error_code
-from .program_events import time_of
 from .reasons import BLOCKS, CONTROL_REASONS, ORDER_REASONS, ORDER_STAGES
 from .sensor_rows import SensorRow, Value, energy_row, enum_row, power_row, reading_row, share_row, time_row, turned
+from .times import time_of
 from .wire import ChargerWire, DepartureState, StepState
 
 # The reasons of a step that ask for a flow, and what it is called when charger and vehicle allow none.

@@ -50,6 +50,15 @@ class ClockWords:
         same = dt_util.as_local(at).date() == dt_util.as_local(now).date()
         return self.time(at) if same else f"{self.day(at, now)} {self.time(at)}"
 
+    def brief(self, at: datetime, now: datetime) -> str:
+        """As it stands in the midst of a sentence: 8 PM, Thu 7:30 AM; 20:00, Thu 07:30. The day where it is another."""
+        local = dt_util.as_local(at)
+        time = f"{self._short(local)} {self._half(local)}" if self._by_twelve else self.time(at)
+        days = (local.date() - dt_util.as_local(now).date()).days
+        if days == 0:
+            return time
+        return f"{self.weekday(at) if 0 < days < 7 else self.date(at)} {time}"
+
     def hours(self, start: datetime, end: datetime) -> str:
         """From when to when on one day, as short as can be: 17–20, 5–8 PM."""
         first, last = dt_util.as_local(start), dt_util.as_local(end)

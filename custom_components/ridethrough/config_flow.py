@@ -47,8 +47,9 @@ from .const import CONF_FINGERPRINT, DEFAULT_PORT, DOMAIN, LOAD_GROUP, PROGRAM
 from .options_flow import RidethroughOptionsFlow
 from .program_flow import ProgramFlow
 from .subentry_flow import LoadGroupFlow
-from .summary import async_words, options_of, questions_of, summary_of
+from .summary import options_of, questions_of, summary_of
 from .wire import State
+from .wording import async_words
 
 PORT = probatio.All(probatio.Coerce(int), probatio.Range(min=1, max=65535))
 ADDRESS_SCHEMA = probatio.Schema(

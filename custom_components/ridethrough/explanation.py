@@ -8,7 +8,7 @@ from typing import Any
 from .reasons import ORDER_REASONS, STEP_REASONS
 from .sensor_rows import turned
 from .wire import ChargerWire, EventWire, OrderState, State, StepState
-from .wording import Words, clock_of, power
+from .wording import Words, measured, power
 
 # Less than this is no shortfall.
 NEAR_W = 150
@@ -21,6 +21,9 @@ GIVES = frozenset({"manual_discharge"})
 DRAWS = frozenset(
     {"manual_charge", "departure_charges", "departure_late", "storm_charges", "charges_for_event", "fills_reserve"}
 )
+
+# What a step tells as a number.
+NUMBERS = ("target_pct", "reaches_pct", "reserve_pct", "limit_w", "charge_max_w", "power_w")
 
 # What a person can do where an event is held back, told with another reason's words.
 NEXT_STEPS: Mapping[str, str] = MappingProxyType(
@@ -261,10 +264,9 @@ def _next_step(words: Words, charger: ChargerWire, limiter: StepState | None) ->
 
 def _told(words: Words, data: Mapping[str, Any]) -> dict[str, str]:
     """What a step tells, as a person reads it."""
-    until = clock_of(data.get("until")) or words.say("until_further_notice")
-    told = {"name": str(data.get("name") or ""), "until": until, "at": clock_of(data.get("at"))}
-    told |= {key: f"{data[key]:.0f}%" for key in ("target_pct", "reaches_pct", "reserve_pct") if _is_number(data, key)}
-    told |= {key: power(data[key]) for key in ("limit_w", "charge_max_w", "power_w") if _is_number(data, key)}
+    until = words.clock_of(data.get("until")) or words.say("until_further_notice")
+    told = {"name": str(data.get("name") or ""), "until": until, "at": words.clock_of(data.get("at"))}
+    told |= {key: measured(key, data[key]) for key in NUMBERS if _is_number(data, key)}
     return {key: value for key, value in told.items() if value is not None}
 
 

@@ -21,7 +21,7 @@ from .explanation import events_of, explained
 from .program_events import OVER
 from .site_explanation import grid_told, lacks, outlook
 from .wire import EventWire
-from .wording import DASH, Words, clock_of, power, words
+from .wording import DASH, Words, power, words
 
 LOOKS = ToolAnnotations(read_only=True, destructive=False, idempotent=True, open_world=False)
 
@@ -219,7 +219,7 @@ class HoldForStorm(SiteTool):
     async def _do(self, coordinator: RidethroughCoordinator, said: Words, given: dict[str, Any]) -> dict[str, Any]:
         until = (dt_util.utcnow() + timedelta(hours=given["hours"])).isoformat()
         await coordinator.async_command("prepare_for_storm", until=until, reserve_pct=given["reserve_percent"])
-        return {"until": until, "until_text": clock_of(until), "reserve_percent": given["reserve_percent"]}
+        return {"until": until, "until_text": said.clock_of(until), "reserve_percent": given["reserve_percent"]}
 
 
 TOOLS: tuple[type[SiteTool], ...] = (BackupStatus, ForecastRuntime, PeakEvents, Explain, SkipEvent, HoldForStorm)
@@ -257,8 +257,8 @@ def event_line(said: Words, event: EventWire) -> str:
     return said.say(
         "event_line_over" if over else "event_line",
         name=event["name"],
-        start=clock_of(event["start"]) or DASH,
-        end=clock_of(event["end"]) or DASH,
+        start=said.clock_of(event["start"]) or DASH,
+        end=said.clock_of(event["end"]) or DASH,
         power=DASH if asked_w is None else power(asked_w),
         status=said.state("sensor.event_status", event["status"]).lower(),
     )

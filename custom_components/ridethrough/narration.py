@@ -17,7 +17,7 @@ from .explanation import BY_WHOM, events_of, explained, next_step_of_order
 from .reasons import ORDER_REASONS
 from .relevance import Owner
 from .wire import ChargerWire, Occurrence
-from .wording import Words, clock_of, energy, lasted, power, words
+from .wording import Words, measured, words
 
 EVENT_TOLD = f"{DOMAIN}_told"
 ATTR_KIND = "kind"
@@ -113,7 +113,7 @@ def told(words: Words, occurrence: Occurrence, events: Mapping[str, Any]) -> str
 
 def _plain(words: Words, kind: str, data: Mapping[str, Any]) -> dict[str, str]:
     """What an occurrence tells, as a person reads it by the unit in its name."""
-    plain = {name: one for name, value in data.items() if (one := _value(name, value)) is not None}
+    plain = {name: one for name, value in data.items() if (one := _value(words, name, value)) is not None}
     reason = str(data.get("reason"))
     if kind.startswith("order_"):
         plain["who"] = words.say(f"who_{BY_WHOM.get(reason, 'charger')}")
@@ -127,14 +127,12 @@ def _plain(words: Words, kind: str, data: Mapping[str, Any]) -> dict[str, str]:
     return plain
 
 
-def _value(name: str, value: Any) -> str | None:
+def _value(words: Words, name: str, value: Any) -> str | None:
     if name in ("start", "end", "at", "until"):
-        return clock_of(value)
+        return words.clock_of(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value if isinstance(value, str) else None
-    units = {"w": power, "wh": energy, "s": lasted, "pct": "{:.0f}%".format, "usd": "${:.2f}".format}
-    unit = units.get(name.rpartition("_")[2])
-    return str(value) if unit is None else unit(value)
+    return measured(name, value)
 
 
 def _reason(charger: ChargerWire) -> str | None:

@@ -10,10 +10,11 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 
-from .clock_words import ClockWords
 from .const import DOMAIN
 from .notice_kinds import KINDS
+from .times import time_of
 from .wire import NoticeWire
+from .wording import DASH, Words, async_words, measured
 
 # What is asked of an event and what it brought, said only as far as the edge knows it: the words, and what they tell.
 TERMS = MappingProxyType({"asked": "power_w", "possible": "feasible_w", "worth": "stake_usd"})
@@ -23,46 +24,42 @@ RESULT = MappingProxyType({"given": "energy_wh", "average": "average_w", "earned
 class NoticeWords:
     """Titles and texts in the language of Home Assistant."""
 
-    def __init__(self, words: Mapping[str, str], country: str | None, language: str) -> None:
-        self._words = words
-        self.clock = ClockWords(self.word, country, language)
+    def __init__(self, words: Words, errors: Mapping[str, str]) -> None:
+        self._words, self._errors = words, errors
+        self.clock = words.clock
 
     @classmethod
     async def load(cls, hass: HomeAssistant) -> NoticeWords:
         """The words of the language that Home Assistant speaks now."""
-        language = hass.config.language
-        words = await async_get_translations(hass, language, "common", [DOMAIN])
-        errors = await async_get_translations(hass, language, "exceptions", [DOMAIN])
-        return cls({**words, **errors}, hass.config.country, language)
+        errors = await async_get_translations(hass, hass.config.language, "exceptions", [DOMAIN])
+        return cls(await async_words(hass), errors)
 
     def word(self, key: str) -> str | None:
         """What a key of ``common`` says; None: there is none."""
-        return self._words.get(f"component.{DOMAIN}.common.{key}")
+        return self._words.find(key)
 
-    def said(self, key: str, **numbers: object) -> str:
-        """The same with its numbers; the key itself where there are no words."""
-        return (self.word(key) or key).format_map(numbers)
+    def said(self, key: str, /, **told: object) -> str:
+        """The same with what is told in it; the key itself where there are no words."""
+        return self._words.say(key, **told)
 
     def error(self, error: HomeAssistantError) -> str:
         """Why something could not be done."""
-        words = self._words.get(f"component.{DOMAIN}.exceptions.{error.translation_key}.message")
+        words = self._errors.get(f"component.{DOMAIN}.exceptions.{error.translation_key}.message")
         return words.format_map(error.translation_placeholders or {}) if words else str(error)
 
     def text(self, notice: NoticeWire, site: str) -> tuple[str, str]:
         """Title and text that say the whole thing, and stay true however long they are shown."""
-        kind = notice["kind"] if notice["kind"] in KINDS else "other"
+        kind, data = notice["kind"] if notice["kind"] in KINDS else "other", notice["data"]
         raised_at = self._plain("raised_at", notice["raised_at"])
-        said = _Said({"since": raised_at})
-        said |= {name: self._plain(name, value) for name, value in notice["data"].items()}
-        said |= {"site": site, "kind": notice["kind"], "raised_at": raised_at}
-        said["ends"] = self.word(f"ends_{notice['data'].get('ends')}") or "–"
-        said["flags"] = self.each("flag", notice["data"].get("flags"))
-        said["lost"] = self.each("lost", notice["data"].get("reasons")) or self.word("lost_nothing") or "–"
-        said["when"] = self._span(notice["data"].get("start"), notice["data"].get("end"))
-        said["terms"], said["result"] = (self._known(parts, notice["data"], said) for parts in (TERMS, RESULT))
-        said["reason"] = self.reason(notice["data"].get("reason") or "no_contact")
-        title, text = (self.word(f"notice_{kind}_{part}") or kind for part in ("title", "text"))
-        return title.format_map(said), text.format_map(said)
+        told = {"since": raised_at} | {name: self._plain(name, value) for name, value in data.items()}
+        told |= {"site": site, "kind": notice["kind"], "raised_at": raised_at}
+        told["ends"] = self.word(f"ends_{data.get('ends')}") or DASH
+        told["flags"] = self.each("flag", data.get("flags"))
+        told["lost"] = self.each("lost", data.get("reasons")) or self.said("lost_nothing")
+        told["when"] = self._span(data.get("start"), data.get("end"))
+        told |= {"terms": self._known(TERMS, data, told), "result": self._known(RESULT, data, told)}
+        told["reason"] = self.reason(data.get("reason") or "no_contact")
+        return self.said(f"notice_{kind}_title", **told), self.said(f"notice_{kind}_text", **told)
 
     def reason(self, code: str) -> str:
         """Why, of a failed backup or a charger."""
@@ -72,20 +69,20 @@ class NoticeWords:
         """A list of the contract's words as a person reads it; one of a later edge as it is."""
         return ", ".join(self.word(f"{kind}_{code}") or str(code).replace("_", " ") for code in codes or ())
 
-    def _known(self, parts: Mapping[str, str], data: Mapping[str, Any], said: _Said) -> str:
+    def _known(self, parts: Mapping[str, str], data: Mapping[str, Any], told: Mapping[str, str]) -> str:
         """The parts of a sentence whose numbers are known."""
         known = [self._part(part, data[name]) for part, name in parts.items() if data.get(name) is not None]
-        return ", ".join(words.format_map(said) for words in known) or self.word("part_none") or "–"
+        return ", ".join(self.said(part, **told) for part in known) or self.said("part_none")
 
     def _part(self, part: str, value: Any) -> str:
         draws = part in ("asked", "possible") and value > 0
-        return self.word(f"part_{part}_draws" if draws else f"part_{part}") or "–"
+        return f"part_{part}_draws" if draws else f"part_{part}"
 
     def _span(self, start: Any, end: Any) -> str:
         """When an event is, by the clock on the wall; its end with its day only where that is another."""
-        first, last = _time(start), _time(end)
+        first, last = time_of(start), time_of(end)
         if first is None:
-            return "–"
+            return DASH
         if last is None:
             return self._day_and_time(first)
         same_day = dt_util.as_local(last).date() == dt_util.as_local(first).date()
@@ -98,29 +95,8 @@ class NoticeWords:
     def _plain(self, name: str, value: Any) -> str:
         """A value as a person reads it, by the unit in its name."""
         if value is None:
-            return "–"
+            return DASH
         if isinstance(value, int | float):
             return measured(name, value)
-        at = _time(value)
+        at = time_of(value)
         return f"{self.clock.weekday(at)} {self.clock.time(at)}" if at else str(value)
-
-
-class _Said(dict[str, str]):
-    """What the edge told; a dash for what it did not."""
-
-    def __missing__(self, key: str) -> str:
-        return "–"
-
-
-def _time(value: Any) -> datetime | None:
-    return dt_util.parse_datetime(value) if isinstance(value, str) else None
-
-
-def measured(name: str, value: float) -> str:
-    """A number with its unit."""
-    unit = name.rpartition("_")[2]
-    if unit == "s":
-        return f"{value / 60:.0f} min" if value >= 120 else f"{value:.0f} s"
-    shapes = {"w": f"{abs(value) / 1000:.1f} kW", "wh": f"{abs(value) / 1000:.1f} kWh"}
-    shapes |= {"pct": f"{value:.0f} %", "usd": f"${value:.2f}"}
-    return shapes.get(unit, str(value))

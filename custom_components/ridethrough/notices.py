@@ -14,6 +14,7 @@ from .coordinator import RidethroughCoordinator
 from .notice_words import NoticeWords
 from .phones.switchboard import Phones
 from .wire import NoticeWire
+from .wording import Words
 
 
 class Notices:
@@ -23,7 +24,7 @@ class Notices:
         self._coordinator = coordinator
         self._hass = coordinator.hass
         self._shown: dict[str, int] = {}
-        self._words = NoticeWords({}, None, "en")
+        self._words = NoticeWords(Words({}, {}, None, "en"), {})
 
     async def async_start(self) -> None:
         """Load the words, show what stands, and follow; the phones that people chose likewise."""

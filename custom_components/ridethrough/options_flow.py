@@ -35,7 +35,8 @@ from .coordinator import RidethroughConfigEntry
 from .forwarding import folded
 from .phones.pages import PhonePages
 from .program_events import BY_HAND
-from .summary import async_words, question_of, summary_of
+from .summary import question_of, summary_of
+from .wording import async_words
 
 ON_OR_OFF = ["binary_sensor", "input_boolean", "switch"]
 WORDS = TextSelector(TextSelectorConfig(multiple=True))

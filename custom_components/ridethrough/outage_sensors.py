@@ -7,7 +7,6 @@ from typing import Any
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.const import EntityCategory, UnitOfEnergy, UnitOfRatio
 
-from .program_events import time_of
 from .sensor_rows import (
     ENERGY_DEADBAND_WH,
     SensorRow,
@@ -19,6 +18,7 @@ from .sensor_rows import (
     time_row,
     turned,
 )
+from .times import time_of
 from .wire import BackupRetryState, DrillState, LoadWire, OutageWire, RuntimeState, SiteWire
 
 READINESS = ["ready", "degraded", "not_ready"]

@@ -1,10 +1,10 @@
 """Which of a program's events people look at."""
 
 from datetime import datetime
-from typing import Any
 
 from homeassistant.util import dt as dt_util
 
+from .times import time_of
 from .wire import EventWire, ProgramWire
 
 # The kind of a program whose events people enter: it has no server to be connected to.
@@ -12,19 +12,6 @@ BY_HAND = "manual"
 RUNNING = frozenset({"running", "interrupted"})
 COMING = frozenset({"announced", "preparing", "prepared"})
 OVER = frozenset({"finished", "missed", "cancelled"})
-
-
-# Beyond these no clock on a wall can show it.
-FIRST_YEAR, LAST_YEAR = 1971, 9998
-
-
-def time_of(text: Any) -> datetime | None:
-    """A time of the contract; None: there is none, or it is none, such as one without its zone."""
-    try:
-        at = dt_util.parse_datetime(text) if isinstance(text, str) else None
-    except ValueError:  # such as a thirteenth month
-        return None
-    return at if at is not None and at.tzinfo is not None and FIRST_YEAR <= at.year <= LAST_YEAR else None
 
 
 def _is_over(event: EventWire, now: datetime) -> bool:

@@ -6,8 +6,9 @@ from typing import Any
 from homeassistant.components.sensor import SensorStateClass
 from homeassistant.const import EntityCategory
 
-from .program_events import BY_HAND, is_active, measured_event, next_event, shown_event, time_of, waits_for_yes
+from .program_events import BY_HAND, is_active, measured_event, next_event, shown_event, waits_for_yes
 from .sensor_rows import SensorRow, energy_row, enum_row, money_row, power_row, time_row, turned
+from .times import time_of
 from .wire import EventWire, ProgramWire
 
 # What keeps an event from its target: the contract's words in EventWire.

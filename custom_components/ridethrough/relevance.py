@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from .program_events import time_of
+from .times import time_of
 from .wire import Occurrence
 
 # What was over a day ago is for the log: an automation that acts on it now would surprise people.

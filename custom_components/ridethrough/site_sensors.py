@@ -8,9 +8,9 @@ from typing import Any
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.const import EntityCategory, UnitOfInformation, UnitOfTime
 
-from .program_events import time_of
 from .reasons import CONTROL_REASONS
 from .sensor_rows import SensorRow, energy_row, enum_row, power_row, reading_row, share_row, time_row
+from .times import time_of
 from .wire import SiteWire, SwitchWire
 
 

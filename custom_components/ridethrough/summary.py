@@ -6,9 +6,8 @@ from typing import Any
 import probatio
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import BooleanSelector
-from homeassistant.helpers.translation import async_get_translations
 
-from .const import CONF_BACKED_UP, DOMAIN
+from .const import CONF_BACKED_UP
 from .notice_kinds import Group
 from .phones.choice import (
     CONF_ALARMS,
@@ -29,13 +28,6 @@ BY_HAND = "manual"
 # As the page of notifications proposes them.
 QUIET_START, QUIET_END = "22:00:00", "07:00:00"
 READINESS = "sensor.backup_readiness"
-
-
-async def async_words(hass: HomeAssistant) -> Words:
-    """Also before the integration is set up, when Home Assistant has not read them yet."""
-    language = hass.config.language
-    common = await async_get_translations(hass, language, "common", [DOMAIN])
-    return Words(common, await async_get_translations(hass, language, "entity", [DOMAIN]))
 
 
 def question_of(state: State) -> probatio.Schema:

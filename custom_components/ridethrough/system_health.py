@@ -8,7 +8,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .const import DOMAIN
 from .coordinator import RidethroughCoordinator
-from .program_events import time_of
+from .times import time_of
 from .wire import HIGHEST_SCHEMA, LOWEST_SCHEMA
 
 

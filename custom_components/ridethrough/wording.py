@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.translation import async_get_cached_translations
+from homeassistant.helpers.translation import async_get_cached_translations, async_get_translations
 from homeassistant.util import dt as dt_util
 
+from .clock_words import ClockWords
 from .const import DOMAIN
+from .times import time_of
 
 DASH = "–"
 
@@ -20,15 +21,27 @@ class Words:
 
     common: Mapping[str, str]
     entity: Mapping[str, str]
+    country: str | None
+    language: str
 
     def find(self, key: str) -> str | None:
         """A text of ours, or None."""
         return self.common.get(f"component.{DOMAIN}.common.{key}")
 
-    def say(self, key: str, /, **given: str) -> str:
+    def say(self, key: str, /, **given: object) -> str:
         """A text of ours with what is told in it; the key itself where there is none."""
         text = self.find(key)
         return key if text is None else text.format_map(_Given(given))
+
+    @property
+    def clock(self) -> ClockWords:
+        """How times are said."""
+        return ClockWords(self.find, self.country, self.language)
+
+    def clock_of(self, text: Any) -> str | None:
+        """A time of the contract by the clock on the wall, with its day where that is not today; None for none."""
+        at = time_of(text)
+        return None if at is None else self.clock.brief(at, dt_util.utcnow())
 
     def state(self, entity: str, state: str) -> str:
         """What a state of an entity is called, ``entity`` such as ``sensor.why``; one of a later edge as it is."""
@@ -42,7 +55,7 @@ class Words:
         return self.entity.get(f"component.{DOMAIN}.entity.{path}") or word.replace("_", " ")
 
 
-class _Given(dict[str, str]):
+class _Given(dict[str, object]):
     """What was told; a dash for what was not."""
 
     def __missing__(self, key: str) -> str:
@@ -52,10 +65,16 @@ class _Given(dict[str, str]):
 def words(hass: HomeAssistant) -> Words:
     """The words of Home Assistant's language."""
     language = hass.config.language
-    return Words(
-        async_get_cached_translations(hass, language, "common", DOMAIN),
-        async_get_cached_translations(hass, language, "entity", DOMAIN),
-    )
+    common, entity = (async_get_cached_translations(hass, language, kind, DOMAIN) for kind in ("common", "entity"))
+    return Words(common, entity, hass.config.country, language)
+
+
+async def async_words(hass: HomeAssistant) -> Words:
+    """Also before the integration is set up, when Home Assistant has not read them yet."""
+    language = hass.config.language
+    common = await async_get_translations(hass, language, "common", [DOMAIN])
+    entity = await async_get_translations(hass, language, "entity", [DOMAIN])
+    return Words(common, entity, hass.config.country, language)
 
 
 def power(power_w: float) -> str:
@@ -81,18 +100,8 @@ def lasted(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def clock(at: datetime) -> str:
-    """A time by the clock on the wall, with its day where that is not today: "8 PM", "Tue 6:30 AM"."""
-    local, today = dt_util.as_local(at), dt_util.now().date()
-    minutes = f":{local.minute:02d}" if local.minute else ""
-    hour = f"{local.hour % 12 or 12}{minutes} {'AM' if local.hour < 12 else 'PM'}"
-    days = (local.date() - today).days
-    if days == 0:
-        return hour
-    return f"{local:%a} {hour}" if 0 < days < 7 else f"{local:%b} {local.day}, {hour}"
-
-
-def clock_of(text: Any) -> str | None:
-    """A time of the contract by the clock on the wall; None for none."""
-    at = dt_util.parse_datetime(text) if isinstance(text, str) else None
-    return None if at is None else clock(at)
+def measured(name: str, value: float) -> str:
+    """A number of the contract as a person reads it, by the unit in its name."""
+    units = {"w": power, "wh": energy, "s": lasted, "pct": "{:.0f}%".format, "usd": "${:.2f}".format}
+    unit = units.get(name.rpartition("_")[2])
+    return str(value) if unit is None else unit(value)

@@ -70,6 +70,17 @@ async def test_every_kind_is_told_on_a_phone_in_words_without_gaps(hass: HomeAss
     assert all(len(words.said(f"button_{name}")) <= 20 for name in BUTTONS)
 
 
+async def test_times_that_are_none_leave_a_dash_and_the_rest_of_the_words(hass: HomeAssistant) -> None:
+    words = await NoticeWords.load(hass)
+    event = notice(1, "event", "event_announced", start="2026-13-01T17:00:00+00:00", end="2026-12-01T20:00:00")
+    late = notice(2, "late", "departure_late", charger="Driveway charger", at="2026-02-30T07:00:00+00:00")
+    for said in (event, late):
+        title, text = words.text(said, "Home")
+        assert title
+        assert len(text) > 40
+        assert PhoneWords(words).draft(said, home(), dt_util.utcnow()).title == title
+
+
 async def composed(hass: HomeAssistant, said: Any, **site: Any) -> str:
     state = home()
     state["site"].update(site)  # type: ignore[typeddict-item]
@@ -104,7 +115,7 @@ async def test_what_is_not_known_is_left_out(hass: HomeAssistant) -> None:
     near = notice(1, "reserve", "reserve_near", charger="Driveway charger", soc_pct=24.0, ends="stop")
     assert (await composed(hass, near)).startswith("Backup ends soon:")
     told = await composed(hass, near | {"data": near["data"] | {"minutes": 120}})
-    assert told.startswith("Backup ends in about 2 h: Driveway charger is at 24 %.")
+    assert told.startswith("Backup ends in about 2 h: Driveway charger is at 24%.")
 
 
 async def test_an_event_without_a_price_says_its_power_and_a_car_that_is_late_is_named(hass: HomeAssistant) -> None:

@@ -78,7 +78,7 @@ async def test_the_return_of_power_takes_the_place_of_the_outage(
     await peer.raise_notice(notice(7))
     await peer.raise_notice(notice(8, "outage", "power_back", duration_s=11_400, energy_wh=9400))
     await eventually(lambda: any("9.4 kWh" in text for text in board.texts()))
-    assert board.texts() == ["Home is on the grid again after 190 min. The vehicle gave 9.4 kWh."]
+    assert board.texts() == ["Home is on the grid again after 3 h 10 min. The vehicle gave 9.4 kWh."]
 
 
 async def test_what_the_edge_clears_is_taken_down(

@@ -178,7 +178,7 @@ def of_driveway(number: int, key: str, kind: str, **data: Any) -> Any:
 
 LEAVES = departure()
 TAPS: list[tuple[str, Any, str, str, dict[str, Any]]] = [
-    ("reserve", of_driveway(1, "reserve", "reserve_near", soc_pct=24.0, minutes=30, ends="stop"), "Use 10 % more",
+    ("reserve", of_driveway(1, "reserve", "reserve_near", soc_pct=24.0, minutes=30, ends="stop"), "Use 10% more",
      "lend_reserve", {"charger": "driveway", "pct": 15.0}),
     ("backup", notice(1, "backup_latched", "backup_latched", reason="not_formed", retries=4), "Try again",
      "retry_backup", {}),

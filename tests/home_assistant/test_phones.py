@@ -163,7 +163,7 @@ async def test_what_arose_while_home_assistant_was_dark_comes_once_and_only_if_i
     await hass.config_entries.async_reload(house.entry_id)
     await settled(hass, peer, eventually)
     assert len(phone.pushes) == 2
-    assert phone.reads("Power is back: Home is on the grid again after 190 min. The vehicle gave 9.4 kWh.")
+    assert phone.reads("Power is back: Home is on the grid again after 3 h 10 min. The vehicle gave 9.4 kWh.")
     assert not phone.reads("Power is out")
 
 

@@ -12,7 +12,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.ridethrough.const import CONF_BACKED_UP
 from custom_components.ridethrough.notice_kinds import Group
 from custom_components.ridethrough.phones.choice import CONF_NOTIFICATIONS, CONF_PHONES, Choice
-from custom_components.ridethrough.summary import STEPS, async_words, next_steps, summary_of
+from custom_components.ridethrough.summary import STEPS, next_steps, summary_of
+from custom_components.ridethrough.wording import async_words
 
 from .onboarding import ask_for_code
 from .peer import CODE, Eventually, Peer, home, of_an_older_edge

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from custom_components.ridethrough.const import DOMAIN
 from custom_components.ridethrough.explanation import explained, next_step_of_block, step_told
 from custom_components.ridethrough.reasons import ORDER_REASONS, STEP_REASONS
 from custom_components.ridethrough.site_explanation import evidence, faults, outlook, standing
-from custom_components.ridethrough.wording import Words, clock, lasted
+from custom_components.ridethrough.wording import Words, lasted
 
 from .conftest import attributes, device_of, shown
 from .peer import Eventually, Peer, at, event, home, notice
@@ -42,7 +43,10 @@ def flat(node: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 ENGLISH = Words(
-    dict(flat(TEXTS["common"], f"component.{DOMAIN}.common")), dict(flat(TEXTS["entity"], f"component.{DOMAIN}.entity"))
+    dict(flat(TEXTS["common"], f"component.{DOMAIN}.common")),
+    dict(flat(TEXTS["entity"], f"component.{DOMAIN}.entity")),
+    "US",
+    "en",
 )
 
 
@@ -417,5 +421,9 @@ async def test_times_and_spans_are_read_as_on_the_wall(hass: HomeAssistant, free
     freezer.move_to(NOW)
     now = dt_util.utcnow()
     ahead = [timedelta(0), timedelta(hours=5, minutes=5), timedelta(hours=9), timedelta(days=30)]
-    assert [clock(now + one) for one in ahead] == ["3 PM", "8:05 PM", "Thu 12 AM", "Aug 14, 3 PM"]
+    told = [(now + one).isoformat() for one in ahead]
+    assert [ENGLISH.clock_of(one) for one in told] == ["3 PM", "8:05 PM", "Thu 12 AM", "Fri Aug 14 3 PM"]
+    german = replace(ENGLISH, country="DE")
+    assert [german.clock_of(one) for one in told] == ["15:00", "20:05", "Thu 00:00", "Fri Aug 14 15:00"]
+    assert [ENGLISH.clock_of(one) for one in ("2026-13-01T00:00:00Z", "soon", None)] == [None, None, None]
     assert [lasted(one) for one in (90, 600, 11_400)] == ["90 s", "10 min", "3 h 10 min"]

@@ -11,7 +11,7 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 
 from ..const import DOMAIN
-from ..program_events import time_of
+from ..times import time_of
 from ..wire import EventWire
 from .frame import (
     ATTR_AT,

@@ -9,10 +9,10 @@ import probatio
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.util import dt as dt_util
 
 from ..const import DOMAIN
 from ..coordinator import RidethroughCoordinator
+from ..times import time_of
 from ..wire import ChargerWire
 from .frame import (
     ATTR_POWER,
@@ -101,7 +101,7 @@ def _limits(found: ChargerWire, data: Mapping[str, Any]) -> dict[str, Any]:
 def _is_ours(found: ChargerWire | None, end: str) -> bool:
     """The order that stands ends when ours does; the edge may tell whole seconds."""
     manual = found["manual"] if found is not None else None
-    told, meant = (dt_util.parse_datetime(one) for one in (manual["until"] if manual else "", end))
+    told, meant = (time_of(one) for one in (manual["until"] if manual else None, end))
     return told is not None and meant is not None and abs(told - meant) < timedelta(seconds=1)
 
 

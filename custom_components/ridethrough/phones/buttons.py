@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Self
 
-from homeassistant.util import dt as dt_util
-
 from ..notice_kinds import kind_of
 from ..notice_words import NoticeWords
+from ..times import time_of
 from ..wire import LoadWire, NoticeWire, State
 from .drafts import event_of
 
@@ -112,7 +111,7 @@ def _lend(notice: NoticeWire, state: State, now: datetime) -> list[Command]:
 
 def _charge_now(notice: NoticeWire, state: State, now: datetime) -> list[Command]:
     """As fast as it can, until the vehicle leaves."""
-    charger, at = _charger(notice, state), dt_util.parse_datetime(str(notice["data"].get("at")))
+    charger, at = _charger(notice, state), time_of(notice["data"].get("at"))
     if charger is None or at is None or at <= now:
         return []
     until = min(at, now + timedelta(hours=23))

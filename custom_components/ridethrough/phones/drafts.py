@@ -6,10 +6,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from homeassistant.util import dt as dt_util
-
-from ..notice_words import NoticeWords, measured
+from ..notice_words import NoticeWords
+from ..times import time_of
 from ..wire import EventWire, NoticeWire, SiteWire, State
+from ..wording import measured
 
 # Below this the minutes count.
 HOURS_FROM_H = 2.0
@@ -54,7 +54,7 @@ class PhoneWords:
 
     def _outage(self, notice: NoticeWire, state: State, now: datetime) -> Draft | None:
         site, outage = state["site"], state["site"]["outage"]
-        started_at = _time(notice["data"].get("since") or (outage["started_at"] if outage else None))
+        started_at = time_of(notice["data"].get("since") or (outage["started_at"] if outage else None))
         if started_at is None:
             return None
         backup, left = _backup(notice, site), self._left(state)
@@ -106,7 +106,7 @@ class PhoneWords:
 
     def _event(self, notice: NoticeWire, state: State, now: datetime) -> Draft | None:
         event = event_of(state, str(notice["data"].get("uid")))
-        start, end = (_time((event or notice["data"]).get(key)) for key in ("start", "end"))
+        start, end = (time_of((event or notice["data"]).get(key)) for key in ("start", "end"))
         if event is None or start is None or end is None:
             return None
         runs, asks = event["status"] == "running", notice["kind"] == "event_asks"
@@ -130,7 +130,7 @@ class PhoneWords:
     def _ready(self, state: State, end: datetime, now: datetime) -> str:
         """Whether the car is ready after it: what people fear of an event."""
         leaving = [charger.get("departure") for charger in state["chargers"].values()]
-        times = {at: one for one in leaving if one and (at := _time(one["at"])) is not None and at >= end}
+        times = {at: one for one in leaving if one and (at := time_of(one["at"])) is not None and at >= end}
         if not times:
             return ""
         at = min(times)
@@ -186,7 +186,3 @@ def _event_live(event: EventWire, start: datetime, end: datetime, now: datetime)
 
 def _minutes(hours: float) -> str:
     return f"{max(5, round(hours * 12) * 5)}"
-
-
-def _time(value: Any) -> datetime | None:
-    return dt_util.parse_datetime(value) if isinstance(value, str) else None

@@ -13,6 +13,7 @@ from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
 
 from ..notice_kinds import kind_of, wakes
+from ..times import time_of
 from ..wire import NoticeWire
 from .choice import Choice
 from .drafts import Draft
@@ -129,7 +130,7 @@ class Line:
 
     def _follows_an_answer(self, notice: NoticeWire) -> bool:
         answer = self._desk.ledger.answers.get(notice["key"])
-        raised_at = dt_util.parse_datetime(notice["raised_at"])
+        raised_at = time_of(notice["raised_at"])
         if answer is None or raised_at is None:
             return False
         return raised_at - sent_at(answer) < FOLLOWS_WITHIN
@@ -215,5 +216,5 @@ class Line:
 def _is_too_late_then(notice: NoticeWire, morning: datetime) -> bool:
     """An answer is asked for, or a vehicle leaves, before people would read it."""
     name = {"event_asks": "start", "departure_late": "at"}.get(notice["kind"])
-    at = None if name is None else dt_util.parse_datetime(str(notice["data"].get(name)))
+    at = None if name is None else time_of(notice["data"].get(name))
     return at is not None and at < morning
