@@ -15,22 +15,10 @@ from homeassistant.const import (
 
 from .entity import may_discharge
 from .faults import error_code
-from .reasons import BLOCKS, CONTROL_REASONS, ORDER_REASONS, ORDER_STAGES
+from .reasons import BLOCKS, CONTROL_REASONS, DRAWS, GIVES, ORDER_REASONS, ORDER_STAGES
 from .sensor_rows import SensorRow, Value, energy_row, enum_row, power_row, reading_row, share_row, time_row, turned
 from .times import time_of
 from .wire import ChargerWire, DepartureState, StepState
-
-# The reasons of a step that ask for a flow, and what it is called when charger and vehicle allow none.
-WISHES: Mapping[str, str] = {
-    "manual_discharge": "discharge_limit",
-    "event": "discharge_limit",
-    "manual_charge": "charge_limit",
-    "departure_charges": "charge_limit",
-    "departure_late": "charge_limit",
-    "storm_charges": "charge_limit",
-    "charges_for_event": "charge_limit",
-    "fills_reserve": "charge_limit",
-}
 
 
 def charger_status(charger: ChargerWire) -> str:
@@ -55,12 +43,19 @@ def limited_by(charger: ChargerWire) -> str | None:
 def _forbidden_by(charger: ChargerWire) -> str | None:
     """What charger and vehicle tell of the direction that is wished, while they allow nothing in it."""
     last = charger["why"][-1] if charger["why"] else None
-    wished = WISHES.get(last["reason"]) if last is not None and last["low_w"] == last["high_w"] == 0 else None
+    wished = _wish(last["reason"]) if last is not None and last["low_w"] == last["high_w"] == 0 else None
     for step in charger["why"]:
         bound_w = step["low_w"] if wished == "discharge_limit" else step["high_w"]
         if wished is not None and step["reason"] == "device" and bound_w == 0:
             return next((alarm for alarm in _alarms(step) if alarm in ORDER_REASONS), wished)
     return None
+
+
+def _wish(reason: str) -> str | None:
+    """What the direction that a step asks for is called when charger and vehicle allow none; None: it asks for none."""
+    if reason in DRAWS:
+        return "charge_limit"
+    return "discharge_limit" if reason in GIVES or reason == "event" else None
 
 
 def _alarms(step: StepState) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from .reasons import ORDER_REASONS, STEP_REASONS
+from .reasons import DRAWS, GIVES, ORDER_REASONS, STEP_REASONS
 from .sensor_rows import turned
-from .wire import ChargerWire, EventWire, OrderState, State, StepState
+from .wire import ChargerWire, EventWire, OrderState, StepState
 from .wording import Words, measured, power
 
 # Less than this is no shortfall.
@@ -15,12 +15,6 @@ NEAR_W = 150
 # What moves with the house's own load is told in halves of a kilowatt, so that it is not told anew each second.
 MOVING = frozenset({"service_limits", "import_capacity", "export_capacity", "generator", "meter_late"})
 ROUGH_W = 500
-
-# The reasons that ask for a flow, by its direction.
-GIVES = frozenset({"manual_discharge"})
-DRAWS = frozenset(
-    {"manual_charge", "departure_charges", "departure_late", "storm_charges", "charges_for_event", "fills_reserve"}
-)
 
 # What a step tells as a number.
 NUMBERS = ("target_pct", "reaches_pct", "reserve_pct", "limit_w", "charge_max_w", "power_w")
@@ -71,11 +65,6 @@ class Explanation:
     def whole(self) -> str:
         """All of it in one text."""
         return self.text if self.order is None else f"{self.text} {self.order}"
-
-
-def events_of(state: State) -> dict[str, EventWire]:
-    """Every event of every program, by its uid."""
-    return {event["uid"]: event for program in state["programs"].values() for event in program["events"]}
 
 
 def explained(words: Words, charger: ChargerWire, events: Mapping[str, EventWire]) -> Explanation:
@@ -198,6 +187,8 @@ def _bound_w(step: StepState, direction: int) -> int:
 
 def _sentence(words: Words, charger: ChargerWire, step: StepState) -> str:
     reason = step["reason"] if step["reason"] in STEP_REASONS else "other"
+    if reason == "rests" and charger["plugged"] is False:
+        return words.say("why_no_vehicle")
     flow_w = _settled_w(step) or _wished_w(charger, step) or 0
     # What is ordered differs a little from the part that is asked, so that just that is measured.
     flow_w = step["data"].get("asked_w", flow_w) if reason == "event" else flow_w

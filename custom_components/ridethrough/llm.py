@@ -17,8 +17,8 @@ from homeassistant.util import dt as dt_util
 from .actions.events import shown
 from .const import DOMAIN, STORM_RESERVE_PCT
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
-from .explanation import events_of, explained
-from .program_events import OVER
+from .explanation import explained
+from .program_events import OVER, events_of
 from .site_explanation import grid_told, lacks, outlook
 from .wire import EventWire
 from .wording import DASH, Words, power, words

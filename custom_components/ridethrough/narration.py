@@ -13,7 +13,8 @@ from homeassistant.util import dt as dt_util
 from .const import DOMAIN
 from .coordinator import RidethroughCoordinator
 from .entity import identifier
-from .explanation import BY_WHOM, events_of, explained, next_step_of_order
+from .explanation import BY_WHOM, explained, next_step_of_order
+from .program_events import events_of
 from .reasons import ORDER_REASONS
 from .relevance import Owner
 from .wire import ChargerWire, Occurrence

@@ -5,13 +5,18 @@ from datetime import datetime
 from homeassistant.util import dt as dt_util
 
 from .times import time_of
-from .wire import EventWire, ProgramWire
+from .wire import EventWire, ProgramWire, State
 
 # The kind of a program whose events people enter: it has no server to be connected to.
 BY_HAND = "manual"
 RUNNING = frozenset({"running", "interrupted"})
 COMING = frozenset({"announced", "preparing", "prepared"})
 OVER = frozenset({"finished", "missed", "cancelled"})
+
+
+def events_of(state: State) -> dict[str, EventWire]:
+    """Every event of every program, by its uid."""
+    return {event["uid"]: event for program in state["programs"].values() for event in program["events"]}
 
 
 def _is_over(event: EventWire, now: datetime) -> bool:

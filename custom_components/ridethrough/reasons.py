@@ -77,6 +77,12 @@ STEP_REASONS = [
     "other",
 ]
 
+# Of these, those that ask for a flow, by its direction; an event asks for either.
+GIVES = frozenset({"manual_discharge"})
+DRAWS = frozenset(
+    {"manual_charge", "departure_charges", "departure_late", "storm_charges", "charges_for_event", "fills_reserve"}
+)
+
 # How far an order has come: the contract's stages.
 ORDER_STAGES = ["ordered", "written", "read_back", "measured", "held", "limited", "refused"]
 

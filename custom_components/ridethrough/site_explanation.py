@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .explanation import blocked_told, events_of, explained, next_step_of_block, steps
+from .explanation import blocked_told, explained, next_step_of_block, steps
+from .program_events import events_of
 from .wire import ChargerWire, EventWire, EvidenceState, ReasonState, RuntimeState, SiteWire, State
 from .wording import DASH, Words, hours
 

@@ -8,25 +8,15 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import BooleanSelector
 
 from .const import CONF_BACKED_UP
+from .entity import may_discharge
 from .notice_kinds import Group
-from .phones.choice import (
-    CONF_ALARMS,
-    CONF_NAMES,
-    CONF_NOTIFICATIONS,
-    CONF_NOTIFIERS,
-    CONF_PHONES,
-    CONF_QUIET_END,
-    CONF_QUIET_START,
-    found_phones,
-)
+from .phones.choice import CONF_PHONES, found_phones, option_of
 from .phones.pages import PHONE_SELECTOR
+from .phones.quiet import END, START
+from .program_events import BY_HAND
 from .wire import ChargerWire, ReasonState, State
 from .wording import Words
 
-# The kind of the program for events that people enter themselves; every edge has one.
-BY_HAND = "manual"
-# As the page of notifications proposes them.
-QUIET_START, QUIET_END = "22:00:00", "07:00:00"
 READINESS = "sensor.backup_readiness"
 
 
@@ -51,14 +41,8 @@ def options_of(hass: HomeAssistant, answers: Mapping[str, Any]) -> dict[str, Any
     options = {key: value for key, value in answers.items() if key != CONF_PHONES}
     if not phones:
         return options
-    told = {
-        CONF_PHONES: phones,
-        CONF_NOTIFIERS: [],
-        CONF_ALARMS: phones,
-        CONF_NAMES: {one: names[one] for one in phones},
-    }
-    hours = {CONF_QUIET_START: QUIET_START, CONF_QUIET_END: QUIET_END}
-    return options | {CONF_NOTIFICATIONS: {**told, **hours, **{group.value: phones for group in Group}}}
+    everything = dict.fromkeys(Group, phones)
+    return options | option_of({one: names[one] for one in phones}, phones, everything, phones, (START, END))
 
 
 def summary_of(state: State, version: str, words: Words) -> str:
@@ -96,7 +80,7 @@ def _chargers(state: State, words: Words) -> Iterator[str]:
 def abilities_of(charger: ChargerWire) -> list[str]:
     """What it can do, of the contract: carry the house, supply in events, or charge; whether it answers now."""
     found = ["back_up"] if charger["can_back_up"] else []
-    if charger.get("blocked_by") != "unable":
+    if may_discharge(charger):
         found.append("serve_events")
     return [*(found or ["charge"]), *([] if charger["connected"] else ["not_answer"])]
 

@@ -8,7 +8,8 @@ from typing import override
 from homeassistant.util import dt as dt_util
 
 from .charger_sensors import told_of_limit, why
-from .explanation import events_of, explained
+from .explanation import explained
+from .program_events import events_of
 from .reasons import STEP_REASONS
 from .sensor_rows import LONGEST_WAIT, RidethroughSensor, SensorRow, enum_row
 from .wire import ChargerWire

@@ -13,7 +13,7 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from ..client import EdgeError
 from ..const import DOMAIN
-from ..explanation import events_of
+from ..program_events import events_of
 from ..site_explanation import charger_told, faults, grid_told, site_told
 from ..wire import State
 from ..wording import words

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from ..notice_kinds import kind_of
 from ..notice_words import NoticeWords
+from ..program_events import events_of
 from ..times import time_of
 from ..wire import LoadWire, NoticeWire, State
-from .drafts import event_of
 
 # What both makes of phone can show.
 MOST_BUTTONS = 3
@@ -60,14 +60,14 @@ def _on_event(command: str) -> Callable[[NoticeWire, State, datetime], list[Comm
 
     def commands(notice: NoticeWire, state: State, now: datetime) -> list[Command]:
         uid = str(notice["data"].get("uid"))
-        return [(command, {"event": uid})] if event_of(state, uid) is not None else []
+        return [(command, {"event": uid})] if uid in events_of(state) else []
 
     return commands
 
 
 def _keep(notice: NoticeWire, state: State, now: datetime) -> list[Command]:
     """It stays as it is: that somebody has read it is all there is to say."""
-    event = event_of(state, str(notice["data"].get("uid")))
+    event = events_of(state).get(str(notice["data"].get("uid")))
     runs = event is not None and event["status"] == "running"
     return [] if runs else [_read(notice)]
 

@@ -1,6 +1,6 @@
 """Who is told what, as people chose it on the options page, and whether those who were chosen still exist."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -71,6 +71,25 @@ class Choice:
         lost = [one for one in self.phones if devices.async_get(one) is None]
         lost += [one for one in self.notifiers if er.async_resolve_entity_id(entities, one) is None]
         return {one: self.names.get(one, one) for one in lost}
+
+
+def option_of(
+    names: Mapping[str, str],
+    phones: Collection[str],
+    told: Mapping[Group, Collection[str]],
+    alarms: Collection[str],
+    hours: tuple[str, str],
+) -> dict[str, Any]:
+    """What the entry keeps of a choice: all of ``names`` were chosen, and those that are no phones are notifiers."""
+    chosen = {
+        CONF_PHONES: [one for one in names if one in phones],
+        CONF_NOTIFIERS: [one for one in names if one not in phones],
+        CONF_NAMES: dict(names),
+        CONF_ALARMS: list(alarms),
+        CONF_QUIET_START: hours[0],
+        CONF_QUIET_END: hours[1],
+    }
+    return {CONF_NOTIFICATIONS: chosen | {group.value: list(told.get(group, ())) for group in Group}}
 
 
 @callback

@@ -6,11 +6,14 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from ..notice_words import NoticeWords
+from ..notice_words import UNREADABLE, NoticeWords
+from ..program_events import RUNNING, events_of
 from ..times import time_of
 from ..wire import EventWire, NoticeWire, SiteWire, State
 from ..wording import measured
 
+# An event that began is no longer told as one that comes, also in the moment between its end and its result.
+STARTED = RUNNING | {"finished", "missed"}
 # Below this the minutes count.
 HOURS_FROM_H = 2.0
 
@@ -47,7 +50,10 @@ class PhoneWords:
     def draft(self, notice: NoticeWire, state: State, now: datetime) -> Draft:
         """The message for a notice: of its own where there is one, else what the notification says."""
         compose = self._drafts.get(notice["kind"])
-        composed = compose(notice, state, now) if compose else None
+        try:
+            composed = compose(notice, state, now) if compose else None
+        except UNREADABLE:
+            composed = None
         return composed or Draft(notice, *self._words.text(notice, state["site"]["name"]))
 
     # ------------------------------------------------------------------------------------------------------ outage
@@ -105,11 +111,11 @@ class PhoneWords:
     # ------------------------------------------------------------------------------------------------------- event
 
     def _event(self, notice: NoticeWire, state: State, now: datetime) -> Draft | None:
-        event = event_of(state, str(notice["data"].get("uid")))
+        event = events_of(state).get(str(notice["data"].get("uid")))
         start, end = (time_of((event or notice["data"]).get(key)) for key in ("start", "end"))
         if event is None or start is None or end is None:
             return None
-        runs, asks = event["status"] == "running", notice["kind"] == "event_asks"
+        runs, asks = event["status"] in STARTED, notice["kind"] == "event_asks"
         when = self._words.clock.time(end) if runs else self._words.clock.span(start, end, now)
         key = "runs" if runs else "asks" if asks else "event"
         title = self._words.said(f"phone_{key}_title", when=when)
@@ -118,7 +124,8 @@ class PhoneWords:
             parts.append(self._words.each("flag", flags))
         message = ", ".join(part for part in parts if part) or event["name"]
         day = self._words.clock.day(start, now)
-        return Draft(notice, title, message, f"{event['status']}:{day}", None, _event_live(event, start, end, now))
+        stage = f"{'running' if runs else event['status']}:{day}"
+        return Draft(notice, title, message, stage, None, _event_live(event, start, end, now))
 
     def _worth(self, event: EventWire) -> str:
         stake = event.get("stake_usd")
@@ -136,12 +143,6 @@ class PhoneWords:
         at = min(times)
         late = times[at]["stage"] == "late"
         return self._words.said("phone_late" if late else "phone_ready", at=self._words.clock.time(at))
-
-
-def event_of(state: State, uid: str) -> EventWire | None:
-    """The event of this uid, of whatever program."""
-    events = (event for program in state["programs"].values() for event in program["events"])
-    return next((event for event in events if event["uid"] == uid), None)
 
 
 def _backup(notice: NoticeWire, site: SiteWire) -> str:

@@ -1,5 +1,6 @@
 """One phone: what it shows is kept equal to what stands, one message after the other, each once."""
 
+import logging
 from asyncio import Event as Waiter, Lock
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -19,6 +20,8 @@ from .choice import Choice
 from .drafts import Draft
 from .ledger import UPDATES_AFTER_S, Ledger, Sent, has_moved, sent_at, sent_now
 from .post import Loudness, Message, Way
+
+_LOGGER = logging.getLogger(__name__)
 
 # A phone that is away comes home some day; what still stands then is worth bringing.
 RETRIES = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30))
@@ -65,11 +68,18 @@ class Line:
         while True:
             self._news.clear()
             async with self.lock:
-                look_at = await self._look(dt_util.utcnow())
+                look_at = await self._looked(dt_util.utcnow())
             if self._is_done():
                 self._desk.ledger.forget(self.recipient)
                 return await self._desk.ledger.save()
             await self._rest(look_at)
+
+    async def _looked(self, now: datetime) -> datetime | None:
+        try:
+            return await self._look(now)
+        except Exception:  # a defect in one message must not leave the phone silent for good
+            _LOGGER.exception("Not all could be said to %s", self.recipient)
+            return now + RETRIES[0]
 
     async def _rest(self, until: datetime | None) -> None:
         timer = async_track_point_in_utc_time(self._hass, self.wake, until) if until is not None else None

@@ -24,7 +24,6 @@ from homeassistant.helpers.selector import (
 from ..notice_kinds import Group
 from .choice import (
     CONF_ALARMS,
-    CONF_NAMES,
     CONF_NOTIFICATIONS,
     CONF_NOTIFIERS,
     CONF_PHONES,
@@ -36,7 +35,9 @@ from .choice import (
     found_phones,
     kept_id,
     name_of,
+    option_of,
 )
+from .quiet import END, START
 
 CONF_NOBODY = "nobody_for_outages"
 PHONE_SELECTOR = DeviceSelector(
@@ -102,17 +103,10 @@ class PhonePages(OptionsFlow):
         return {one: name_of(self.hass, one, names) for one in chosen}
 
     async def _finish(self, what: Mapping[str, Any]) -> ConfigFlowResult:
-        offered, names = self._offered(), found_phones(self.hass)
-        chosen = {
-            CONF_PHONES: [one for one in offered if one in names],
-            CONF_NOTIFIERS: [one for one in offered if one not in names],
-            CONF_NAMES: offered,
-            CONF_QUIET_START: self._who[CONF_QUIET_START],
-            CONF_QUIET_END: self._who[CONF_QUIET_END],
-            CONF_ALARMS: list(what.get(CONF_ALARMS, ())),
-        }
-        groups = {group.value: list(what.get(group, ())) for group in Group}
-        return self.async_create_entry(data={**self.config_entry.options, CONF_NOTIFICATIONS: chosen | groups})
+        told = {group: what.get(group, ()) for group in Group}
+        hours = self._who[CONF_QUIET_START], self._who[CONF_QUIET_END]
+        kept = option_of(self._offered(), found_phones(self.hass), told, what.get(CONF_ALARMS, ()), hours)
+        return self.async_create_entry(data={**self.config_entry.options, **kept})
 
 
 def _asked(who: Mapping[str, Any]) -> bool:
@@ -126,8 +120,8 @@ def _who_schema(hass: HomeAssistant) -> probatio.Schema:
         {
             probatio.Optional(CONF_PHONES, default=list): PHONE_SELECTOR,
             probatio.Optional(CONF_NOTIFIERS, default=list): notifiers,
-            probatio.Required(CONF_QUIET_START, default="22:00:00"): TimeSelector(),
-            probatio.Required(CONF_QUIET_END, default="07:00:00"): TimeSelector(),
+            probatio.Required(CONF_QUIET_START, default=START): TimeSelector(),
+            probatio.Required(CONF_QUIET_END, default=END): TimeSelector(),
         }
     )
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Self
 
+# Until somebody chooses.
+START, END = "22:00:00", "07:00:00"
+
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
@@ -17,8 +20,8 @@ class QuietHours:
 
     @classmethod
     def of(cls, options: Mapping[str, Any], zone: tzinfo) -> Self:
-        """As chosen; else from 22 to 7."""
-        start, end = options.get("quiet_start", "22:00:00"), options.get("quiet_end", "07:00:00")
+        """As chosen."""
+        start, end = options.get("quiet_start", START), options.get("quiet_end", END)
         return cls(time.fromisoformat(start), time.fromisoformat(end), zone)
 
     def ends_at(self, now: datetime) -> datetime | None:
