@@ -90,7 +90,7 @@ class RidethroughOptionsFlow(BlueprintPages, PhonePages):
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Which page."""
-        return self.async_show_menu(step_id="init", menu_options=["summary", *SCHEMAS, "notifications", "blueprints"])
+        return self.async_show_menu(step_id="init", menu_options=["summary", "notifications", *SCHEMAS, "blueprints"])
 
     async def async_step_summary(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """What was found, what is missing and what to do next."""

@@ -13,6 +13,8 @@ from .coordinator import RidethroughCoordinator
 from .program_form import CONF_UNTESTED, entry_of, failures, fields_of, id_of, schema_of
 from .programs import program_id
 
+# The preset that has no rules of its own.
+ANY = "generic"
 # How events arrive; the first is how it is with the chosen program today.
 USUAL = "usual"
 KINDS = [USUAL, "openadr3", "openadr2b", "calendar", "manual"]
@@ -40,9 +42,11 @@ class ProgramFlow(ConfigSubentryFlow):
         return self.async_show_form(step_id="user", data_schema=self._choice())
 
     def _choice(self) -> probatio.Schema:
+        # The one for any program comes last: it is for whom none of the others fits.
+        named = sorted(self._offered["presets"].items(), key=lambda one: one[0] == ANY)
         presets = [
-            SelectOptionDict(value=name, label=f"{one['title']} ({one['utility']})")
-            for name, one in self._offered["presets"].items()
+            SelectOptionDict(value=name, label=one["title"] if name == ANY else f"{one['title']} ({one['utility']})")
+            for name, one in named
         ]
         kinds = [kind for kind in KINDS if kind == USUAL or kind in self._offered["kinds"]]
         chosen = SelectSelectorConfig(options=kinds, translation_key="program_kind")

@@ -1,5 +1,6 @@
 """Our translations where Home Assistant does not look them up itself, and numbers and times as a person reads them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,13 @@ from .const import DOMAIN
 from .times import time_of
 
 DASH = "–"
+# The edge cuts a utility's names to as much.
+LONGEST_NAME = 120
+MARKUP = re.compile(r"[\\`*_\[\]<>|~#&@]")
+# A page makes links of these without any markup.
+LINK = re.compile(r"(:|www)(//|\.)", re.IGNORECASE)
+# Less would be told as 0.0 kWh or nearly so.
+WHOLE_TENTH_WH = 95
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +85,24 @@ async def async_words(hass: HomeAssistant) -> Words:
     return Words(common, entity, hass.config.country, language)
 
 
+def one_line(text: str) -> str:
+    """Words of others, such as an event's name, fit to stand in a sentence of ours."""
+    return " ".join(text[: 4 * LONGEST_NAME].split())[:LONGEST_NAME]
+
+
+def not_marked_up(text: str) -> str:
+    """A text for a page that reads Markdown, shown as it is: no link, picture or heading comes of somebody's name."""
+    return LINK.sub(r"\1\\\2", MARKUP.sub(r"\\\g<0>", text))
+
+
 def power(power_w: float) -> str:
     """Kilowatts without a sign."""
     return f"{abs(power_w) / 1000:.1f} kW"
 
 
 def energy(energy_wh: float) -> str:
-    """Kilowatt-hours without a sign."""
-    return f"{abs(energy_wh) / 1000:.1f} kWh"
+    """Kilowatt-hours without a sign; what is less than a tenth of one in watt-hours."""
+    return f"{abs(energy_wh) / 1000:.1f} kWh" if abs(energy_wh) >= WHOLE_TENTH_WH else f"{abs(energy_wh):.0f} Wh"
 
 
 def hours(count: float) -> str:

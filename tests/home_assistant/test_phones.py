@@ -340,6 +340,11 @@ async def test_a_running_event_counts_down_without_a_sound(
     assert 600 <= data["progress"] <= 640
     assert len(phone.rang) == 1
     assert phone.buttons() == ["Skip"]
+    said = phone.texts
+    await peer.push(lambda state: state["programs"]["peak"]["events"][0].update(status="finished", stake_usd=None))
+    await settled(hass, peer, eventually)
+    await later(hass, freezer, 20)
+    assert phone.texts == said
 
 
 # ------------------------------------------------------------------------------------------------------- quiet hours

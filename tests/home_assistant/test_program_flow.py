@@ -204,6 +204,15 @@ async def test_an_edge_that_takes_no_programs_says_so(
     assert (ended["type"], ended["reason"]) == (FlowResultType.ABORT, reason)
 
 
+async def test_the_program_for_everybody_else_is_offered_last(
+    hass: HomeAssistant, house: MockConfigEntry, offering: Peer
+) -> None:
+    form = await begin(hass, house)
+    names = [option["label"] for option in form["data_schema"].schema["preset"].config["options"]]
+    assert names[-1] == "Any other program"
+    assert "ConnectedSolutions for batteries, Rhode Island (Rhode Island Energy)" in names[:-1]
+
+
 async def test_without_a_link_nothing_can_be_set_and_nothing_is_lost(
     hass: HomeAssistant, house: MockConfigEntry, offering: Peer, eventually: Eventually
 ) -> None:

@@ -132,7 +132,7 @@ async def test_an_entry_in_the_calendar_is_served_over_home_assistants_absence_a
     assert 2500 < float(shown(home.hass, AVERAGE)) * 1000 < 3100
     await home.reads("Peak event over")
     text = read("Peak event over", home)
-    assert re.search(r"delivered 0\.0 kWh, [23]\.\d kW on average, worth about \$2\d\.\d\d\.$", text), text
+    assert re.search(r"delivered \d\d Wh, [23]\.\d kW on average, worth about \$2\d\.\d\d\.$", text), text
     await home.eventually(lambda: shown(home.hass, "sensor.peak_power_season_events") == "1")
     assert home.edge.edge.ledger.rows
 

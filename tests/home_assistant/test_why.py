@@ -20,7 +20,7 @@ from custom_components.ridethrough.const import DOMAIN
 from custom_components.ridethrough.explanation import explained, next_step_of_block, step_told
 from custom_components.ridethrough.reasons import ORDER_REASONS, STEP_REASONS
 from custom_components.ridethrough.site_explanation import evidence, faults, outlook, standing
-from custom_components.ridethrough.wording import Words, lasted
+from custom_components.ridethrough.wording import Words, energy, lasted
 
 from .conftest import attributes, device_of, shown
 from .peer import Eventually, Peer, at, event, home, notice
@@ -84,6 +84,16 @@ CASES: dict[str, tuple[Any, str, str | None]] = {
     "gives for an event": (
         charger(DEVICE, step("event", -5000, -5000, **CALLED), order=order(-5003)),
         "Gives 5.0 kW for the peak event until 8 PM.",
+        None,
+    ),
+    "has no vehicle": (
+        charger(DEVICE, step("rests"), plugged=False, order=order(0)),
+        "Waits for a vehicle: none is plugged in.",
+        None,
+    ),
+    "does not know whether there is a vehicle": (
+        charger(DEVICE, step("rests"), plugged=None, order=order(0)),
+        "Rests: nobody wants anything of it.",
         None,
     ),
     "is held back by the site's limit": (
@@ -427,3 +437,7 @@ async def test_times_and_spans_are_read_as_on_the_wall(hass: HomeAssistant, free
     assert [german.clock_of(one) for one in told] == ["15:00", "20:05", "Thu 00:00", "Fri Aug 14 15:00"]
     assert [ENGLISH.clock_of(one) for one in ("2026-13-01T00:00:00Z", "soon", None)] == [None, None, None]
     assert [lasted(one) for one in (90, 600, 11_400)] == ["90 s", "10 min", "3 h 10 min"]
+
+
+def test_little_energy_is_told_in_watt_hours() -> None:
+    assert [energy(wh) for wh in (0, -42, 94, 96, 14_200)] == ["0 Wh", "42 Wh", "94 Wh", "0.1 kWh", "14.2 kWh"]
