@@ -63,7 +63,7 @@ class Resident:
         new, old = change.data["new_state"], change.data["old_state"]
         if new is None or new.state in (STATE_UNAVAILABLE, STATE_UNKNOWN):
             return
-        if new.entity_id == STATUS:
+        if new.entity_id == STATUS and self.statuses[-1:] != [new.state]:
             self.statuses.append(new.state)
         if (old is not None and old.state == STATE_UNAVAILABLE) or (old is not None and old.state == new.state):
             return

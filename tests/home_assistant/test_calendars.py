@@ -19,7 +19,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from .diary import Diary
-from .peer import Peer, refusing
+from .peer import Eventually, Peer, refusing
 
 UTILITY = "calendar.utility"
 OPTIONS = {"calendars": [UTILITY], "calendar_program": "peak"}
@@ -244,3 +244,29 @@ async def test_the_calendars_and_their_program_are_chosen_in_the_options(
     assert house.options["calendar_program"] == "peak"
     await comes(hass, freezer, lambda: bool(told(peer)))
     assert told(peer)[-1]["program"] == "peak"
+
+
+async def test_a_program_that_went_while_somebody_chose_it_is_said_to_be_gone(
+    hass: HomeAssistant, wall: Wall, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    menu = await hass.config_entries.options.async_init(house.entry_id)
+    page = await hass.config_entries.options.async_configure(menu["flow_id"], {"next_step_id": "calendars"})
+    await peer.push(lambda state: state["programs"].update(hand=state["programs"].pop("peak")))
+    await eventually(lambda: "peak" not in house.runtime_data.data["programs"])
+    choice = {"calendars": [UTILITY], "calendar_program": "peak"}
+    again = await hass.config_entries.options.async_configure(page["flow_id"], choice)
+    assert (again["type"], again["errors"]) == (FlowResultType.FORM, {"calendar_program": "unknown_program"})
+    done = await hass.config_entries.options.async_configure(page["flow_id"], choice | {"calendar_program": "hand"})
+    assert done["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_without_a_link_only_the_program_of_events_by_hand_is_offered(
+    hass: HomeAssistant, wall: Wall, house: MockConfigEntry
+) -> None:
+    assert await hass.config_entries.async_unload(house.entry_id)
+    menu = await hass.config_entries.options.async_init(house.entry_id)
+    page = await hass.config_entries.options.async_configure(menu["flow_id"], {"next_step_id": "calendars"})
+    schema = page["data_schema"]
+    assert schema is not None
+    (offered,) = (field.config["options"] for key, field in schema.schema.items() if key == "calendar_program")
+    assert [one["value"] for one in offered] == ["manual"]
