@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, override
+from typing import Any, TypedDict, Unpack, override
 
 from homeassistant.components.sensor import (
     SensorDeviceClass,
@@ -45,12 +45,25 @@ class SensorRow[PartT](SensorEntityDescription):
     other: str | None = None
 
 
+class More[PartT](TypedDict, total=False):
+    """What a row may say beside its key and value; what none of these makes of it stays as Home Assistant has it."""
+
+    attributes: Callable[[PartT], Mapping[str, Any]]
+    exists: Callable[[PartT], bool]
+    at_rest: Callable[[PartT], bool]
+    state_class: SensorStateClass
+    entity_category: EntityCategory
+    entity_registry_enabled_default: bool
+    suggested_unit_of_measurement: str
+    suggested_display_precision: int
+
+
 def turned[NumberT: (int, float)](value: NumberT | None) -> NumberT | None:
     """The edge's sign (positive consumes) as the Energy dashboard's of a battery (positive supplies)."""
     return None if value is None else 0 - value
 
 
-def power_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+def power_row[PartT](key: str, value: Callable[[PartT], Value], **more: Unpack[More[PartT]]) -> SensorRow[PartT]:
     """A power in watts, shown in kilowatts."""
     return SensorRow(
         key=key,
@@ -62,11 +75,11 @@ def power_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) 
         suggested_display_precision=2,
         deadband=POWER_DEADBAND_W,
         value=value,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
-def energy_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+def energy_row[PartT](key: str, value: Callable[[PartT], Value], **more: Unpack[More[PartT]]) -> SensorRow[PartT]:
     """A meter in watt-hours, shown in kilowatt-hours."""
     return SensorRow(
         key=key,
@@ -78,11 +91,11 @@ def energy_row[PartT](key: str, value: Callable[[PartT], Value], **more: object)
         suggested_display_precision=2,
         deadband=ENERGY_DEADBAND_WH,
         value=value,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
-def money_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+def money_row[PartT](key: str, value: Callable[[PartT], Value], **more: Unpack[More[PartT]]) -> SensorRow[PartT]:
     """Dollars."""
     return SensorRow(
         key=key,
@@ -92,11 +105,13 @@ def money_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) 
         suggested_display_precision=2,
         deadband=MONEY_DEADBAND_USD,
         value=value,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
-def enum_row[PartT](key: str, options: list[str], value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+def enum_row[PartT](
+    key: str, options: list[str], value: Callable[[PartT], Value], **more: Unpack[More[PartT]]
+) -> SensorRow[PartT]:
     """One word out of a list; a word that is not in it is shown as ``other``, else as unknown."""
     return SensorRow(
         key=key,
@@ -105,22 +120,22 @@ def enum_row[PartT](key: str, options: list[str], value: Callable[[PartT], Value
         options=options,
         other="other" if "other" in options else None,
         value=value,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
-def time_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+def time_row[PartT](key: str, value: Callable[[PartT], Value], **more: Unpack[More[PartT]]) -> SensorRow[PartT]:
     """A moment."""
     return SensorRow(
         key=key,
         translation_key=key,
         device_class=SensorDeviceClass.TIMESTAMP,
         value=value,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
-def share_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+def share_row[PartT](key: str, value: Callable[[PartT], Value], **more: Unpack[More[PartT]]) -> SensorRow[PartT]:
     """A part of the vehicle's battery that is not its charge now: without the class, so that it is not taken for it."""
     return SensorRow(
         key=key,
@@ -129,7 +144,7 @@ def share_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) 
         suggested_display_precision=0,
         deadband=0.5,
         value=value,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
@@ -139,7 +154,7 @@ def reading_row[PartT](
     unit: str,
     deadband: float,
     value: Callable[[PartT], Value],
-    **more: object,
+    **more: Unpack[More[PartT]],
 ) -> SensorRow[PartT]:
     """A reading for those who look into things: diagnostic, and off until somebody wants it."""
     return SensorRow(
@@ -152,11 +167,11 @@ def reading_row[PartT](
         entity_registry_enabled_default=False,
         deadband=deadband,
         value=value,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
-def hours_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+def hours_row[PartT](key: str, value: Callable[[PartT], Value], **more: Unpack[More[PartT]]) -> SensorRow[PartT]:
     """How long something lasts, in hours."""
     return SensorRow(
         key=key,
@@ -166,11 +181,11 @@ def hours_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) 
         native_unit_of_measurement=UnitOfTime.HOURS,
         suggested_display_precision=1,
         value=value,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
-def seconds_row[PartT](key: str, value: Callable[[PartT], Value], **more: object) -> SensorRow[PartT]:
+def seconds_row[PartT](key: str, value: Callable[[PartT], Value], **more: Unpack[More[PartT]]) -> SensorRow[PartT]:
     """How long something took, in seconds."""
     return SensorRow(
         key=key,
@@ -179,7 +194,7 @@ def seconds_row[PartT](key: str, value: Callable[[PartT], Value], **more: object
         native_unit_of_measurement=UnitOfTime.SECONDS,
         suggested_display_precision=0,
         value=value,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
