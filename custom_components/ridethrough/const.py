@@ -29,6 +29,7 @@ CONF_SHED_BELOW = "shed_below"
 CONF_TYPICAL_POWER = "typical_power"
 CONF_LEGS = "legs"
 CONF_MEDICAL = "medical"
+CONF_HOURS = "hours"
 
 # Whether the vehicle powers the controller in an outage, as a person said at the set-up: an option of the entry.
 CONF_BACKED_UP = "backed_up"

@@ -12,6 +12,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.storage import Store
 
 from .const import (
+    CONF_HOURS,
     CONF_LEGS,
     CONF_MEDICAL,
     CONF_POWER_SENSOR,
@@ -23,6 +24,7 @@ from .const import (
 )
 from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
 from .entity import group_id
+from .hours import hours_of
 from .wire import LoadWire
 
 type Groups = Mapping[str, ConfigSubentry]
@@ -66,11 +68,13 @@ def asked_group(group: ConfigSubentry) -> dict[str, Any]:
         "legs": sorted(int(leg) for leg in data.get(CONF_LEGS, [])),
         "shed_below_pct": float(data[CONF_SHED_BELOW]),
         "medical": data[CONF_MEDICAL],
+        "hours": [list(span) for span in hours_of(data.get(CONF_HOURS, ""))],
     }
 
 
 def wire_group(load: LoadWire) -> dict[str, Any]:
-    """Likewise, as the edge has it."""
+    """Likewise, as the edge has it. An older one has no hours."""
+    hours = {"hours": load["hours"]} if "hours" in load else {}
     return {
         "name": load["name"],
         "tier": load["tier"],
@@ -78,7 +82,14 @@ def wire_group(load: LoadWire) -> dict[str, Any]:
         "legs": list(load["legs"]),
         "shed_below_pct": load["shed_below_pct"],
         "medical": load["medical"],
+        **hours,
     }
+
+
+def _is_known(asked: Mapping[str, Any], load: LoadWire) -> bool:
+    """The edge has all of it that it can have."""
+    has = wire_group(load)
+    return has == {key: asked[key] for key in has}
 
 
 @callback
@@ -130,7 +141,7 @@ class LoadGroups:
         news: dict[str, dict[str, Any] | None] = {}
         for subject, group in ours.items():
             asked = asked_group(group)
-            if subject not in known or wire_group(known[subject]) != asked:
+            if subject not in known or not _is_known(asked, known[subject]):
                 news[subject] = asked
         for subject in self._told - set(ours):
             news[subject] = None

@@ -3,7 +3,7 @@
 from typing import Any
 
 import probatio
-from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.const import CONF_ENTITIES, CONF_NAME, UnitOfPower, UnitOfRatio
 from homeassistant.helpers.selector import (
     BooleanSelector,
@@ -18,6 +18,7 @@ from homeassistant.helpers.selector import (
 )
 
 from .const import (
+    CONF_HOURS,
     CONF_LEGS,
     CONF_MEDICAL,
     CONF_POWER_SENSOR,
@@ -25,6 +26,7 @@ from .const import (
     CONF_TIER,
     CONF_TYPICAL_POWER,
 )
+from .hours import HoursError, hours_of
 from .load_groups import entities_of, groups_of
 from .switching import DOMAINS
 
@@ -47,6 +49,7 @@ SCHEMA = probatio.Schema(
                 min=0, max=100, step=1, unit_of_measurement=UnitOfRatio.PERCENTAGE, mode=NumberSelectorMode.SLIDER
             )
         ),
+        probatio.Optional(CONF_HOURS): TextSelector(),
         probatio.Optional(CONF_TYPICAL_POWER): NumberSelector(
             NumberSelectorConfig(
                 min=0, max=MOST_POWER_W, step=1, unit_of_measurement=UnitOfPower.WATT, mode=NumberSelectorMode.BOX
@@ -91,9 +94,30 @@ class LoadGroupFlow(ConfigSubentryFlow):
             return {CONF_ENTITIES: "no_entities"}
         if typed[CONF_MEDICAL] and typed[CONF_TIER] != "must_have":
             return {CONF_TIER: "medical_is_must_have"}
+        if of_hours := self._errors_of_hours(typed):
+            return of_hours
         others = [group for group in groups_of(self._get_entry()).values() if group.subentry_id != itself]
         taken = {entity for group in others for entity in entities_of(group)}
         return {CONF_ENTITIES: "in_another_group"} if taken & set(typed[CONF_ENTITIES]) else {}
+
+    def _errors_of_hours(self, typed: dict[str, Any]) -> dict[str, str]:
+        try:
+            hours = hours_of(typed.get(CONF_HOURS, ""))
+        except HoursError:
+            return {CONF_HOURS: "hours_invalid"}
+        if hours and typed[CONF_TIER] == "must_have":
+            return {CONF_HOURS: "hours_of_must_have"}
+        if hours and self._lacks_time_zone():
+            return {CONF_HOURS: "hours_need_time_zone"}
+        return {}
+
+    def _lacks_time_zone(self) -> bool:
+        """Five o'clock of a controller that does not know where it is would be somebody else's."""
+        entry = self._get_entry()
+        if entry.state is not ConfigEntryState.LOADED:
+            return False
+        site = entry.runtime_data.data["site"]
+        return "time_zone" in site and site["time_zone"] is None
 
 
 def _tidy(typed: dict[str, Any]) -> dict[str, Any]:

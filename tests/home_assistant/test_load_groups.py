@@ -159,7 +159,8 @@ async def test_a_group_is_made_told_to_the_controller_and_gets_its_device(
     (subentry,) = house.subentries.values()
     subject = subentry.subentry_id.lower()
     await peer.until(lambda: bool(peer.named("set_load_group")))
-    asked = {"tier": "nice_to_have", "power_w": 1200, "legs": [2], "shed_below_pct": 40.0, "medical": False}
+    asked: dict[str, Any] = {"tier": "nice_to_have", "power_w": 1200, "legs": [2], "shed_below_pct": 40.0}
+    asked |= {"medical": False, "hours": []}
     assert peer.named("set_load_group") == [{"id": subject, "name": "Comfort", **asked}]
     await peer.push(lambda state: state["loads"].update({subject: known()}))
     await eventually(lambda: hass.states.get("switch.comfort_shed") is not None)
@@ -176,6 +177,8 @@ async def test_a_group_is_made_told_to_the_controller_and_gets_its_device(
         ({"entities": []}, {"entities": "no_entities"}),
         ({"medical": True}, {"tier": "medical_is_must_have"}),
         ({"entities": [PUMP]}, {"entities": "in_another_group"}),
+        ({"hours": "in the evening"}, {"hours": "hours_invalid"}),
+        ({"hours": "5-9 pm", "tier": "must_have"}, {"hours": "hours_of_must_have"}),
     ],
 )
 async def test_a_group_that_makes_no_sense_is_asked_for_again(
@@ -190,6 +193,64 @@ async def test_a_group_that_makes_no_sense_is_asked_for_again(
     assert refused["errors"] == error
     made = await hass.config_entries.subentries.async_configure(form["flow_id"], other)
     assert made["type"] == "create_entry"
+
+
+async def test_hours_are_told_as_the_controller_takes_them_and_can_be_taken_away_again(
+    hass: HomeAssistant, begin: Begin, peer: Peer, eventually: Eventually
+) -> None:
+    house = await begin()
+    context = SubentryFlowContext(source=SOURCE_RECONFIGURE, subentry_id=SUBENTRY)
+    flows = hass.config_entries.subentries
+    spans = [["06:00", "09:00"], ["17:00", "21:00"]]
+    for written, told in (("5 pm to 9 pm, 6-9 am", spans), (None, [])):
+        form = await flows.async_init((house.entry_id, LOAD_GROUP), context=context)
+        typed = GROUP if written is None else GROUP | {"hours": written}
+        assert (await flows.async_configure(form["flow_id"], typed))["reason"] == "reconfigure_successful"
+        assert house.subentries[SUBENTRY].data.get("hours") == written
+        await eventually(lambda told=told: [one["hours"] for one in peer.named("set_load_group")][-1:] == [told])  # type: ignore[misc]
+        await peer.push(lambda state, told=told: state["loads"][ID].update(hours=told))  # type: ignore[misc]
+    assert len(peer.named("set_load_group")) == 2
+
+
+async def test_the_number_leaves_the_hours_as_they_are(
+    hass: HomeAssistant, begin: Begin, peer: Peer, eventually: Eventually
+) -> None:
+    peer_hours = [["17:00", "21:00"]]
+    house = await begin(hours="17-21")
+    await peer.until(lambda: bool(peer.named("set_load_group")))
+    await peer.push(lambda state: state["loads"][ID].update(hours=peer_hours))
+    await eventually(lambda: house.runtime_data.data["loads"][ID].get("hours") == peer_hours)
+    number = {"entity_id": "number.comfort_shed_below", "value": 25}
+    await hass.services.async_call("number", "set_value", number, blocking=True)
+    assert [one["hours"] for one in peer.named("set_load_group")] == [peer_hours, peer_hours]
+
+
+async def test_hours_need_a_controller_that_knows_its_time_zone(
+    hass: HomeAssistant, begin: Begin, peer: Peer, eventually: Eventually
+) -> None:
+    house = await begin()
+    await peer.push(lambda state: state["site"].update(time_zone=None))
+    await eventually(lambda: house.runtime_data.data["site"]["time_zone"] is None)
+    flows = hass.config_entries.subentries
+    form = await flows.async_init((house.entry_id, LOAD_GROUP), context={"source": SOURCE_USER})
+    other = GROUP | {"name": "Other", "entities": [HEATING], "hours": "5-9 pm"}
+    assert (await flows.async_configure(form["flow_id"], other))["errors"] == {"hours": "hours_need_time_zone"}
+    assert await hass.config_entries.async_unload(house.entry_id)
+    assert (await flows.async_configure(form["flow_id"], other))["type"] == "create_entry"
+
+
+async def test_a_controller_that_knows_no_hours_is_not_told_of_them_again_and_again(
+    hass: HomeAssistant, begin: Begin, peer: Peer, eventually: Eventually
+) -> None:
+    house = await begin()
+    await peer.push(lambda state: state["loads"][ID].pop("hours"))
+    await eventually(lambda: "hours" not in house.runtime_data.data["loads"][ID])
+    subentry = house.subentries[SUBENTRY]
+    hass.config_entries.async_update_subentry(house, subentry, data={**subentry.data, "hours": "17-21"})
+    await hass.async_block_till_done()
+    number = {"entity_id": "number.comfort_shed_below", "value": 25}
+    await hass.services.async_call("number", "set_value", number, blocking=True)
+    assert ["hours" in one for one in peer.named("set_load_group")] == [False]
 
 
 async def test_a_group_that_is_changed_is_told_anew_and_what_left_it_is_put_back(
