@@ -14,11 +14,14 @@ from .const import DOMAIN
 from .notice_kinds import KINDS
 from .times import time_of
 from .wire import NoticeWire
-from .wording import DASH, Words, async_words, measured
+from .wording import DASH, Words, async_words, measured, one_line
 
 # What is asked of an event and what it brought, said only as far as the edge knows it: the words, and what they tell.
 TERMS = MappingProxyType({"asked": "power_w", "possible": "feasible_w", "worth": "stake_usd"})
 RESULT = MappingProxyType({"given": "energy_wh", "average": "average_w", "earned": "earnings_usd"})
+
+# What comes of words and numbers in places where the contract has something else.
+UNREADABLE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 
 
 class NoticeWords:
@@ -48,7 +51,16 @@ class NoticeWords:
         return words.format_map(error.translation_placeholders or {}) if words else str(error)
 
     def text(self, notice: NoticeWire, site: str) -> tuple[str, str]:
-        """Title and text that say the whole thing, and stay true however long they are shown."""
+        """Title and text that say the whole thing, and stay true however long they are shown.
+
+        Of one whose data nobody can read only its kind: an edge with a defect must not keep an outage from people.
+        """
+        try:
+            return self._text(notice, site)
+        except UNREADABLE:
+            return self._text({**notice, "data": {}}, site)
+
+    def _text(self, notice: NoticeWire, site: str) -> tuple[str, str]:
         kind, data = notice["kind"] if notice["kind"] in KINDS else "other", notice["data"]
         raised_at = self._plain("raised_at", notice["raised_at"])
         told = {"since": raised_at} | {name: self._plain(name, value) for name, value in data.items()}
@@ -99,4 +111,4 @@ class NoticeWords:
         if isinstance(value, int | float):
             return measured(name, value)
         at = time_of(value)
-        return f"{self.clock.weekday(at)} {self.clock.time(at)}" if at else str(value)
+        return f"{self.clock.weekday(at)} {self.clock.time(at)}" if at else one_line(str(value))

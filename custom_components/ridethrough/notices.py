@@ -14,7 +14,7 @@ from .coordinator import RidethroughCoordinator
 from .notice_words import NoticeWords
 from .phones.switchboard import Phones
 from .wire import NoticeWire
-from .wording import Words
+from .wording import Words, not_marked_up
 
 
 class Notices:
@@ -59,7 +59,8 @@ class Notices:
             return
         self._shown[notice["key"]] = notice["number"]
         title, message = self._words.text(notice, self._coordinator.data["site"]["name"])
-        persistent_notification.async_create(self._hass, message, title, self._id(notice["key"]))
+        # The page of notifications reads Markdown, and an event is called what a utility calls it.
+        persistent_notification.async_create(self._hass, not_marked_up(message), title, self._id(notice["key"]))
 
     @callback
     def _notifications_changed(self, kind: UpdateType, notifications: dict[str, Notification]) -> None:

@@ -167,7 +167,7 @@ async def test_a_notice_that_nobody_can_read_hides_no_outage_from_phone_and_boar
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     await peer.raise_notice(notice(2, "outage", since=at(-60), soc_pct=50))
-    await eventually(lambda: phone.reads("Power out"))
+    await eventually(lambda: phone.reads("Power is out since"))
     await eventually(lambda: len(standing(hass)) == 2)
     assert peer.named("notice_delivered") == [{"number": 2}]
     await hass.config_entries.async_unload(entry.entry_id)
@@ -197,3 +197,16 @@ async def test_a_defect_in_one_phones_message_is_tried_again_and_keeps_nothing_e
     freezer.tick(61)
     async_fire_time_changed(hass)
     await eventually(lambda: len(phone.texts) == 1)
+
+
+async def test_a_name_on_the_board_is_no_link_picture_or_heading(
+    hass: HomeAssistant, house: MockConfigEntry, peer: Peer, eventually: Eventually
+) -> None:
+    name = "Peak\n\n# ![x](https://a.example/p.png) <b>now</b> [pay](http://b.example) www.c.example a@d.example"
+    told = {"uid": "e1", "name": name, "start": at(60), "end": at(600), "power_w": -5000, "feasible_w": -5000}
+    await peer.raise_notice(notice(1, "event:e1", "event_announced", **told))
+    await eventually(lambda: len(standing(hass)) == 1)
+    (text,) = standing(hass)
+    assert "\n" not in text
+    assert r"\# !\[x\](https:\//a.example/p.png) \<b\>now\</b\> \[pay\](http:\//b.example) www\.c.example" in text
+    assert r"a\@d.example" in text
