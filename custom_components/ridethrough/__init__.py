@@ -1,12 +1,10 @@
 """Ridethrough: the house rides through an outage and earns at peaks, on the battery of the parked car."""
 
 from contextlib import AsyncExitStack
-from typing import Any
 
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv, device_registry as dr
-from homeassistant.helpers.storage import Store
 from homeassistant.helpers.typing import ConfigType
 
 from .calendars import Calendars
@@ -21,6 +19,7 @@ from .notices import Notices
 from .programs import Programs
 from .reports import Reports
 from .services import async_setup_services
+from .stores import async_forget_all
 from .trouble_watch import TroubleWatch, forget_troubles
 
 PLATFORMS = [
@@ -35,9 +34,6 @@ PLATFORMS = [
     Platform.TIME,
     Platform.UPDATE,
 ]
-
-# Kept on disk beside the coordinator's own: warnings, calendars, groups, what was shed and sent, the switch.
-KEPT = ("alerts", "calendars", "groups", "loads", "phones", "programs", "switch")
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -85,8 +81,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: RidethroughConfigEntry)
     """Forget what was kept for this entry."""
     forget_troubles(hass, entry.entry_id)
     await RidethroughCoordinator(hass, entry).async_forget()
-    for kept in KEPT:
-        await Store[Any](hass, 1, f"{DOMAIN}.{entry.entry_id}.{kept}").async_remove()
+    await async_forget_all(hass, entry.entry_id)
 
 
 async def async_remove_config_entry_device(

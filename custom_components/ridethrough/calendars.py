@@ -6,25 +6,25 @@ stands. A calendar that is watched no longer is told to be empty, once.
 
 from asyncio import Event as Waiter, sleep
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from homeassistant.components.calendar import DOMAIN as CALENDAR
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
-from homeassistant.core import CALLBACK_TYPE, Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.helpers.dispatcher import async_dispatcher_connect
-from homeassistant.helpers.event import async_track_state_change_event, async_track_time_interval
+from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.json import json_dumps
 from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 
 from .const import CONF_CALENDAR_PROGRAM, CONF_CALENDARS, DOMAIN
-from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from .coordinator import RidethroughCoordinator
+from .following import EntityWatch, follow_entry, follow_links
 from .program_events import BY_HAND
+from .stores import Stored, store_of
 
 # Calendars change without a word: their state tells of the next entry only.
 EVERY = timedelta(minutes=15)
@@ -41,34 +41,27 @@ MOST_ENTRIES = 500
 LONGEST_DESCRIPTION = 4_000
 
 
-def calendars_store(hass: HomeAssistant, entry: RidethroughConfigEntry) -> Store[dict[str, str]]:
-    """Which calendars the edge was told of, and for which program, so that one left out is taken back."""
-    return Store(hass, 1, f"{DOMAIN}.{entry.entry_id}.calendars", atomic_writes=True)
-
-
 class Calendars:
     """Tells one edge what stands in the calendars of the options."""
 
     def __init__(self, coordinator: RidethroughCoordinator) -> None:
         self._coordinator, self._hass = coordinator, coordinator.hass
         self._entry = coordinator.config_entry
-        self._store = calendars_store(coordinator.hass, coordinator.config_entry)
+        # By calendar the program that the edge was told for, so that one that is left out is taken back.
+        self._store: Store[dict[str, str]] = store_of(coordinator.hass, self._entry.entry_id, Stored.CALENDARS)
         self._told: dict[str, str] = {}
-        self._linked = False
         self._started = False
-        self._untrack: CALLBACK_TYPE | None = None
+        self._watch = EntityWatch(coordinator.hass, self._entry, self._look)
         self._news = Waiter()
 
     async def async_start(self) -> None:
         """Tell what stands, and follow, until the entry is unloaded."""
         self._told = await self._store.async_load() or {}
-        on_unload = self._entry.async_on_unload
-        on_unload(self._stop_tracking)
-        on_unload(async_track_time_interval(self._hass, self._tick, EVERY))
-        on_unload(self._coordinator.async_add_listener(self._link_changed))
-        on_unload(async_dispatcher_connect(self._hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed))
-        on_unload(async_at_started(self._hass, self._home_assistant_started))
-        self._track()
+        self._entry.async_on_unload(async_track_time_interval(self._hass, self._look, EVERY))
+        follow_links(self._coordinator, self._news.set)
+        follow_entry(self._hass, self._entry, self._entry_changed)
+        self._entry.async_on_unload(async_at_started(self._hass, self._home_assistant_started))
+        self._watch.follow(self._chosen)
         self._entry.async_create_background_task(self._hass, self._tell(), f"{DOMAIN} calendars")
 
     @property
@@ -84,35 +77,13 @@ class Calendars:
         self._news.set()
 
     @callback
-    def _tick(self, _: datetime) -> None:
+    def _look(self, _: object) -> None:
+        """Time has passed, or a calendar changed."""
         self._news.set()
 
     @callback
-    def _link_changed(self) -> None:
-        linked = self._coordinator.last_update_success
-        if linked and not self._linked:
-            self._news.set()
-        self._linked = linked
-
-    @callback
-    def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry[Any]) -> None:
-        if entry is self._entry:
-            self._track()
-            self._news.set()
-
-    @callback
-    def _track(self) -> None:
-        self._stop_tracking()
-        self._untrack = async_track_state_change_event(self._hass, list(self._chosen), self._seen)
-
-    @callback
-    def _stop_tracking(self) -> None:
-        if self._untrack is not None:
-            self._untrack()
-            self._untrack = None
-
-    @callback
-    def _seen(self, _: Event[EventStateChangedData]) -> None:
+    def _entry_changed(self) -> None:
+        self._watch.follow(self._chosen)
         self._news.set()
 
     async def _tell(self) -> None:

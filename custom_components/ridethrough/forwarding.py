@@ -11,7 +11,6 @@ from typing import Any
 
 from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import CALLBACK_TYPE, Event, EventStateChangedData, HomeAssistant, State, callback
-from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
@@ -28,9 +27,10 @@ from .const import (
     CONF_STATE_SENSORS,
     CONF_STREET_SIDE,
     CONF_SWITCH,
-    DOMAIN,
 )
 from .coordinator import RidethroughConfigEntry
+from .following import EntityWatch
+from .stores import Stored, store_of
 
 # Integrations begin with a state that they made up. One that says "lost" without having said "present" before is
 # believed after this long.
@@ -100,8 +100,9 @@ class Forwarding:
         # Warnings that ended before our eyes.
         self._over: set[str] = set()
         self._alerts_since: dict[str, str] = {}
-        self._store: Store[dict[str, str]] = alerts_store(hass, entry)
-        self._untrack: CALLBACK_TYPE | None = None
+        # Since when warnings stand, so that one is the same after a restart.
+        self._store: Store[dict[str, str]] = store_of(hass, entry.entry_id, Stored.ALERTS)
+        self._watch = EntityWatch(hass, entry, self._seen)
 
     @property
     def grid(self) -> GridEntities:
@@ -112,7 +113,6 @@ class Forwarding:
         """Remember since when warnings stand, and follow, until the entry is unloaded."""
         self._alerts_since = await self._store.async_load() or {}
         self._entry.async_on_unload(async_at_started(self._hass, self._home_assistant_started))
-        self._entry.async_on_unload(self._stop_tracking)
         self.async_track()
 
     @callback
@@ -121,19 +121,11 @@ class Forwarding:
         self._changed()
 
     @callback
-    def _stop_tracking(self) -> None:
-        if self._untrack is not None:
-            self._untrack()
-            self._untrack = None
-
-    @callback
     def async_track(self) -> None:
         """Follow the entities that are chosen now."""
-        self._stop_tracking()
         options = self._entry.options
         proofs = [options.get(key) for key in (CONF_SWITCH, CONF_OPEN_PROOF, CONF_CLOSED_PROOF)]
-        watched = {*self.grid.all, *options.get(CONF_ALERTS, ()), *(entity for entity in proofs if entity)}
-        self._untrack = async_track_state_change_event(self._hass, watched, self._seen)
+        self._watch.follow({*self.grid.all, *options.get(CONF_ALERTS, ()), *(entity for entity in proofs if entity)})
 
     @callback
     def _seen(self, event: Event[EventStateChangedData]) -> None:
@@ -257,8 +249,3 @@ def _title(state: State | None) -> str:
         return ""
     found = next((text for key in TITLES if isinstance(text := state.attributes.get(key), str) and text), state.name)
     return " ".join(found.split())[:LONGEST_TEXT]
-
-
-def alerts_store(hass: HomeAssistant, entry: RidethroughConfigEntry) -> Store[dict[str, str]]:
-    """Where it is kept since when warnings stand, so that one is the same after a restart."""
-    return Store(hass, 1, f"{DOMAIN}.{entry.entry_id}.alerts", atomic_writes=True)

@@ -12,6 +12,7 @@ from homeassistant.helpers.storage import Store
 from .const import CONF_ON_IS_OPEN, CONF_SWITCH, DOMAIN
 from .coordinator import RidethroughCoordinator
 from .forwarding import Forwarding
+from .stores import Stored, store_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -30,9 +31,7 @@ class IslandSwitch:
     def __init__(self, coordinator: RidethroughCoordinator, forwarding: Forwarding) -> None:
         self._coordinator, self._hass = coordinator, coordinator.hass
         self._entry, self._forwarding = coordinator.config_entry, forwarding
-        self._store: Store[Done] = Store(
-            coordinator.hass, 1, f"{DOMAIN}.{self._entry.entry_id}.switch", atomic_writes=True
-        )
+        self._store: Store[Done] = store_of(coordinator.hass, self._entry.entry_id, Stored.SWITCH)
         self._done: str | None = None
         # Until it is known what was carried out before a restart, nothing is.
         self._busy = True

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, TypedDict, cast
 
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange, ConfigSubentry
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.const import CONF_ENTITIES, CONF_NAME
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.storage import Store
 
 from .const import (
@@ -22,9 +21,11 @@ from .const import (
     DOMAIN,
     LOAD_GROUP,
 )
-from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from .coordinator import RidethroughCoordinator
 from .entity import group_id
+from .following import follow_entry
 from .hours import hours_of
+from .stores import Stored, store_of
 from .wire import LoadWire
 
 type Groups = Mapping[str, ConfigSubentry]
@@ -105,7 +106,7 @@ class LoadGroups:
     def __init__(self, coordinator: RidethroughCoordinator) -> None:
         self._coordinator, self._hass = coordinator, coordinator.hass
         self._entry = coordinator.config_entry
-        self._store = store_of(coordinator.hass, coordinator.config_entry)
+        self._store: Store[Kept] = store_of(coordinator.hass, self._entry.entry_id, Stored.GROUPS)
         self._told: set[str] = set()
         # What was said, or refused, is not said again on the same link until it is something else.
         self._said: dict[str, Any] = {}
@@ -115,15 +116,9 @@ class LoadGroups:
         """Compare now and after each change, here or there."""
         kept = await self._store.async_load()
         self._told = set(kept["groups"]) if kept else set()
-        on_unload = self._entry.async_on_unload
-        on_unload(self._coordinator.async_add_listener(self._compare))
-        on_unload(async_dispatcher_connect(self._hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed))
+        self._entry.async_on_unload(self._coordinator.async_add_listener(self._compare))
+        follow_entry(self._hass, self._entry, self._compare)
         self._compare()
-
-    @callback
-    def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry[Any]) -> None:
-        if entry is self._entry:
-            self._compare()
 
     @callback
     def _compare(self) -> None:
@@ -183,8 +178,3 @@ class LoadGroups:
         self._told.discard(subject)
         self._said.pop(subject, None)
         await self._store.async_save(Kept(groups=sorted(self._told)))
-
-
-def store_of(hass: HomeAssistant, entry: RidethroughConfigEntry) -> Store[Kept]:
-    """Where the list of groups is kept."""
-    return Store(hass, 1, f"{DOMAIN}.{entry.entry_id}.groups", atomic_writes=True)

@@ -11,20 +11,20 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN, UnitOfPower
-from homeassistant.core import CALLBACK_TYPE, Event, EventStateChangedData, HomeAssistant, State, callback
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, State, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.dispatcher import async_dispatcher_connect
-from homeassistant.helpers.event import async_track_state_change_event, async_track_time_interval
+from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 from homeassistant.util.unit_conversion import PowerConverter
 
 from .const import DOMAIN
-from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from .coordinator import RidethroughCoordinator
+from .following import EntityWatch, follow_entry
 from .load_groups import entities_of, groups_of, power_sensor_of
 from .renames import follow_renames
+from .stores import Stored, store_of
 from .switching import is_off, is_on, put_back, switch_off
 
 _LOGGER = logging.getLogger(__name__)
@@ -62,10 +62,10 @@ class LoadShedding:
         self._coordinator, self._hass = coordinator, coordinator.hass
         self._entry = coordinator.config_entry
         self._changed = changed
-        self._store = store_of(coordinator.hass, coordinator.config_entry)
+        self._store: Store[Memory] = store_of(coordinator.hass, self._entry.entry_id, Stored.LOADS)
         self._memory: Memory = {}
         self._ordered_at: dict[str, datetime] = {}
-        self._untrack: CALLBACK_TYPE | None = None
+        self._watch = EntityWatch(coordinator.hass, self._entry, self._seen)
         self._running = self._again = False
 
     async def async_start(self) -> None:
@@ -73,9 +73,8 @@ class LoadShedding:
         self._memory = await self._store.async_load() or {}
         on_unload = self._entry.async_on_unload
         on_unload(self._coordinator.async_add_listener(self._wake))
-        on_unload(async_dispatcher_connect(self._hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed))
         on_unload(async_track_time_interval(self._hass, self._tick, RETRY_AFTER))
-        on_unload(self._stop_tracking)
+        follow_entry(self._hass, self._entry, self._entry_changed)
         follow_renames(self._hass, self._entry, self._renamed)
         self._track()
         self._wake()
@@ -83,25 +82,17 @@ class LoadShedding:
     # ------------------------------------------------------------------------------------------------ what is seen
 
     @callback
-    def _stop_tracking(self) -> None:
-        if self._untrack is not None:
-            self._untrack()
-            self._untrack = None
-
-    @callback
     def _track(self) -> None:
-        self._stop_tracking()
         groups = groups_of(self._entry).values()
         watched = {entity for group in groups for entity in entities_of(group)}
         watched |= {sensor for group in groups if (sensor := power_sensor_of(group))}
         watched |= {entity for memory in self._memory.values() for entity in memory["entities"]}
-        self._untrack = async_track_state_change_event(self._hass, watched, self._seen)
+        self._watch.follow(watched)
 
     @callback
-    def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry[Any]) -> None:
-        if entry is self._entry:
-            self._track()
-            self._wake()
+    def _entry_changed(self) -> None:
+        self._track()
+        self._wake()
 
     @callback
     def _renamed(self, old: str, new: str) -> None:
@@ -297,8 +288,3 @@ def power_w(hass: HomeAssistant, sensor: str | None) -> int | None:
         return round(PowerConverter.convert(float(state.state), unit, UnitOfPower.WATT))
     except ValueError, OverflowError, HomeAssistantError:
         return None
-
-
-def store_of(hass: HomeAssistant, entry: RidethroughConfigEntry) -> Store[Memory]:
-    """Where it is kept what was switched off."""
-    return Store(hass, 1, f"{DOMAIN}.{entry.entry_id}.loads", atomic_writes=True)

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, TypedDict
 
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange, ConfigSubentry
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.storage import Store
 
 from .const import CONF_PROGRAM, DOMAIN, PROGRAM
-from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from .coordinator import RidethroughCoordinator
+from .following import follow_entry
+from .stores import Stored, store_of
 
 
 class Kept(TypedDict):
@@ -37,7 +38,7 @@ class Programs:
     def __init__(self, coordinator: RidethroughCoordinator) -> None:
         self._coordinator, self._hass = coordinator, coordinator.hass
         self._entry = coordinator.config_entry
-        self._store = store_of(coordinator.hass, coordinator.config_entry)
+        self._store: Store[Kept] = store_of(coordinator.hass, self._entry.entry_id, Stored.PROGRAMS)
         self._told: set[str] = set()
         self._busy = False
         # What was refused is not asked again on the same link.
@@ -50,16 +51,14 @@ class Programs:
         kept = await self._store.async_load()
         self._told = set(kept["programs"]) if kept else set()
         self._note()
-        on_unload = self._entry.async_on_unload
-        on_unload(self._coordinator.async_add_listener(self._compare))
-        on_unload(async_dispatcher_connect(self._hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed))
+        self._entry.async_on_unload(self._coordinator.async_add_listener(self._compare))
+        follow_entry(self._hass, self._entry, self._entry_changed)
         self._compare()
 
     @callback
-    def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry[Any]) -> None:
-        if entry is self._entry:
-            self._note()
-            self._coordinator.async_update_listeners()
+    def _entry_changed(self) -> None:
+        self._note()
+        self._coordinator.async_update_listeners()
 
     @callback
     def _note(self) -> None:
@@ -107,8 +106,3 @@ class Programs:
         self._told.discard(key)
         self._leaving.add(key)
         self._save()
-
-
-def store_of(hass: HomeAssistant, entry: RidethroughConfigEntry) -> Store[Kept]:
-    """Where the list of programs is kept."""
-    return Store(hass, 1, f"{DOMAIN}.{entry.entry_id}.programs", atomic_writes=True)

@@ -4,13 +4,12 @@ from asyncio import Event as Waiter
 from datetime import datetime, timedelta
 from typing import Any
 
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange
 from homeassistant.core import callback
-from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_track_time_interval
 
 from .const import DOMAIN
 from .coordinator import RidethroughCoordinator
+from .following import follow_entry, follow_links
 from .forwarding import Forwarding
 from .island_switch import IslandSwitch
 from .load_shedding import LoadShedding
@@ -26,7 +25,6 @@ class Reports:
         self._coordinator, self._hass = coordinator, coordinator.hass
         self._entry = coordinator.config_entry
         self._news = Waiter()
-        self._linked = False
         self._forwarding = Forwarding(coordinator.hass, coordinator.config_entry, self._changed)
         self._shedding = LoadShedding(coordinator, self._changed)
         self._switch = IslandSwitch(coordinator, self._forwarding)
@@ -36,11 +34,9 @@ class Reports:
         await self._forwarding.async_start()
         await self._shedding.async_start()
         await self._switch.async_start()
-        on_unload = self._entry.async_on_unload
-        on_unload(async_track_time_interval(self._hass, self._tick, EVERY))
-        on_unload(self._coordinator.async_add_listener(self._link_changed))
-        on_unload(async_dispatcher_connect(self._hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed))
-        self._link_changed()
+        self._entry.async_on_unload(async_track_time_interval(self._hass, self._tick, EVERY))
+        follow_entry(self._hass, self._entry, self._entry_changed)
+        follow_links(self._coordinator, self._news.set)
         self._entry.async_create_background_task(self._hass, self._report(), f"{DOMAIN} reports")
 
     @callback
@@ -53,18 +49,9 @@ class Reports:
         self._changed()
 
     @callback
-    def _link_changed(self) -> None:
-        """A new link begins without anything said on it."""
-        linked = self._coordinator.last_update_success
-        if linked and not self._linked:
-            self._news.set()
-        self._linked = linked
-
-    @callback
-    def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry[Any]) -> None:
-        if entry is self._entry:
-            self._forwarding.async_track()
-            self._changed()
+    def _entry_changed(self) -> None:
+        self._forwarding.async_track()
+        self._changed()
 
     async def _report(self) -> None:
         while True:

@@ -46,14 +46,25 @@ class SensorRow[PartT](SensorEntityDescription):
 
 
 class More[PartT](TypedDict, total=False):
-    """What a row may say beside its key and value; what none of these makes of it stays as Home Assistant has it."""
+    """What most rows may say beside their key and value."""
 
     attributes: Callable[[PartT], Mapping[str, Any]]
     exists: Callable[[PartT], bool]
     at_rest: Callable[[PartT], bool]
-    state_class: SensorStateClass
     entity_category: EntityCategory
     entity_registry_enabled_default: bool
+
+
+class MoreOfMoney[PartT](More[PartT], total=False):
+    """Of a sum that is added up, also that."""
+
+    state_class: SensorStateClass
+
+
+class MoreOfReading[PartT](TypedDict, total=False):
+    """Of a reading, how it is shown."""
+
+    exists: Callable[[PartT], bool]
     suggested_unit_of_measurement: str
     suggested_display_precision: int
 
@@ -95,7 +106,7 @@ def energy_row[PartT](key: str, value: Callable[[PartT], Value], **more: Unpack[
     )
 
 
-def money_row[PartT](key: str, value: Callable[[PartT], Value], **more: Unpack[More[PartT]]) -> SensorRow[PartT]:
+def money_row[PartT](key: str, value: Callable[[PartT], Value], **more: Unpack[MoreOfMoney[PartT]]) -> SensorRow[PartT]:
     """Dollars."""
     return SensorRow(
         key=key,
@@ -154,7 +165,7 @@ def reading_row[PartT](
     unit: str,
     deadband: float,
     value: Callable[[PartT], Value],
-    **more: Unpack[More[PartT]],
+    **more: Unpack[MoreOfReading[PartT]],
 ) -> SensorRow[PartT]:
     """A reading for those who look into things: diagnostic, and off until somebody wants it."""
     return SensorRow(

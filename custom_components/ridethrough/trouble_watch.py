@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
-from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_call_later
 from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .coordinator import RidethroughCoordinator
 from .entity import subjects
+from .following import follow_entry
 from .programs import programs_of
 from .troubles import TROUBLES, Found, Seen, Trouble
 
@@ -35,7 +34,7 @@ class TroubleWatch:
         """Compare now, and until the entry is unloaded."""
         on_unload = self._entry.async_on_unload
         on_unload(self._coordinator.async_add_listener(self._compare))
-        on_unload(async_dispatcher_connect(self._hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed))
+        follow_entry(self._hass, self._entry, self._compare)
         on_unload(self._hass.bus.async_listen(dr.EVENT_DEVICE_REGISTRY_UPDATED, self._devices_changed))
         on_unload(self._stop)
         self._compare()
@@ -51,11 +50,6 @@ class TroubleWatch:
         if self._timer is not None:
             self._timer()
             self._timer = None
-
-    @callback
-    def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry[Any]) -> None:
-        if entry is self._entry:
-            self._compare()
 
     @callback
     def _devices_changed(self, _: Event[Any]) -> None:

@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict
 
-from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 
-from ..const import DOMAIN
-from ..coordinator import RidethroughConfigEntry
 from .drafts import Draft
 
 # A raised alarm is not shown twice by an update, and a person reads what rang: updates come so much later at least.
@@ -42,11 +39,6 @@ class Kept(TypedDict):
 
     recipients: dict[str, dict[str, Sent]]
     answers: dict[str, Answer]
-
-
-def ledger_store(hass: HomeAssistant, entry: RidethroughConfigEntry) -> Store[Kept]:
-    """Where it is kept. Written at once: after a power cut it decides what is told again."""
-    return Store(hass, 1, f"{DOMAIN}.{entry.entry_id}.phones", atomic_writes=True)
 
 
 class Ledger:

@@ -6,25 +6,25 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any
 
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntry, ConfigEntryChange
 from homeassistant.const import EVENT_LOVELACE_UPDATED
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
-from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_track_time_change
 from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 
 from ..const import DOMAIN
 from ..coordinator import RidethroughCoordinator
+from ..following import follow_entry
 from ..notice_kinds import kind_of
 from ..notice_words import NoticeWords
+from ..stores import Stored, store_of
 from ..wire import NoticeWire
 from .answers import Answers
 from .buttons import Tap, buttons_of
 from .choice import Choice, name_of
 from .drafts import Draft, PhoneWords
-from .ledger import Ledger, ledger_store
+from .ledger import Ledger
 from .line import Line
 from .opens import FIRST, dashboard_path
 from .post import Loudness, Message, NotifierWay, PhoneWay, Way
@@ -41,7 +41,7 @@ class Phones:
         self._entry = coordinator.config_entry
         self.words, self._drafts = words, PhoneWords(words)
         self.choice = Choice.of(self._entry.options)
-        self.ledger = Ledger(ledger_store(self._hass, self._entry))
+        self.ledger = Ledger(store_of(self._hass, self._entry.entry_id, Stored.PHONES))
         self.lines: dict[str, Line] = {}
         self._answers = Answers(coordinator, self)
         self._opens = FIRST
@@ -52,7 +52,7 @@ class Phones:
         self.ledger.drop_answers(self._keys())
         on_unload, bus = self._entry.async_on_unload, self._hass.bus
         on_unload(self._coordinator.async_add_listener(self._state_changed))
-        on_unload(async_dispatcher_connect(self._hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed))
+        follow_entry(self._hass, self._entry, self._entry_changed)
         on_unload(async_track_time_change(self._hass, self._new_day, hour=0, minute=0, second=5))
         for changed in (dr.EVENT_DEVICE_REGISTRY_UPDATED, er.EVENT_ENTITY_REGISTRY_UPDATED):
             on_unload(bus.async_listen(changed, self._registry_changed))
@@ -83,10 +83,9 @@ class Phones:
         self.wake()
 
     @callback
-    def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry[Any]) -> None:
-        if entry is self._entry:
-            self.choice = Choice.of(entry.options)
-            self._follow_choice()
+    def _entry_changed(self) -> None:
+        self.choice = Choice.of(self._entry.options)
+        self._follow_choice()
 
     @callback
     def _registry_changed(self, event: Event[Any]) -> None:
