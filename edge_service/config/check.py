@@ -33,6 +33,7 @@ from edge_service.config.schema import (
     usual_unit,
 )
 from edge_service.config.value_rules import Rule, Section, UnknownKey, WrongValue
+from edge_service.domain.model import Tier
 
 # A cycle may fail twice in a row before the charger takes back control by itself.
 CYCLES_PER_LEASE = 3
@@ -182,6 +183,16 @@ class Check:
         self.pace(good)
         self.certificate(good.get("api", {}))
         self.legs(good)
+        self.hours(good)
+
+    def hours(self, good: Mapping[str, Any]) -> None:
+        """Hours at which a load matters: by the site's own clock, and never of what must be on."""
+        for key, relay in good.get("relays", {}).items():
+            path = ("relays", key, "hours")
+            if relay.get("hours") and (relay.get("tier") is Tier.MUST_HAVE or relay.get("medical")):
+                self.wrong(path, "none: a must-have matters at every hour")
+            elif relay.get("hours") and "site" in good and "time_zone" not in good["site"]:
+                self.wrong(path, "only together with site.time_zone, by which they are meant")
 
     def legs(self, good: Mapping[str, Any]) -> None:
         """The legs of chargers and loads must be legs of the service; which there are the service tells."""

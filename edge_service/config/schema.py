@@ -17,6 +17,7 @@ from edge_service.config.value_rules import (
     flag,
     host,
     hosts,
+    hours,
     legs,
     number,
     one_of,
@@ -25,7 +26,7 @@ from edge_service.config.value_rules import (
     time_zone,
     whole,
 )
-from edge_service.domain.model import Contact, Position, Tier
+from edge_service.domain.model import MOST_SPANS, Contact, Position, Tier
 
 # US split phase, leg to leg.
 NOMINAL_VOLTAGE_V = 240.0
@@ -139,6 +140,7 @@ _OPTIONAL: Mapping[str, Mapping[str, Rule]] = {
         "legs": legs(),
         "shed_below_pct": number(0, 100, "percent"),
         "medical": flag(),
+        "hours": hours(MOST_SPANS),
     },
     "companion": {"unit_id": _UNIT, "position": choice(Position)},
 }

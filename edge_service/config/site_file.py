@@ -128,13 +128,15 @@ class RelayConfig:
     legs: tuple[int, ...] = ()
     shed_below_pct: float = DEFAULT_SHED_BELOW_PCT
     medical: bool = False
+    hours: tuple[tuple[str, str], ...] = ()
     options: Mapping[str, Any] = field(default_factory=frozen_map)
 
     @property
     def group(self) -> LoadGroup:
         """Somebody's health makes it a must-have."""
         tier = Tier.MUST_HAVE if self.medical else self.tier
-        return LoadGroup(self.id, self.name, tier, self.power_w, self.legs, self.shed_below_pct, self.medical)
+        pct, hours = self.shed_below_pct, self.hours
+        return LoadGroup(self.id, self.name, tier, self.power_w, self.legs, pct, self.medical, hours)
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,24 @@ def legs() -> Rule:
     return Rule("the legs of the service that carry it, such as [1, 2]", _legs)
 
 
+_LOCAL_TIME = r"((?:[01][0-9]|2[0-3]):[0-5][0-9])"
+_SPAN = re.compile(f"{_LOCAL_TIME}-{_LOCAL_TIME}")
+
+
+def hours(most: int) -> Rule:
+    """Spans of the day, from and until when."""
+
+    def accept(value: Any) -> tuple[tuple[str, str], ...]:
+        written = value if isinstance(value, list) else [value]
+        found = [_SPAN.fullmatch(one) if isinstance(one, str) else None for one in written]
+        spans = tuple((one[1], one[2]) for one in found if one is not None and one[1] != one[2])
+        if len(spans) != len(written) or not 1 <= len(spans) <= most:
+            raise vol.Invalid("hours")
+        return spans
+
+    return Rule(f"a list of up to {most} spans of local time, such as [06:00-09:00, 22:00-02:00]", accept)
+
+
 def _time_zone(value: Any) -> str:
     if not isinstance(value, str):
         raise vol.Invalid("time zone")

@@ -9,6 +9,7 @@ from edge_service.domain.asked import Asked, CommandRefusedError, bad_argument, 
 from edge_service.domain.load_fit import groups
 from edge_service.domain.model import (
     DEFAULT_SHED_BELOW_PCT,
+    MOST_SPANS,
     LoadGroup,
     LoadOrder,
     Settings,
@@ -21,7 +22,6 @@ ID = re.compile(r"[a-z0-9_]{1,32}")
 # More than a panel has breakers.
 MOST_GROUPS = 64
 MOST_LEGS = 3
-MOST_SPANS = 4
 SPANS = f'up to {MOST_SPANS} pairs of different local times such as ["17:00", "21:00"], or none: always'
 
 

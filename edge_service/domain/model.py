@@ -398,6 +398,8 @@ class Tier(StrEnum):
 
 # In the middle of what is left above a usual driver's reserve: a start, until the resident says otherwise.
 DEFAULT_SHED_BELOW_PCT = 50.0
+# Breakfast, lunch, supper and the night.
+MOST_SPANS = 4
 
 
 @dataclass(frozen=True, slots=True)

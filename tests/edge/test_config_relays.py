@@ -39,6 +39,16 @@ relays:
         ("heater: {name: H, address: 10.0.0.8}", "coil", "found nothing"),
         ("heater: {name: H, address: 10.0.0.8, coil: 0, tier: nice}", "tier", "nice_to_have or non_essential"),
         ("heater: {name: H, address: 10.0.0.8, coil: 0, power_w: -1}", "power_w", "0 to 100000"),
+        (
+            "heater: {name: H, address: 10.0.0.8, coil: 0, hours: [17:00-21:00]}",
+            "hours",
+            "only together with site.time_zone",
+        ),
+        ("heater: {name: H, address: 10.0.0.8, coil: 0, hours: evening}", "hours", "up to 4 spans of local time"),
+        ("heater: {name: H, address: 10.0.0.8, coil: 0, hours: [7:00-9:00]}", "hours", "up to 4 spans of local time"),
+        ("heater: {name: H, address: 10.0.0.8, coil: 0, hours: [07:00-07:00]}", "hours", "up to 4 spans of local time"),
+        ("heater: {name: H, address: 10.0.0.8, coil: 0, hours: [17:00]}", "hours", "up to 4 spans of local time"),
+        ("heater: {name: H, address: 10.0.0.8, coil: 0, hours: []}", "hours", "up to 4 spans of local time"),
         ("heater: {name: H, address: 10.0.0.8, coil: 0, legs: [1]}", "legs", "only together with site.service"),
         ("garage: {name: H, address: 10.0.0.8, coil: 0}", "garage", "nor a charger's"),
     ],
@@ -48,6 +58,25 @@ def test_a_wrong_relay_is_told_by_its_key(relay: str, where: str, says: str) -> 
         parse(f"{SMALLEST}relays:\n  {relay}\n", FILE)
     assert f"{where}: " in str(caught.value)
     assert says in str(caught.value)
+
+
+ZONED = SMALLEST.replace("import_max_a: 100", "import_max_a: 100, time_zone: America/New_York")
+
+
+def test_a_relay_may_name_the_hours_at_which_its_load_matters() -> None:
+    heater = "{name: H, address: 10.0.0.8, coil: 0, hours: [06:00-09:00, 22:00-02:00]}"
+    config = parse(f"{ZONED}relays:\n  heater: {heater}\n", FILE)
+    assert config.facts().relays["heater"].hours == (("06:00", "09:00"), ("22:00", "02:00"))
+    alone = parse(f"{ZONED}relays:\n  heater: {{name: H, address: 10.0.0.8, coil: 0, hours: 06:00-09:00}}\n", FILE)
+    assert alone.facts().relays["heater"].hours == (("06:00", "09:00"),)
+
+
+@pytest.mark.parametrize("must", ["tier: must_have", "medical: true"])
+def test_what_must_be_on_has_no_hours(must: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"{ZONED}relays:\n  bed: {{name: B, address: 10.0.0.8, coil: 0, {must}, hours: [06:00-09:00]}}\n", FILE)
+    assert "relays.bed.hours: " in str(caught.value)
+    assert "a must-have matters at every hour" in str(caught.value)
 
 
 def test_a_coil_moves_one_thing_and_an_input_proves_one() -> None:

@@ -359,6 +359,7 @@ async def test_no_id_that_a_person_or_a_utility_gave_is_in_a_document_and_it_is_
 def a_lived_in_house(now: datetime, *, lost: bool, drill_id: str) -> tuple[Memory, Settings, Observation]:
     """Each place that an id or a name of a load group, of an entity, a warning or a drill may stand in."""
     groups = {name: LoadGroup(name, f"Canary {name}", power_w=900) for name in ("canary_bird", "canary_seed")}
+    groups["canary_seed"] = replace(groups["canary_seed"], hours=(("17:00", "21:00"),))
     warning = Alert("canary:nws-1", "home_assistant", AlertKind.WIND, "Canary gale", after(0), after(900))
     words = "binary_sensor.canary: grid there (a canary (sings)); car: grid there; canary_gone: grid lost"
     drill = DrillMemory(
@@ -403,6 +404,7 @@ def a_lived_in_house(now: datetime, *, lost: bool, drill_id: str) -> tuple[Memor
         loads=frozen_map({name: LoadReading(now, LoadState.ON, 800, 45.0) for name in groups}),
         alerts=(warning,),
         brought=frozenset({f"drill:{drill_id}"}),
+        out_of_hours=frozenset({"canary_seed"}),
         meter=a_meter(now, voltage_v=0.0 if lost else 240.0),
         switch=SwitchReading(now, commanded_open=lost, open_proven=lost, closed_proven=not lost),
     )
