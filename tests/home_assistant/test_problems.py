@@ -1,6 +1,8 @@
 """What asks for a person, why nothing can be given, and which half of the software is behind."""
 
+import json
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from homeassistant.loader import async_get_integration
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.ridethrough.const import DOMAIN
+from custom_components.ridethrough.faults import NO_TROUBLE
+from custom_components.ridethrough.notice_kinds import KINDS
 from custom_components.ridethrough.reasons import BLOCKS
 
 from .conftest import attributes, shown
@@ -189,3 +193,12 @@ async def test_a_controller_that_was_updated_says_its_new_version_when_it_is_bac
     await peer.start()
     await eventually(lambda: shown(hass, SOFTWARE) == STATE_OFF)
     assert attributes(hass, SOFTWARE, "installed_version") == {"installed_version": "7.0.0"}
+
+
+def test_the_problem_names_its_notices_as_their_titles_do() -> None:
+    path = Path(__file__).parents[2] / "custom_components" / DOMAIN / "translations" / "en.json"
+    texts = json.loads(path.read_text(encoding="utf-8"))
+    named = texts["entity"]["binary_sensor"]["site_problem"]["state_attributes"]["notices"]["state"]
+    titles = {kind: texts["common"][f"notice_{kind}_title"] for kind in KINDS if kind not in NO_TROUBLE}
+    assert named.items() <= titles.items()
+    assert {"no_backup", "reserve_near", "neutral_lost", "credentials_refused", "charger_offline"} <= named.keys()

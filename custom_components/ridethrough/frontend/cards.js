@@ -53,7 +53,8 @@ export const toggle = (part, key, options) =>
 
 const BAR = { features: [{ type: "bar-gauge", min: 0, max: 100 }] };
 
-export const bar = (part, key, options) => wide(part, key, { ...BAR, ...options });
+/** How full it is; left out while nobody knows, as without a vehicle. */
+export const bar = (part, key, options) => known(part, key, { ...WIDE, ...BAR, ...options });
 
 export const trend = (part, key, options) =>
   tile(part, key, { features: [{ type: "trend-graph", hours_to_show: 3 }], ...options });
@@ -96,6 +97,10 @@ export function why(part, key = "sensor.why") {
 **{{ next }}**{% endif %}`;
   return when({ type: "markdown", content: text, text_only: false, ...WIDE }, isNot(entity, ...NOTHING));
 }
+
+/** A sentence that is there only in this state of an entity. */
+export const sentence = (part, key, state, text) =>
+  part.id(key) && when({ type: "markdown", content: text, text_only: false, ...WIDE }, is(part.id(key), state));
 
 export function history(hass, title, span, ...entities) {
   const mine = there(entities);

@@ -61,7 +61,7 @@ export function vehicle({ t }, charger) {
       tile(charger, "sensor.status"),
       tile(charger, "sensor.power"),
       told(charger, "sensor.limited_by"),
-      told(charger, "sensor.blocked_by"),
+      told(charger, "sensor.blocked_by", WIDE),
       why(charger),
       known(charger, "sensor.manual_until"),
       offered(charger, "button.resume_automatic"),

@@ -3,7 +3,7 @@
 import { has } from "./registries.js";
 import {
   ACROSS, bar, CHARGERS_SHOWN, choice, during, FIRST, heading, history, is, known, line, NAME, offered, plain, or,
-  section, slider, there, THIRD, tile, to, toggle, trend, why, WIDE, wide,
+  section, sentence, slider, there, THIRD, tile, to, toggle, trend, why, WIDE, wide,
 } from "./cards.js";
 
 /** True in an outage and until the house is back on the grid. */
@@ -20,6 +20,13 @@ function inOutage(hub) {
 
 const onGrid = (hub) => ({ condition: "not", conditions: [inOutage(hub)] });
 
+// Where the state alone would leave a person asking what it is.
+const SAYS_MORE = {
+  "binary_sensor.site_problem": { state_content: ["state", "notices"] },
+  "binary_sensor.problem": { state_content: ["state", "alarms"] },
+  "sensor.backup_readiness": { state_content: ["state", "reasons"] },
+};
+
 /** What waits for a person, and nothing at all when nothing does. */
 export function needsAPerson({ t }, { hub, chargers, programs }) {
   const wanted = [
@@ -34,12 +41,13 @@ export function needsAPerson({ t }, { hub, chargers, programs }) {
   ].filter(([part, key]) => part.id(key));
   const cards = wanted.map(([part, key, states, color]) => {
     const name = part === hub ? NAME : [{ type: "device" }, NAME];
-    return during(part, key, states, { color, name, ...ACROSS });
+    return during(part, key, states, { color, name, ...SAYS_MORE[key], ...ACROSS });
   });
   const visibility = [or(...wanted.map(([part, key, states]) => is(part.id(key), ...states)))];
   const repairs = { type: "repairs", hide_empty: true, ...ACROSS };
   const title = heading(t("needs_you"), "mdi:account-alert");
-  return wanted.length ? section(title, [cards, repairs], { ...FIRST, visibility }) : undefined;
+  const gone = sentence(hub, "binary_sensor.controller", "off", t("controller_gone"));
+  return wanted.length ? section(title, [cards, gone, repairs], { ...FIRST, visibility }) : undefined;
 }
 
 /** How long it lasts: at least, probably, at best. */
