@@ -52,6 +52,12 @@ class RunningEdge:
             raise LookupError("no cycle yet")
         return state
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        assert self.edge.port is not None
+        return self.edge.port
+
     async def until(self, holds: Callable[[wire.State], object], within_s: float = 15.0) -> wire.State:
         """The first published state for which ``holds``; fails with the last state after ``within_s``."""
         try:

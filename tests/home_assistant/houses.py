@@ -168,6 +168,6 @@ class Houses:
 
     async def _pair(self, edge: RunningEdge) -> ConfigEntry:
         code = (await edge.command("new_pairing_code"))["code"]
-        entry = await paired(self._hass, edge.edge.port, code)
+        entry = await paired(self._hass, edge.port, code)
         self._stack.push_async_callback(self._hass.config_entries.async_unload, entry.entry_id)
         return entry

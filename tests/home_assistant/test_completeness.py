@@ -141,7 +141,8 @@ def test_the_pages_of_options_and_load_groups_have_words() -> None:
 
 def test_every_action_has_words_and_icon_and_its_fields_match(hass: HomeAssistant) -> None:
     described = yaml.safe_load((HERE / "services.yaml").read_text())
-    names = {action.name for action in (*ACTIONS, *SITE_ACTIONS, *specials(hass))}
+    names = {action.name for action in ACTIONS} | {action.name for action in SITE_ACTIONS}
+    names |= {special.name for special in specials(hass)}
     assert set(described) == set(WORDS["services"]) == set(ICONS["services"]) == names
     page = (ROOT / "docs" / "home-assistant.md").read_text()
     assert [name for name in names if f"`ridethrough.{name}`" not in page] == []

@@ -392,7 +392,9 @@ async def test_an_edge_that_was_installed_anew_asks_by_itself_and_its_new_key_is
         if not anew:
             hass.config_entries.flow.async_abort(page["flow_id"])
     form = await hass.config_entries.flow.async_configure(page["flow_id"])
-    assert form["description_placeholders"]["fingerprint"] == shown_fingerprint(other.fingerprint)
+    told = form["description_placeholders"]
+    assert told is not None
+    assert told["fingerprint"] == shown_fingerprint(other.fingerprint)
     ended = await answer(hass, form, code=CODE)
     assert ended["reason"] == "reauth_successful"
     await hass.async_block_till_done()

@@ -89,7 +89,7 @@ async def test_one_that_came_and_went_while_home_assistant_was_away_is_told_but_
     await home.act(acts.outage)
     await home.edge.until(lambda state: state["site"]["supply"] == "island")
     await home.act(acts.restore)
-    await home.edge.until(lambda state: state["site"]["outage"]["ended_at"] is not None)
+    await home.edge.until(lambda state: (one := state["site"]["outage"]) is not None and one["ended_at"] is not None)
     await hass.config_entries.async_setup(home.entry.entry_id)
     await home.eventually(lambda: home.resident.happened[-1:] == ["ended"])
     assert home.resident.happened == ["started", "backup_started", "grid_returned", "backup_stopped", "ended"]

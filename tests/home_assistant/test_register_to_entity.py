@@ -39,7 +39,7 @@ async def paired(hass: HomeAssistant, tmp_path: Path, socket_enabled: None) -> A
     """Everything real but the metal."""
     async with a_house(tmp_path) as (site, edge):
         code = (await edge.command("new_pairing_code"))["code"]
-        entry = await onboarding.paired(hass, edge.edge.port, code)
+        entry = await onboarding.paired(hass, edge.port, code)
         device = dr.async_get(hass).async_get_device_by_identifier(
             (DOMAIN, f"{edge.edge.installation}-charger-driveway"), entry.entry_id
         )
