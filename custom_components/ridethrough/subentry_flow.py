@@ -109,6 +109,8 @@ class LoadGroupFlow(ConfigSubentryFlow):
             return {CONF_HOURS: "hours_of_must_have"}
         if hours and self._lacks_time_zone():
             return {CONF_HOURS: "hours_need_time_zone"}
+        if hours and typed.get(CONF_TYPICAL_POWER) is None and not typed.get(CONF_POWER_SENSOR):
+            return {CONF_TYPICAL_POWER: "hours_need_power"}
         return {}
 
     def _lacks_time_zone(self) -> bool:

@@ -193,6 +193,8 @@ class Check:
                 self.wrong(path, "none: a must-have matters at every hour")
             elif relay.get("hours") and "site" in good and "time_zone" not in good["site"]:
                 self.wrong(path, "only together with site.time_zone, by which they are meant")
+            elif relay.get("hours") and relay.get("power_w") is None:
+                self.wrong(path, "only together with power_w, without which it could not be put back when they begin")
 
     def legs(self, good: Mapping[str, Any]) -> None:
         """The legs of chargers and loads must be legs of the service; which there are the service tells."""

@@ -64,10 +64,11 @@ ZONED = SMALLEST.replace("import_max_a: 100", "import_max_a: 100, time_zone: Ame
 
 
 def test_a_relay_may_name_the_hours_at_which_its_load_matters() -> None:
-    heater = "{name: H, address: 10.0.0.8, coil: 0, hours: [06:00-09:00, 22:00-02:00]}"
+    heater = "{name: H, address: 10.0.0.8, coil: 0, power_w: 900, hours: [06:00-09:00, 22:00-02:00]}"
     config = parse(f"{ZONED}relays:\n  heater: {heater}\n", FILE)
     assert config.facts().relays["heater"].hours == (("06:00", "09:00"), ("22:00", "02:00"))
-    alone = parse(f"{ZONED}relays:\n  heater: {{name: H, address: 10.0.0.8, coil: 0, hours: 06:00-09:00}}\n", FILE)
+    heater = "{name: H, address: 10.0.0.8, coil: 0, power_w: 900, hours: 06:00-09:00}"
+    alone = parse(f"{ZONED}relays:\n  heater: {heater}\n", FILE)
     assert alone.facts().relays["heater"].hours == (("06:00", "09:00"),)
 
 
@@ -77,6 +78,13 @@ def test_what_must_be_on_has_no_hours(must: str) -> None:
         parse(f"{ZONED}relays:\n  bed: {{name: B, address: 10.0.0.8, coil: 0, {must}, hours: [06:00-09:00]}}\n", FILE)
     assert "relays.bed.hours: " in str(caught.value)
     assert "a must-have matters at every hour" in str(caught.value)
+
+
+def test_hours_need_to_know_what_comes_back() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"{ZONED}relays:\n  bed: {{name: B, address: 10.0.0.8, coil: 0, hours: [06:00-09:00]}}\n", FILE)
+    assert "relays.bed.hours: " in str(caught.value)
+    assert "only together with power_w" in str(caught.value)
 
 
 def test_a_coil_moves_one_thing_and_an_input_proves_one() -> None:

@@ -239,6 +239,17 @@ async def test_hours_need_a_controller_that_knows_its_time_zone(
     assert (await flows.async_configure(form["flow_id"], other))["type"] == "create_entry"
 
 
+async def test_hours_need_to_know_what_comes_back(hass: HomeAssistant, begin: Begin) -> None:
+    house = await begin()
+    flows = hass.config_entries.subentries
+    form = await flows.async_init((house.entry_id, LOAD_GROUP), context={"source": SOURCE_USER})
+    other: dict[str, Any] = GROUP | {"name": "Other", "entities": [HEATING], "hours": "5-9 pm"}
+    del other["typical_power"], other["power_sensor"]
+    refused = await flows.async_configure(form["flow_id"], other)
+    assert refused["errors"] == {"typical_power": "hours_need_power"}
+    assert (await flows.async_configure(form["flow_id"], other | {"typical_power": 300}))["type"] == "create_entry"
+
+
 async def test_a_controller_that_knows_no_hours_is_not_told_of_them_again_and_again(
     hass: HomeAssistant, begin: Begin, peer: Peer, eventually: Eventually
 ) -> None:
