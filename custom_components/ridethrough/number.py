@@ -169,15 +169,12 @@ class ShedBelow(RidethroughNumber[LoadWire]):
 
 
 class PowerLimit(RidethroughNumber[ChargerWire]):
-    """The edge takes both limits of a charger in one word: the other one stays as it is."""
+    """The other limit of the charger is not named: it stays as it is, also where somebody sets it at this moment."""
 
     @override
     async def async_set_native_value(self, value: float) -> None:
-        if (charger := self.part) is None:
-            return
-        limits = {"charge_w": charger.get("charge_limit_w"), "discharge_w": charger.get("discharge_limit_w")}
-        limits[self.entity_description.argument] = None if value >= NO_LIMIT_KW else round(value * 1000)
-        await self.async_order("set_power_limit", charger=self.subject, **limits)
+        limit_w = None if value >= NO_LIMIT_KW else round(value * 1000)
+        await self.async_order("set_power_limit", charger=self.subject, **{self.entity_description.argument: limit_w})
 
 
 class TargetCharge(ReadyByEntity, NumberEntity):

@@ -4,7 +4,7 @@ from typing import Any, override
 
 import probatio
 from homeassistant.components.repairs import FlowType, RepairsFlow, RepairsFlowResult
-from homeassistant.config_entries import SOURCE_RECONFIGURE, SubentryFlowContext
+from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntryState, SubentryFlowContext
 from homeassistant.const import UnitOfRatio
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -12,7 +12,8 @@ from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.helpers.selector import NumberSelector, NumberSelectorConfig, NumberSelectorMode
 
 from .const import CONF_BACKED_UP, DOMAIN, PROGRAM
-from .coordinator import RidethroughConfigEntry
+from .coordinator import RidethroughConfigEntry, RidethroughCoordinator
+from .entity import subjects
 from .programs import programs_of
 
 CONF_PCT = "pct"
@@ -61,9 +62,12 @@ class Fix(RepairsFlow):
         """Raises HomeAssistantError."""
 
     async def _order(self, command: str, **args: Any) -> None:
-        if not hasattr(self._entry, "runtime_data"):
+        await self._coordinator().async_command(command, **args)
+
+    def _coordinator(self) -> RidethroughCoordinator:
+        if self._entry.state is not ConfigEntryState.LOADED:
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_link")
-        await self._entry.runtime_data.async_command(command, **args)
+        return self._entry.runtime_data
 
 
 class TakeUp(Fix):
@@ -116,7 +120,14 @@ class RemoveDevice(Fix):
 
     @override
     async def _mend(self, typed: dict[str, Any]) -> None:
-        dr.async_get(self.hass).async_remove_device(self._data["device"])
+        """It may have come back while somebody looked at the page."""
+        registry = dr.async_get(self.hass)
+        device = registry.async_get(self._data["device"])
+        if device is None:
+            return
+        if not device.identifiers.isdisjoint(subjects(self._coordinator())):
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="is_back")
+        registry.async_remove_device(device.id)
 
 
 class RemoveProgram(Fix):
@@ -124,6 +135,9 @@ class RemoveProgram(Fix):
 
     @override
     async def _mend(self, typed: dict[str, Any]) -> None:
+        """Likewise: with its subentry it would be removed at the edge, and its secrets with it."""
+        if self._data["program"] in self._coordinator().data["programs"]:
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="is_back")
         if (program := programs_of(self._entry).get(self._data["program"])) is not None:
             self.hass.config_entries.async_remove_subentry(self._entry, program.subentry_id)
 
@@ -133,7 +147,9 @@ class Credentials(Fix):
 
     @override
     async def _mended(self, typed: dict[str, Any]) -> RepairsFlowResult:
-        program = programs_of(self._entry)[self._data["program"]]
+        program = programs_of(self._entry).get(self._data["program"])
+        if program is None:
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="is_gone")
         page = await self.hass.config_entries.subentries.async_init(
             (self._entry.entry_id, PROGRAM),
             context=SubentryFlowContext(source=SOURCE_RECONFIGURE, subentry_id=program.subentry_id),

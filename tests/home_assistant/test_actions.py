@@ -95,9 +95,9 @@ async def test_an_order_that_the_charger_does_not_answer_is_told_as_accepted_onl
 @pytest.mark.parametrize(
     ("data", "args"),
     [
-        ({"charge_limit": 7.2}, {"charge_w": 7200, "discharge_w": 3000}),
-        ({"discharge_limit": 0}, {"charge_w": None, "discharge_w": 0}),
-        ({"lift": ["discharging"]}, {"charge_w": None, "discharge_w": None}),
+        ({"charge_limit": 7.2}, {"charge_w": 7200}),
+        ({"discharge_limit": 0}, {"discharge_w": 0}),
+        ({"lift": ["discharging"]}, {"discharge_w": None}),
         ({"charge_limit": 11, "lift": ["discharging"]}, {"charge_w": 11_000, "discharge_w": None}),
     ],
 )

@@ -18,6 +18,7 @@ from custom_components.ridethrough.const import DOMAIN
 from custom_components.ridethrough.orders import Orders, TooManyOrdersError, setting_of
 from custom_components.ridethrough.pace import Bucket
 from custom_components.ridethrough.pushes import Shown, is_measurement
+from edge_service.api.allowance import ALWAYS_HEARD, BURST, PER_SECOND
 
 from .conftest import shown
 from .peer import Eventually, Peer, home, notice, refusing
@@ -342,3 +343,9 @@ async def test_one_more_than_can_wait_is_refused(monkeypatch: pytest.MonkeyPatch
     await line.order("set_at_end", {"value": "lend"})
     with pytest.raises(TooManyOrdersError):
         await line.order("set_at_end", {"value": "lend"})
+
+
+def test_what_may_go_at_once_from_here_is_heard_at_the_edge() -> None:
+    assert BURST >= orders.ALL_AT_ONCE
+    assert PER_SECOND >= orders.ALL_PER_S
+    assert {"stop", "end_backup", "retry_backup", "set_load", "cancel_drill", "report"} <= ALWAYS_HEARD

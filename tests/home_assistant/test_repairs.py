@@ -129,6 +129,11 @@ async def test_a_trouble_is_a_repair_for_as_long_as_it_lasts_also_over_a_restart
     await eventually(lambda: standing(hass) == {})
 
 
+def pays_by_the_meter_and_stays_out(state: Any) -> None:
+    pays_by_the_meter(state)
+    program(participating=False)(state)
+
+
 @pytest.mark.parametrize(
     "harmless",
     [
@@ -136,7 +141,7 @@ async def test_a_trouble_is_a_repair_for_as_long_as_it_lasts_also_over_a_restart
         site(clock_offset_ms=1900.0, storage_free_mb=500),
         site(backup_reserve_pct=10.0, at_end="lend"),
         site(export_permitted=False),
-        lambda state: (pays_by_the_meter(state), program(participating=False)(state)),
+        pays_by_the_meter_and_stays_out,
         lambda state: state.update(notices=[notice(1, "program:x", "credentials_refused", program="gone")]),
         charger(can_back_up=False, drivers_reserve_effective_pct=80.0),
     ],
@@ -306,6 +311,13 @@ async def test_what_the_edge_no_longer_has_is_removed_on_a_persons_word(
     await hass.async_block_till_done()
     assert standing(hass)["device_gone"].translation_placeholders == {"site": "Home", "name": "Driveway charger"}
     page = await pages.open(issue_of(house, "device_gone", device.id))
+    await peer.push(lambda state: state["chargers"].update(home()["chargers"]))
+    await eventually(lambda: bool(house.runtime_data.data["chargers"]))
+    page = await pages.submit(page)
+    assert page["description_placeholders"]["problem"].startswith("It is there again")
+    assert device_of(registry, house, "charger-driveway") == device
+    await peer.push(lambda state: state["chargers"].clear())
+    await eventually(lambda: not house.runtime_data.data["chargers"])
     assert (await pages.submit(page))["type"] == "create_entry"
     assert device_of(registry, house, "charger-driveway") is None
     assert standing(hass) == {}
@@ -365,6 +377,25 @@ async def test_a_program_that_was_removed_at_the_edge_is_removed_here_on_a_perso
     await hass.async_block_till_done()
     assert set(standing(hass)) == {"program_gone"}
     page = await pages.open(issue_of(made_here, "program_gone", "peak"))
+    await peer.push(lambda state: state["programs"].update(home()["programs"]))
+    await eventually(lambda: bool(made_here.runtime_data.data["programs"]))
+    page = await pages.submit(page)
+    assert page["description_placeholders"]["problem"].startswith("It is there again")
+    assert list(made_here.subentries) == ["01JP"]
+    await peer.push(lambda state: state["programs"].clear())
+    await eventually(lambda: not made_here.runtime_data.data["programs"])
     assert (await pages.submit(page))["type"] == "create_entry"
     assert dict(made_here.subentries) == {}
     assert standing(hass) == {}
+
+
+async def test_a_program_that_somebody_removed_meanwhile_is_said_on_the_page_of_its_credentials(
+    hass: HomeAssistant, made_here: MockConfigEntry, peer: Peer, eventually: Eventually, pages: Pages
+) -> None:
+    await peer.push(refused)
+    await eventually(lambda: "credentials_refused" in standing(hass))
+    issue = issue_of(made_here, "credentials_refused", "peak")
+    page = await pages.open(issue)
+    hass.config_entries.async_remove_subentry(made_here, "01JP")
+    page = await pages.submit(page)
+    assert page["description_placeholders"]["problem"].startswith("It was removed meanwhile")

@@ -74,8 +74,8 @@ def specials(hass: HomeAssistant) -> tuple[Special, ...]:
         return act
 
     async def set_power_limit(call: ServiceCall) -> None:
-        coordinator, subject, found = charger(hass, call)
-        await coordinator.async_command("set_power_limit", charger=subject, **_limits(found, call.data))
+        coordinator, subject, _ = charger(hass, call)
+        await coordinator.async_command("set_power_limit", charger=subject, **_limits(call.data))
 
     return (
         Special("charge", POWER_SCHEMA, order("charge"), SupportsResponse.OPTIONAL),
@@ -85,17 +85,15 @@ def specials(hass: HomeAssistant) -> tuple[Special, ...]:
     )
 
 
-def _limits(found: ChargerWire, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Both limits as they shall be: told, lifted, or as they are."""
+def _limits(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are told or lifted; the edge leaves another as it is."""
     lift = data.get(ATTR_LIFT, [])
     if (CHARGING in lift and ATTR_CHARGE_LIMIT in data) or (DISCHARGING in lift and ATTR_DISCHARGE_LIMIT in data):
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="limit_or_lift")
-    charge_w = watts(data.get(ATTR_CHARGE_LIMIT)) if ATTR_CHARGE_LIMIT in data else found.get("charge_limit_w")
-    give_w = watts(data.get(ATTR_DISCHARGE_LIMIT)) if ATTR_DISCHARGE_LIMIT in data else found.get("discharge_limit_w")
-    return {
-        "charge_w": None if CHARGING in lift else charge_w,
-        "discharge_w": None if DISCHARGING in lift else give_w,
-    }
+    told = {"charge_w": ATTR_CHARGE_LIMIT, "discharge_w": ATTR_DISCHARGE_LIMIT}
+    limits = {name: watts(data[attribute]) for name, attribute in told.items() if attribute in data}
+    lifted = {"charge_w": CHARGING, "discharge_w": DISCHARGING}
+    return limits | {name: None for name, way in lifted.items() if way in lift}
 
 
 def _is_ours(found: ChargerWire | None, end: str) -> bool:
