@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,29 @@ async def test_an_overload_in_the_island_is_shed_before_the_inverter_trips(tmp_p
         assert faults(site) == []
         assert edge.state["loads"]["oven"]["reason"] == "overload"
         assert "overload" in [notice["kind"] for notice in edge.state["notices"]]
+
+
+async def test_a_relay_outside_of_its_hours_goes_in_an_outage_and_its_hours_may_be_changed(tmp_path: Path) -> None:
+    async with SimulatedSite(replace(HEAVY, house_load_w=1000)) as site:
+        config = config_of(site, tmp_path)
+        now = datetime.now(UTC)
+        ago, soon, later = (f"{now + timedelta(hours=hours):%H:%M}" for hours in (-2, 2, 4))
+        relays = {**config.relays, "oven": replace(config.relays["oven"], hours=((soon, later),))}
+        zoned = replace(config, site=replace(config.site, time_zone="UTC"), relays=relays)
+        async with running(zoned) as edge:
+            await edge.until(lambda state: state["site"]["grid"] == "on" and state["site"]["house_power_w"] == 7800)
+            assert edge.state["loads"]["oven"]["hours"] == [[soon, later]]
+            await asyncio.to_thread(acts.outage, site.control_url)
+            state = await edge.until(lambda state: state["loads"]["oven"]["state"] == "shed")
+            assert state["loads"]["oven"]["reason"] == "out_of_hours"
+            assert moments(site, "oven", False) != []
+            oven = {"id": "oven", "name": "Oven", "tier": "nice_to_have", "power_w": 5000}
+            await edge.command("set_load_group", **oven, hours=[[ago, soon]])
+            await edge.until(lambda state: state["loads"]["oven"]["hours"] == [[ago, soon]])
+            assert edge.state["loads"]["oven"]["wanted"] == "shed", "it has just gone"
+            await asyncio.to_thread(acts.restore, site.control_url)
+            await edge.until(lambda state: state["loads"]["oven"]["state"] == "on", within_s=40)
+            assert len(moments(site, "oven", False)) == 1
 
 
 async def test_a_restarted_edge_puts_back_what_it_shed_and_nothing_else(tmp_path: Path) -> None:

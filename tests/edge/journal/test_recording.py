@@ -99,6 +99,7 @@ observations = any_of(
     capacity_limits=st.lists(any_of(CapacityLimit), max_size=2).map(tuple),
     prices=st.lists(any_of(Price), max_size=2).map(tuple),
     seasons=st.dictionaries(st.sampled_from(["peak", "net"]), any_of(Tally), max_size=2).map(frozen_map),
+    out_of_hours=st.frozensets(st.sampled_from("abc")),
 )
 
 
