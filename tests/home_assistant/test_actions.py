@@ -213,3 +213,13 @@ async def test_the_books_are_read_only_from_the_certificate_that_was_paired_with
     with pytest.raises(WrongCertificateError):
         await read_log(session, another, TOKEN, "drills", {})
     await peer.stop()
+
+
+@pytest.mark.parametrize("end", [{"duration": {"days": 99_999_999}}, {"until": "9999-12-31 23:59:59"}], ids=str)
+async def test_an_end_beyond_all_calendars_is_a_persons_mistake(
+    hass: HomeAssistant, device: Callable[[str], str], peer: Peer, end: dict[str, Any]
+) -> None:
+    await hass.config.async_set_time_zone("America/New_York")
+    with pytest.raises(ServiceValidationError, match="No calendar has this time"):
+        await act(hass, "hold", device_id=device("charger-driveway"), **end)
+    assert peer.commands == []

@@ -288,3 +288,8 @@ def test_every_button_of_every_kind_is_known_and_every_known_one_is_used() -> No
     used = {button for kind in KINDS.values() for button in kind.buttons}
     assert used == {*BUTTONS, DETAILS}
     assert all(len(kind.buttons) <= MOST_BUTTONS for kind in KINDS.values())
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-1", "1_0", "\u0663", "", "7.0"])
+def test_an_action_with_a_number_that_is_none_of_a_notice_is_nobodys(number: str) -> None:
+    assert Tap.of(f"ridethrough|{INSTALLATION}|{number}|phone|skip|event:e1") is None

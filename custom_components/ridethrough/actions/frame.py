@@ -101,16 +101,27 @@ def nothing(_: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def wire_time(at: datetime) -> str:
-    """A time in the contract's form; one without a zone is the home's local time."""
+    """A time in the contract's form; one without a zone is the home's local time. Raises ServiceValidationError."""
     local = at if at.tzinfo else at.replace(tzinfo=dt_util.get_default_time_zone())
-    return local.astimezone(UTC).isoformat()
+    try:
+        return local.astimezone(UTC).isoformat()
+    except OverflowError as error:
+        raise _no_such_time() from error
+
+
+def _no_such_time() -> ServiceValidationError:
+    return ServiceValidationError(translation_domain=DOMAIN, translation_key="no_such_time")
 
 
 def until(data: Mapping[str, Any]) -> dict[str, Any]:
     """The end, told as a time or as a duration from now."""
     if ATTR_UNTIL in data:
         return {"until": wire_time(data[ATTR_UNTIL])}
-    return {"until": wire_time(dt_util.utcnow() + cast("timedelta", data[ATTR_DURATION]))}
+    try:
+        end = dt_util.utcnow() + cast("timedelta", data[ATTR_DURATION])
+    except OverflowError as error:
+        raise _no_such_time() from error
+    return {"until": wire_time(end)}
 
 
 def watts(kilowatts: float | None) -> int | None:

@@ -1,5 +1,6 @@
 """The buttons of a message: which there are, what they are known by, and what each has the edge do."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ MOST_BUTTONS = 3
 LEND_MORE_PCT = 10
 POSTPONES = timedelta(hours=1)
 MARK = "ridethrough"
+# Of a notice; anybody may send an action that looks like one of ours.
+NUMBER = re.compile(r"[0-9]{1,16}")
 
 type Command = tuple[str, dict[str, Any]]
 
@@ -39,7 +42,7 @@ class Tap:
     def of(cls, action: Any) -> Self | None:
         """Read back; None: not one of ours."""
         parts = str(action).split("|", 5)
-        if len(parts) < 6 or parts[0] != MARK or not parts[2].isdecimal():
+        if len(parts) < 6 or parts[0] != MARK or not NUMBER.fullmatch(parts[2]):
             return None
         return cls(parts[1], int(parts[2]), parts[3], parts[4], parts[5])
 
