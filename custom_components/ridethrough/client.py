@@ -185,28 +185,49 @@ def _check_pairing(status: int) -> None:
         raise CannotConnectError(f"pairing was answered with status {status}")
 
 
-async def recording(session: ClientSession, address: Address, token: str) -> dict[str, Any] | None:
-    """What the edge recorded lately, without names; None from an edge that has no such thing to give.
+async def get(
+    session: ClientSession,
+    address: Address,
+    token: str,
+    path: str,
+    *,
+    within_s: float,
+    most_bytes: int | None = None,
+    narrowed: Mapping[str, str] | None = None,
+) -> dict[str, Any] | None:
+    """A page of the edge beside the socket; None: an older edge has no such page, or it is longer than ``most_bytes``.
 
     Raises CannotConnectError, TokenRefusedError, WrongCertificateError.
     """
     try:
         async with session.get(
-            address.url(wire.RECORDING_PATH),
+            address.url(path),
+            params=narrowed,
             headers={"Authorization": f"Bearer {token}"},
             ssl=address.ssl,
-            timeout=ClientTimeout(RECORDING_TIMEOUT_S),
+            timeout=ClientTimeout(within_s),
         ) as response:
             if response.status == HTTPStatus.UNAUTHORIZED:
                 raise TokenRefusedError("the edge refuses our token")
-            if response.status != HTTPStatus.OK or (response.content_length or 0) > RECORDING_BYTES:
+            too_long = most_bytes is not None and (response.content_length or 0) > most_bytes
+            if response.status != HTTPStatus.OK or too_long:
                 return None
             answer = await response.json()
     except ServerFingerprintMismatch as error:
         raise WrongCertificateError(f"{address.host} answers with another certificate") from error
     except (ClientError, TimeoutError, ValueError) as error:
-        raise CannotConnectError(f"no recording from {address.host}:{address.port}: {error}") from error
+        raise CannotConnectError(f"nothing of {path} from {address.host}:{address.port}: {error}") from error
     return answer if isinstance(answer, dict) else None
+
+
+async def recording(session: ClientSession, address: Address, token: str) -> dict[str, Any] | None:
+    """What the edge recorded lately, without names; None from an edge that has no such thing to give.
+
+    Raises CannotConnectError, TokenRefusedError, WrongCertificateError.
+    """
+    return await get(
+        session, address, token, wire.RECORDING_PATH, within_s=RECORDING_TIMEOUT_S, most_bytes=RECORDING_BYTES
+    )
 
 
 class Connection:

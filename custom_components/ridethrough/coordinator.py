@@ -4,7 +4,6 @@ import logging
 from asyncio import Task, gather, sleep
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from types import MappingProxyType
 from typing import Any, cast, override
 
 from homeassistant.config_entries import ConfigEntry
@@ -14,7 +13,6 @@ from homeassistant.exceptions import (
     ConfigEntryAuthFailed,
     ConfigEntryNotReady,
     HomeAssistantError,
-    ServiceValidationError,
 )
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.start import async_at_started
@@ -40,6 +38,7 @@ from .link_issues import Strain, misfit_of, tell_misfit
 from .orders import Orders, TooManyOrdersError
 from .pushes import Shown
 from .ready_by import ReadyBy
+from .refusals import translated
 from .relevance import Owner
 
 _LOGGER = logging.getLogger(__name__)
@@ -47,106 +46,6 @@ _LOGGER = logging.getLogger(__name__)
 # A restarted edge is back within two seconds; one that is off for the night needs no more than a try per half minute.
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 30.0
-
-# What a person can set right; every other code is the edge's or the device's trouble.
-MISTAKES = frozenset(
-    {
-        "bad_argument",
-        "unknown_charger",
-        "unknown_program",
-        "unknown_event",
-        "unknown_load",
-        "load_power_not_known",
-        "load_is_shed",
-        "too_many_load_groups",
-        "no_outage",
-        "capacity_unknown",
-        "unknown_alert",
-        "alert_is_a_limit",
-        "in_the_past",
-        "until_too_far",
-        "not_bidirectional",
-        "not_supported",
-        "mode_read_only",
-        "outage_running",
-        "no_backup_running",
-        "nothing_to_retry",
-        "stopped",
-        "reset_on_site",
-        "stop_contact_active",
-        "event_over",
-        "not_by_hand",
-        "confirm_needed",
-        "medical_confirm_needed",
-        "time_zone_needed",
-        "unknown_departure",
-        "too_many_departures",
-        "not_permitted",
-        "time_without_zone",
-        "end_before_start",
-        "event_too_long",
-        "event_too_far",
-        "name_invalid",
-        "power_out_of_bounds",
-        "no_drill_running",
-        "rehearsal_running",
-        "no_rehearsal_running",
-        "rehearsal_stopped",
-        "rehearsal_mode",
-        "rehearsal_grid_not_on",
-        "rehearsal_storm",
-        "rehearsal_drill",
-        "rehearsal_event_near",
-        "rehearsal_not_participating",
-        "rehearsal_no_charger",
-        "drill_confirm_needed",
-        "drill_running",
-        "drill_stopped",
-        "drill_read_only",
-        "drill_grid_not_on",
-        "drill_no_switch",
-        "drill_switch_not_proven",
-        "drill_no_grid_side_source",
-        "drill_generator",
-        "drill_storm",
-        "drill_medical_load",
-        "drill_nobody_at_switch",
-        "drill_vehicle_absent",
-        "drill_charger_unable",
-        "drill_charge_unknown",
-        "drill_reserve_low",
-        "drill_departure_near",
-        "drill_event_near",
-    }
-)
-TROUBLES = frozenset(
-    {
-        "unknown_command",
-        "too_late",
-        "too_many_commands",
-        "charger_refused",
-        "not_ready",
-        "internal",
-        "charge_not_known",
-        "no_load_data",
-    }
-)
-
-# What the words of a refusal name, out of the edge's data.
-NAMED = MappingProxyType(
-    {
-        "bad_argument": ("argument", "found", "allowed"),
-        "until_too_far": ("allowed",),
-        "too_many_load_groups": ("allowed",),
-        "time_zone_needed": ("allowed",),
-        "unknown_departure": ("found", "allowed"),
-        "too_many_departures": ("allowed",),
-        "event_too_long": ("longest_h",),
-        "event_too_far": ("farthest_d",),
-        "name_invalid": ("longest",),
-        "power_out_of_bounds": ("least_w", "most_w"),
-    }
-)
 
 type RidethroughConfigEntry = ConfigEntry[RidethroughCoordinator]
 type NoticeListener = Callable[[wire.NoticeWire], None]
@@ -371,7 +270,7 @@ class RidethroughCoordinator(DataUpdateCoordinator[wire.State]):
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key="too_many_commands") from error
         except CommandRefusedError as error:
             record["outcome"] = error.code
-            raise _translated(error) from error
+            raise translated(error) from error
         except CommandTimeoutError as error:
             record["outcome"] = "no_answer"
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_answer") from error
@@ -416,19 +315,3 @@ def _contained[NewsT](listener: Callable[[NewsT], None]) -> Callable[[NewsT], No
             _LOGGER.exception("Not all could be done with %s", news)
 
     return told
-
-
-def _translated(error: CommandRefusedError) -> HomeAssistantError:
-    kind = ServiceValidationError if error.code in MISTAKES else HomeAssistantError
-    key = error.code if error.code in MISTAKES | TROUBLES else "refused"
-    return kind(
-        translation_domain=DOMAIN,
-        translation_key=f"edge_{key}",
-        translation_placeholders=_placeholders(key, error),
-    )
-
-
-def _placeholders(key: str, error: CommandRefusedError) -> dict[str, str]:
-    if key in NAMED:
-        return {name: str(error.data.get(name, "–")) for name in NAMED[key]}
-    return {"message": error.message} if key in ("refused", "internal") else {}

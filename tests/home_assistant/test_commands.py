@@ -12,7 +12,7 @@ from homeassistant.util import dt as dt_util
 from probatio import Invalid
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.ridethrough import coordinator as coordinator_module
+from custom_components.ridethrough import refusals
 from custom_components.ridethrough.const import DOMAIN
 
 from .conftest import device_of, shown
@@ -407,7 +407,7 @@ async def test_an_action_on_the_wrong_kind_of_device_says_which_to_choose(
         assert refused.value.translation_key == key
 
 
-@pytest.mark.parametrize("code", sorted(coordinator_module.MISTAKES))
+@pytest.mark.parametrize("code", sorted(refusals.MISTAKES))
 async def test_a_persons_mistake_is_told_as_one(hass: HomeAssistant, charger: str, peer: Peer, code: str) -> None:
     peer.answers["resume"] = refusing(code, argument="pct", found="200", allowed="0 to 100")
     with pytest.raises(ServiceValidationError) as refused:
@@ -416,13 +416,13 @@ async def test_a_persons_mistake_is_told_as_one(hass: HomeAssistant, charger: st
     assert "{" not in str(refused.value)
 
 
-@pytest.mark.parametrize("code", [*sorted(coordinator_module.TROUBLES), "of_a_later_edge"])
+@pytest.mark.parametrize("code", [*sorted(refusals.TROUBLES), "of_a_later_edge"])
 async def test_trouble_at_the_edge_is_told_as_that(hass: HomeAssistant, charger: str, peer: Peer, code: str) -> None:
     peer.answers["resume"] = refusing(code, "the disk is full")
     with pytest.raises(HomeAssistantError) as refused:
         await hass.services.async_call(DOMAIN, "resume", {ATTR_DEVICE_ID: charger}, blocking=True)
     assert not isinstance(refused.value, ServiceValidationError)
-    assert refused.value.translation_key == (f"edge_{code}" if code in coordinator_module.TROUBLES else "edge_refused")
+    assert refused.value.translation_key == (f"edge_{code}" if code in refusals.TROUBLES else "edge_refused")
     assert "{" not in str(refused.value)
 
 

@@ -16,7 +16,7 @@ from homeassistant.loader import async_get_integration
 from PIL import Image
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.ridethrough import blueprint_options, const, coordinator, notice_kinds
+from custom_components.ridethrough import blueprint_options, const, notice_kinds, refusals
 from custom_components.ridethrough.config_flow import ERRORS
 from custom_components.ridethrough.link_issues import SCHEMAS as SCHEMA_MISFITS
 from custom_components.ridethrough.options_flow import SCHEMAS
@@ -71,7 +71,7 @@ async def test_every_entity_has_words_for_its_name_and_states_and_an_icon(
 
 
 def test_every_error_is_translated_and_no_translation_is_left_over() -> None:
-    used = {f"edge_{code}" for code in coordinator.MISTAKES | coordinator.TROUBLES} | {"edge_refused"}
+    used = {f"edge_{code}" for code in refusals.MISTAKES | refusals.TROUBLES} | {"edge_refused"}
     used |= {f"not_a_{action.kind}" for action in ACTIONS} | {"edge_too_old", "edge_too_new"}
     used |= set(re.findall(r'nothing(?:: str)? ?= ?"([a-z_]+)"', SOURCES["button.py"]))
     for text in SOURCES.values():

@@ -1,12 +1,11 @@
 """The edge's logs: what events and seasons came to, outages, drills and rehearsals that are over."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, ServerFingerprintMismatch
+from aiohttp import ClientSession
 
-from ..client import Address, CannotConnectError, TokenRefusedError, WrongCertificateError
+from ..client import Address, get
 
 LOG_PATH = "/api/v1/log/"
 LOGS = ("settlements", "outages", "drills", "rehearsals")
@@ -22,19 +21,4 @@ async def read_log(
 
     Raises CannotConnectError, TokenRefusedError, WrongCertificateError.
     """
-    try:
-        async with session.get(
-            address.url(f"{LOG_PATH}{of}"),
-            params=narrowed,
-            headers={"Authorization": f"Bearer {token}"},
-            ssl=address.ssl,
-            timeout=ClientTimeout(LONGEST_S),
-        ) as response:
-            if response.status == HTTPStatus.UNAUTHORIZED:
-                raise TokenRefusedError("the edge refuses our token")
-            answer = await response.json() if response.status == HTTPStatus.OK else None
-    except ServerFingerprintMismatch as error:
-        raise WrongCertificateError(f"{address.host} answers with another certificate") from error
-    except (ClientError, TimeoutError, ValueError) as error:
-        raise CannotConnectError(f"no log from {address.host}:{address.port}: {error}") from error
-    return answer if isinstance(answer, dict) else None
+    return await get(session, address, token, f"{LOG_PATH}{of}", within_s=LONGEST_S, narrowed=narrowed)
