@@ -1,5 +1,6 @@
 """A utility program: chosen, filled in, tried against its server, and told to the edge, which keeps its secrets too."""
 
+import re
 from typing import Any
 
 import probatio
@@ -18,6 +19,8 @@ ANY = "generic"
 # How events arrive; the first is how it is with the chosen program today.
 USUAL = "usual"
 KINDS = [USUAL, "openadr3", "openadr2b", "calendar", "manual"]
+# How the controller begins a sentence about an option.
+OPTION = re.compile(r"^[a-z][a-z0-9_]* (is|has|must) ")
 
 
 class ProgramFlow(ConfigSubentryFlow):
@@ -141,4 +144,9 @@ def _refused(error: HomeAssistantError, shown: list[str]) -> tuple[dict[str, str
         return {"base": "no_link"}, ""
     fields = cause.data.get("fields") or {}
     wrong = {name if name in shown else "base": "field_refused" for name in fields} or {"base": "field_refused"}
-    return wrong, "; ".join(str(words) for words in fields.values()) or cause.message
+    return wrong, "; ".join(_of_this_field(str(words)) for words in fields.values()) or cause.message
+
+
+def _of_this_field(words: str) -> str:
+    """What the controller says of an option, which it calls by another name than the form does."""
+    return OPTION.sub(r"it \1 ", words)

@@ -230,7 +230,8 @@ async def test_a_refusal_of_something_that_is_not_on_the_page_stands_above_it_an
     hass: HomeAssistant, house: MockConfigEntry, offering: Peer
 ) -> None:
     details = await answer(hass, await begin(hass, house), preset="generic", kind="usual")
-    for data, problem in (({"fields": {"id": "taken"}}, "taken"), ({}, "the disk is full")):
+    told = ({"fields": {"id": "taken"}}, "taken"), ({"fields": {"id": "base_url is bad"}}, "it is bad")
+    for data, problem in (*told, ({}, "the disk is full")):
         offering.answers["set_program"] = refusing("bad_argument", "the disk is full", **data)
         details = await answer(hass, details, name="Peaks", more={})
         assert details["errors"] == {"base": "field_refused"}
