@@ -16,7 +16,7 @@ from ..const import DOMAIN
 from ..program_events import events_of
 from ..site_explanation import charger_told, faults, grid_told, site_told
 from ..wire import State
-from ..wording import words
+from ..wording import Words, words
 from .books import LOGS, read_log
 from .frame import SITE, SITE_SCHEMA, Special, find, site
 
@@ -42,49 +42,53 @@ EXPORT_SCHEMA = probatio.Schema(
 )
 
 
-def specials(hass: HomeAssistant) -> tuple[Special, ...]:
+async def explain(call: ServiceCall) -> ServiceResponse:
+    """Why: of one charger, or of the whole site."""
+    said = words(call.hass)
+    if device := call.data.get(ATTR_DEVICE_ID):
+        coordinator, subject = find(call.hass, device, "charger")
+        found = coordinator.data["chargers"][subject]
+        return {"chargers": {subject: charger_told(said, found, events_of(coordinator.data))}}
+    state = site(call.hass, call).data
+    chargers: dict[str, Any] = _chargers_told(said, state)
+    return {"site": site_told(said, state), "chargers": chargers}
+
+
+async def get_status(call: ServiceCall) -> ServiceResponse:
+    """How everything stands, and what needs a person."""
+    coordinator, said = site(call.hass, call), words(call.hass)
+    state = coordinator.data
+    told_of = _chargers_told(said, state)
+    chargers = {
+        name: told_of[name] | {"state": one["state"], "charge": one["soc_pct"]}
+        for name, one in state["chargers"].items()
+    }
+    told: dict[str, Any] = {
+        "linked": coordinator.last_update_success,
+        "site": site_told(said, state),
+        "grid_evidence": grid_told(said, state),
+        "chargers": chargers,
+        "faults": faults(said, state),
+    }
+    return told
+
+
+async def export_data(call: ServiceCall) -> ServiceResponse:
+    """One of the edge's logs, with a hash by which a later copy can be told from a changed one."""
+    coordinator, of = site(call.hass, call), call.data[ATTR_LOG]
+    session, token = async_get_clientsession(call.hass), coordinator.config_entry.data[CONF_TOKEN]
+    try:
+        log = await read_log(session, coordinator.address, token, of, _narrowed(call.hass, call))
+    except EdgeError as error:
+        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_link") from error
+    if log is None:
+        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="edge_unknown_command")
+    text = json.dumps(log, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return {**log, "sha256": sha256(text.encode()).hexdigest()}
+
+
+def specials(_: HomeAssistant) -> tuple[Special, ...]:
     """Why, the status, and the books."""
-
-    async def explain(call: ServiceCall) -> ServiceResponse:
-        """Of one charger, or of the whole site."""
-        if device := call.data.get(ATTR_DEVICE_ID):
-            coordinator, subject = find(hass, device, "charger")
-            found = coordinator.data["chargers"][subject]
-            return {"chargers": {subject: charger_told(words(hass), found, events_of(coordinator.data))}}
-        state = site(hass, call).data
-        told: dict[str, Any] = _chargers_told(hass, state)
-        return {"site": site_told(words(hass), state), "chargers": told}
-
-    async def get_status(call: ServiceCall) -> ServiceResponse:
-        coordinator = site(hass, call)
-        state = coordinator.data
-        told_of = _chargers_told(hass, state)
-        chargers = {
-            name: told_of[name] | {"state": one["state"], "charge": one["soc_pct"]}
-            for name, one in state["chargers"].items()
-        }
-        told: dict[str, Any] = {
-            "linked": coordinator.last_update_success,
-            "site": site_told(words(hass), state),
-            "grid_evidence": grid_told(words(hass), state),
-            "chargers": chargers,
-            "faults": faults(words(hass), state),
-        }
-        return told
-
-    async def export_data(call: ServiceCall) -> ServiceResponse:
-        """One of the edge's logs, with a hash by which a later copy can be told from a changed one."""
-        coordinator, of = site(hass, call), call.data[ATTR_LOG]
-        session, token = async_get_clientsession(hass), coordinator.config_entry.data[CONF_TOKEN]
-        try:
-            log = await read_log(session, coordinator.address, token, of, _narrowed(hass, call))
-        except EdgeError as error:
-            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="no_link") from error
-        if log is None:
-            raise HomeAssistantError(translation_domain=DOMAIN, translation_key="edge_unknown_command")
-        text = json.dumps(log, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return {**log, "sha256": sha256(text.encode()).hexdigest()}
-
     return (
         Special("explain", EXPLAIN_SCHEMA, explain, SupportsResponse.ONLY),
         Special("get_status", SITE_SCHEMA, get_status, SupportsResponse.ONLY),
@@ -92,9 +96,9 @@ def specials(hass: HomeAssistant) -> tuple[Special, ...]:
     )
 
 
-def _chargers_told(hass: HomeAssistant, state: State) -> dict[str, Any]:
+def _chargers_told(said: Words, state: State) -> dict[str, Any]:
     events = events_of(state)
-    return {name: charger_told(words(hass), one, events) for name, one in state["chargers"].items()}
+    return {name: charger_told(said, one, events) for name, one in state["chargers"].items()}
 
 
 def _narrowed(hass: HomeAssistant, call: ServiceCall) -> dict[str, str]:
