@@ -12,6 +12,7 @@ from homeassistant.helpers.storage import Store
 from .const import CONF_ON_IS_OPEN, CONF_SWITCH, DOMAIN
 from .coordinator import RidethroughCoordinator
 from .forwarding import Forwarding
+from .shapes import is_known
 from .stores import Stored, store_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ class IslandSwitch:
     def async_look(self) -> None:
         """Carry out a wish that is new, as soon as the entity can be reached."""
         if self._busy or not self._coordinator.in_step or not self._entry.options.get(CONF_SWITCH):
+            return
+        if not is_known(self._coordinator.data["site"]):  # that nothing is known is no word that nothing is wanted
             return
         wish = self._wish
         if wish is None:

@@ -14,6 +14,7 @@ from .coordinator import RidethroughCoordinator
 from .entity import subjects
 from .following import follow_entry
 from .programs import programs_of
+from .shapes import is_known
 from .troubles import TROUBLES, Found, Seen, Trouble
 
 type Cases = Mapping[str, tuple[Trouble, Found]]
@@ -57,7 +58,7 @@ class TroubleWatch:
 
     @callback
     def _compare(self, _: datetime | None = None) -> None:
-        if not self._coordinator.last_update_success or self._coordinator.read_only:
+        if not self._coordinator.in_step or not is_known(self._coordinator.data["site"]):
             return
         cases, now = self._cases(), dt_util.utcnow()
         self._since = {issue: self._since.get(issue, now) for issue in cases}

@@ -9,8 +9,11 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
+
+from custom_components.ridethrough.const import DOMAIN
 
 from .peer import Eventually, Peer, of_an_older_edge
 
@@ -317,6 +320,22 @@ async def test_a_wish_is_not_carried_out_a_second_time_by_a_restart(
     peer.reports.clear()
     assert await hass.config_entries.async_setup(entry.entry_id)
     await eventually(lambda: bool(peer.reports))
+    assert mover.moves == ["turn_on"]
+
+
+async def test_a_site_that_cannot_be_read_for_a_moment_does_not_move_the_switch_again(
+    hass: HomeAssistant, peer: Peer, mover: Mover, eventually: Eventually
+) -> None:
+    await wish(peer, "open")
+    await eventually(lambda: mover.moves == ["turn_on"])
+    hass.states.async_set(SWITCH, "off")
+    grid = "sensor.home_grid_status"
+    await peer.push(lambda state: state["site"].update(grid_power_w="much"))
+    await eventually(lambda: hass.states.get(grid).state == "unavailable")  # type: ignore[union-attr]
+    assert not [issue for domain, issue in ir.async_get(hass).issues if domain == DOMAIN]
+    await peer.push(lambda state: state["site"].update(grid_power_w=900))
+    await eventually(lambda: hass.states.get(grid).state != "unavailable")  # type: ignore[union-attr]
+    await hass.async_block_till_done()
     assert mover.moves == ["turn_on"]
 
 
