@@ -303,7 +303,7 @@ class Peer:
 
     async def until(self, met: Callable[[], bool]) -> None:
         """Wait until something has come in."""
-        latest = real_monotonic() + 20
+        latest = real_monotonic() + 60
         while not met():
             assert real_monotonic() < latest, "it did not come"
             await asyncio.sleep(0)
