@@ -78,7 +78,7 @@ def everything_enabled() -> Generator[None]:
 
 @pytest.fixture
 def eventually(hass: HomeAssistant) -> Eventually:
-    """Wait for a condition that comes with the next messages: a minute at most on the busiest machine, also where time stands still."""
+    """Wait for what comes with the next messages: a minute at most, on a busy machine, also where time stands still."""
 
     async def wait(met: Callable[[], bool]) -> None:
         latest = real_monotonic() + 60
