@@ -64,7 +64,7 @@ def press(entity: str, command: str, args: dict[str, Any] | None = None, **given
     return Use(f"button.{entity}", "press", command, args or {}, **given)
 
 
-POOL = {"name": "Pool pump", "tier": "nice_to_have", "power_w": 1500, "legs": [], "medical": False}
+POOL = {"name": "Pool pump", "tier": "nice_to_have", "power_w": 1500, "legs": [], "medical": False, "hours": []}
 USES = (
     chosen("home_operating_mode", "paused", "set_mode", {"mode": "paused"}),
     chosen("home_at_the_driver_s_reserve", "lend", "set_at_end", {"at_end": "lend"}),
