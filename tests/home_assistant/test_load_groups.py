@@ -547,14 +547,18 @@ async def test_an_entry_that_is_deleted_leaves_nothing_on_disk(
 # ------------------------------------------------------------------------------------- restarts, names, things away
 
 
-async def test_a_restart_of_the_edge_moves_nothing(
-    hass: HomeAssistant, begin: Begin, home: Home, peer: Peer, eventually: Eventually
-) -> None:
-    await begin()
+async def shed_before_the_edge_goes(hass: HomeAssistant, peer: Peer, eventually: Eventually) -> None:
     await want(peer, "shed")
     await eventually(lambda: reported(peer) == "shed")
     await peer.stop()
     await eventually(lambda: shown(hass, "binary_sensor.home_controller") == "off")
+
+
+async def test_a_restart_of_the_edge_moves_nothing(
+    hass: HomeAssistant, begin: Begin, home: Home, peer: Peer, eventually: Eventually
+) -> None:
+    await begin()
+    await shed_before_the_edge_goes(hass, peer, eventually)
     peer.reports.clear()
     await peer.start()
     await eventually(lambda: reported(peer) == "shed")
@@ -568,10 +572,7 @@ async def test_an_edge_that_comes_back_without_the_group_is_told_of_it_and_nothi
     hass: HomeAssistant, begin: Begin, home: Home, peer: Peer, eventually: Eventually
 ) -> None:
     await begin()
-    await want(peer, "shed")
-    await eventually(lambda: reported(peer) == "shed")
-    await peer.stop()
-    await eventually(lambda: shown(hass, "binary_sensor.home_controller") == "off")
+    await shed_before_the_edge_goes(hass, peer, eventually)
     peer.state["loads"] = {}
     await peer.start()
     await peer.until(lambda: bool(peer.named("set_load_group")))
